@@ -1,0 +1,1 @@
+//! Rocket.Chat bots as tower services.
