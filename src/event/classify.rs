@@ -1,0 +1,301 @@
+//! Derives the event from a message that the server sent, or sent again. Pure: no socket, no clock.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use smallvec::{SmallVec, smallvec};
+
+use super::wire::{Shape, WireMessage, WireRoom};
+use super::{
+    Deleted, Edited, Event, Membership, Message, MessageId, Pinned, RawEvent, Reaction, Room, RoomId,
+    RoomKind, ThreadUpdate, Timestamp, Typing, Updated,
+};
+
+/// Messages remembered to tell a new one from one sent again.
+const REMEMBERED_MESSAGES: usize = 10_000;
+
+/// A message that was never seen and was written this long before its last change is an old one that changed: the
+/// server stamps a new message and its `_updatedAt` in the same request, and accepts a client's `ts` only from the
+/// last minute.
+const NEW_MESSAGE_AGE: Duration = Duration::from_secs(60);
+
+/// An event of a stream: slices of the frame it came in.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamEvent {
+    /// `stream-room-messages`
+    pub(crate) collection: ByteString,
+    /// `__my_messages__`
+    pub(crate) event_name: ByteString,
+    /// The text of a JSON array.
+    pub(crate) args: ByteString,
+}
+
+/// The events of one frame: nearly always none or one.
+pub(crate) type Events = SmallVec<[Event; 1]>;
+
+/// Tells new messages, edits, reactions and the rest apart, and drops what repeats.
+#[derive(Debug)]
+pub(crate) struct Classifier {
+    seen: HashMap<MessageId, Seen>,
+    order: VecDeque<MessageId>,
+    with_unjoined_rooms: bool,
+}
+
+/// What is remembered of a message: enough to see what changed.
+#[derive(Debug)]
+struct Seen {
+    updated_at: Option<Timestamp>,
+    edited_at: Option<Timestamp>,
+    reactions: Option<Box<str>>,
+    is_pinned: bool,
+    is_deleted: bool,
+    reply_count: u32,
+}
+
+impl Classifier {
+    pub(crate) fn new(with_unjoined_rooms: bool) -> Self {
+        Self {
+            seen: HashMap::new(),
+            order: VecDeque::new(),
+            with_unjoined_rooms,
+        }
+    }
+
+    /// The events that a stream event stands for. Nothing is lost: what is not understood becomes a raw event.
+    pub(crate) fn classify(&mut self, stream: &StreamEvent) -> Events {
+        let events = match &*stream.collection {
+            "stream-room-messages" => self.room_message(&stream.args),
+            "stream-notify-room" => notify_room(&stream.event_name, &stream.args),
+            "stream-notify-user" => notify_user(&stream.event_name, &stream.args),
+            _ => None,
+        };
+        events.unwrap_or_else(|| {
+            smallvec![Event::Raw(Arc::new(RawEvent::new(
+                stream.collection.clone(),
+                stream.event_name.clone(),
+                stream.args.clone(),
+            )))]
+        })
+    }
+
+    /// `None` where the arguments are no message.
+    fn room_message(&mut self, args: &ByteString) -> Option<Events> {
+        let (message, room) = message_args(args)?;
+        let wire: WireMessage<'_> = serde_json::from_str(&message).ok()?;
+        if room.participant == Shape::Bool(false) && !self.with_unjoined_rooms {
+            return Some(Events::new());
+        }
+        let reactions = wire.reactions.map(RawValue::get).filter(|raw| raw.len() > 2);
+        let parsed = Message::from_wire(&message, &wire, &room, args).ok()?;
+        Some(self.message(parsed, reactions))
+    }
+
+    fn message(&mut self, message: Message, reactions: Option<&str>) -> Events {
+        let is_deleted = message.system_type() == Some("rm");
+        let now = Seen {
+            updated_at: message.updated_at(),
+            edited_at: message.edited_at(),
+            reactions: reactions.map(Into::into),
+            is_pinned: message.is_pinned(),
+            is_deleted,
+            reply_count: message.reply_count(),
+        };
+        let Some(before) = self.seen.get_mut(message.id()) else {
+            self.remember(message.id().clone(), now);
+            return smallvec![first_sighting(Arc::new(message), is_deleted)];
+        };
+        // The stream's order is not that of the writes: what is older than what was seen says nothing new.
+        if now.updated_at <= before.updated_at {
+            return Events::new();
+        }
+        let before = std::mem::replace(before, now);
+        // `before` was just replaced by what the map now holds.
+        let Some(now) = self.seen.get(message.id()) else {
+            return Events::new();
+        };
+        changes(&Arc::new(message), &before, now)
+    }
+
+    fn remember(&mut self, id: MessageId, seen: Seen) {
+        // An id cut from a frame would keep the whole frame alive.
+        let id = MessageId::from(id.as_str());
+        if self.order.len() == REMEMBERED_MESSAGES {
+            if let Some(oldest) = self.order.pop_front() {
+                self.seen.remove(&oldest);
+            }
+        }
+        self.order.push_back(id.clone());
+        self.seen.insert(id, seen);
+    }
+}
+
+fn first_sighting(message: Arc<Message>, is_deleted: bool) -> Event {
+    if is_deleted {
+        return Event::Deleted(Arc::new(Deleted::soft(message)));
+    }
+    let is_old = message
+        .updated_at()
+        .is_some_and(|updated| updated.saturating_since(message.created_at()) > NEW_MESSAGE_AGE);
+    if message.edited_at().is_some() {
+        return Event::Edited(Arc::new(Edited::new(message)));
+    }
+    if is_old {
+        // Nothing tells what changed: the message as it was before is not known.
+        return Event::Updated(Arc::new(Updated::new(message)));
+    }
+    Event::from(message)
+}
+
+fn changes(message: &Arc<Message>, before: &Seen, now: &Seen) -> Events {
+    let mut events = Events::new();
+    if now.is_deleted {
+        if !before.is_deleted {
+            events.push(Event::Deleted(Arc::new(Deleted::soft(Arc::clone(message)))));
+        }
+        return events;
+    }
+    if now.is_pinned != before.is_pinned {
+        // Old versions set `editedAt` when a message is pinned: a pin is no edit.
+        events.push(Event::Pinned(Arc::new(Pinned::new(Arc::clone(message)))));
+    } else if now.edited_at > before.edited_at {
+        events.push(Event::Edited(Arc::new(Edited::new(Arc::clone(message)))));
+    }
+    if now.reactions != before.reactions {
+        reaction_changes(
+            message,
+            before.reactions.as_deref(),
+            now.reactions.as_deref(),
+            &mut events,
+        );
+    }
+    if now.reply_count != before.reply_count {
+        events.push(Event::ThreadUpdate(Arc::new(ThreadUpdate::new(Arc::clone(
+            message,
+        )))));
+    }
+    if events.is_empty() {
+        events.push(Event::Updated(Arc::new(Updated::new(Arc::clone(message)))));
+    }
+    events
+}
+
+#[derive(Default, Deserialize)]
+struct ReactionUsers {
+    #[serde(default)]
+    usernames: Vec<String>,
+}
+
+/// The server sends who reacts with what now; the difference is what happened.
+fn reaction_changes(message: &Arc<Message>, before: Option<&str>, now: Option<&str>, events: &mut Events) {
+    fn pairs(json: Option<&str>) -> Vec<(String, String)> {
+        let reactions: std::collections::BTreeMap<String, ReactionUsers> = json
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default();
+        let mut pairs: Vec<_> = reactions
+            .into_iter()
+            .flat_map(|(emoji, users)| users.usernames.into_iter().map(move |user| (emoji.clone(), user)))
+            .collect();
+        pairs.sort_unstable();
+        pairs
+    }
+    let (before, now) = (pairs(before), pairs(now));
+    let mut push = |(emoji, username): &(String, String), is_added| {
+        events.push(Event::Reaction(Arc::new(Reaction::new(
+            Arc::clone(message),
+            emoji,
+            username,
+            is_added,
+        ))));
+    };
+    for gone in before.iter().filter(|pair| now.binary_search(pair).is_err()) {
+        push(gone, false);
+    }
+    for new in now.iter().filter(|pair| before.binary_search(pair).is_err()) {
+        push(new, true);
+    }
+}
+
+/// Cuts the message out of the arguments and reads what is said about its room.
+fn message_args(args: &ByteString) -> Option<(ByteString, WireRoom<'_>)> {
+    let raw: Vec<&RawValue> = serde_json::from_str(args).ok()?;
+    let message = args.slice_ref(raw.first()?.get());
+    let room = raw
+        .get(1)
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default();
+    Some((message, room))
+}
+
+/// `None` where it is nothing that we model.
+fn notify_room(event_name: &str, args: &str) -> Option<Events> {
+    let (room_id, event) = event_name.split_once('/')?;
+    let room_id = RoomId::from(room_id);
+    match event {
+        "user-activity" => {
+            let args: Vec<&RawValue> = serde_json::from_str(args).ok()?;
+            let username: String = serde_json::from_str(args.first()?.get()).ok()?;
+            let activities: Vec<String> = serde_json::from_str(args.get(1)?.get()).ok()?;
+            let is_typing = activities.iter().any(|activity| activity == "user-typing");
+            Some(smallvec![Event::Typing(Arc::new(Typing::new(
+                room_id, username, is_typing
+            )))])
+        }
+        "deleteMessage" => {
+            #[derive(Deserialize)]
+            struct Id {
+                #[serde(rename = "_id")]
+                id: String,
+            }
+            let [Id { id }] = serde_json::from_str(args).ok()?;
+            Some(smallvec![Event::Deleted(Arc::new(Deleted::new(
+                MessageId::from(id),
+                room_id
+            )))])
+        }
+        _ => None,
+    }
+}
+
+/// `None` where it is nothing that we model.
+fn notify_user(event_name: &str, args: &str) -> Option<Events> {
+    if event_name.split_once('/')?.1 != "subscriptions-changed" {
+        return None;
+    }
+    #[derive(Deserialize)]
+    struct Subscription<'a> {
+        #[serde(borrow, default, rename = "_id")]
+        id: Shape<'a>,
+        #[serde(borrow, default)]
+        rid: Shape<'a>,
+        #[serde(borrow, default)]
+        t: Shape<'a>,
+        #[serde(borrow, default)]
+        name: Shape<'a>,
+    }
+    let raw: Vec<&RawValue> = serde_json::from_str(args).ok()?;
+    let action: String = serde_json::from_str(raw.first()?.get()).ok()?;
+    let subscription: Subscription<'_> = serde_json::from_str(raw.get(1)?.get()).ok()?;
+    let mut room = Room::new(
+        subscription.rid.as_str()?,
+        RoomKind::from_letter(subscription.t.as_str()),
+    );
+    if let Some(name) = subscription.name.as_str().filter(|_| !room.is_direct()) {
+        room = room.with_name(name);
+    }
+    let key = format!(
+        "{}/{action}",
+        subscription.id.as_str().unwrap_or_else(|| room.id().as_str())
+    );
+    let membership = Arc::new(Membership::with_key(room, key));
+    match &*action {
+        "inserted" => Some(smallvec![Event::RoomJoined(membership)]),
+        "removed" => Some(smallvec![Event::RoomLeft(membership)]),
+        // Unread counters move with every message.
+        "updated" | "changed" => Some(Events::new()),
+        _ => None,
+    }
+}

@@ -1,0 +1,154 @@
+//! Where events come from.
+//!
+//! A [`Transport`] is a stream of [`Delivery`]s and a way to stop it.
+
+use std::fmt;
+use std::pin::Pin;
+
+use futures_core::Stream;
+
+use crate::event::Event;
+
+mod error;
+
+pub use self::error::{TransportError, TransportErrorKind};
+
+/// A source of events.
+///
+/// The realtime connection to a server is one; so is any stream of events, by [`from_stream`].
+pub trait Transport: Stream<Item = Result<Delivery, TransportError>> + Send + 'static {
+    /// Asks the source to end: it gives up its connection, and the stream ends soon after.
+    fn stop(self: Pin<&mut Self>);
+}
+
+/// How an event reached the bot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// As it happened.
+    #[default]
+    Live,
+    /// Later: it happened while the connection was down.
+    CaughtUp,
+    /// From a recording.
+    Replayed,
+}
+
+impl fmt::Display for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Live => "live",
+            Self::CaughtUp => "caught up",
+            Self::Replayed => "replayed",
+        })
+    }
+}
+
+/// An event, how it arrived, and the acknowledgement that the transport waits for.
+#[derive(Debug)]
+pub struct Delivery {
+    event: Event,
+    arrival: Arrival,
+    ack: Ack,
+}
+
+impl Delivery {
+    /// An event that arrived as it happened, and that nobody waits for.
+    pub fn live(event: Event) -> Self {
+        Self {
+            event,
+            arrival: Arrival::Live,
+            ack: Ack::none(),
+        }
+    }
+
+    /// Says how it arrived.
+    #[must_use]
+    pub fn arrived(mut self, arrival: Arrival) -> Self {
+        self.arrival = arrival;
+        self
+    }
+
+    /// Sets the acknowledgement.
+    #[must_use]
+    pub fn with_ack(mut self, ack: Ack) -> Self {
+        self.ack = ack;
+        self
+    }
+
+    /// The event.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// How it arrived.
+    pub fn arrival(&self) -> Arrival {
+        self.arrival
+    }
+
+    /// Takes it apart.
+    pub fn into_parts(self) -> (Event, Arrival, Ack) {
+        (self.event, self.arrival, self.ack)
+    }
+}
+
+impl From<Event> for Delivery {
+    fn from(event: Event) -> Self {
+        Self::live(event)
+    }
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settled {
+    /// It was handled, and what it asked for was carried out. An error, a panic or a timeout counts as handled.
+    Done,
+    /// It was given up: a full lane, or the bot stopped first.
+    Dropped,
+}
+
+/// Tells the transport what became of a delivery, exactly once: [`Settled::Dropped`] if nobody says otherwise.
+///
+/// ```
+/// use rocketbotte::transport::{Ack, Settled};
+///
+/// let (sender, mut receiver) = tokio::sync::oneshot::channel();
+/// let ack = Ack::new(move |settled| drop(sender.send(settled)));
+/// ack.done();
+/// assert_eq!(receiver.try_recv().unwrap(), Settled::Done);
+/// ```
+pub struct Ack(Option<Box<dyn FnOnce(Settled) + Send>>);
+
+impl Ack {
+    /// Calls a function when the delivery is settled.
+    pub fn new(settle: impl FnOnce(Settled) + Send + 'static) -> Self {
+        Self(Some(Box::new(settle)))
+    }
+
+    /// An acknowledgement that nobody waits for.
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// The event is done with.
+    pub fn done(mut self) {
+        if let Some(settle) = self.0.take() {
+            settle(Settled::Done);
+        }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if let Some(settle) = self.0.take() {
+            settle(Settled::Dropped);
+        }
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ack").field(&self.0.is_some()).finish()
+    }
+}
