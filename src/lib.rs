@@ -1,1 +1,4 @@
 //! Rocket.Chat bots as tower services.
+
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
