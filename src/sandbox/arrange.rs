@@ -11,19 +11,30 @@ use super::{
 
 fn uid(state: &State, username: &str) -> Result<String, Refusal> {
     let user = state.user_by_name(username);
-    user.map(|user| user.id.clone()).ok_or_else(|| Refusal::plain(format!("there is no user {username:?}")))
+    user.map(|user| user.id.clone())
+        .ok_or_else(|| Refusal::plain(format!("there is no user {username:?}")))
 }
 
 fn rid(state: &State, room: &str) -> Result<String, Refusal> {
-    state.find_rid(room).ok_or_else(|| Refusal::plain(format!("there is no room {room:?}")))
+    state
+        .find_rid(room)
+        .ok_or_else(|| Refusal::plain(format!("there is no room {room:?}")))
 }
 
 impl Sandbox {
     fn create(&self, kind: RoomKind, name: &str, members: &[&str]) -> Result<String, SandboxRefusal> {
         let mut state = self.state();
-        let mut members = members.iter().map(|name| uid(&state, name)).collect::<Result<Vec<_>, _>>()?;
+        let mut members = members
+            .iter()
+            .map(|name| uid(&state, name))
+            .collect::<Result<Vec<_>, _>>()?;
         let creator = (!members.is_empty()).then(|| members.remove(0));
-        let new = NewRoom { name: Some(name), creator: creator.as_deref(), members, ..NewRoom::default() };
+        let new = NewRoom {
+            name: Some(name),
+            creator: creator.as_deref(),
+            members,
+            ..NewRoom::default()
+        };
         Ok(state.create_room(kind, new)?)
     }
 
@@ -50,10 +61,18 @@ impl Sandbox {
     /// # Errors
     ///
     /// An unknown room or user, or nobody to own it.
-    pub fn create_discussion(&self, parent: &str, title: &str, members: &[&str]) -> Result<String, SandboxRefusal> {
+    pub fn create_discussion(
+        &self,
+        parent: &str,
+        title: &str,
+        members: &[&str],
+    ) -> Result<String, SandboxRefusal> {
         let mut state = self.state();
         let parent = rid(&state, parent)?;
-        let mut members = members.iter().map(|name| uid(&state, name)).collect::<Result<Vec<_>, _>>()?;
+        let mut members = members
+            .iter()
+            .map(|name| uid(&state, name))
+            .collect::<Result<Vec<_>, _>>()?;
         if members.is_empty() {
             return Err(Refusal::plain("a discussion needs somebody who begins it").into());
         }
@@ -104,7 +123,9 @@ impl Sandbox {
     ///
     /// An unknown room or user, or one who is not in it.
     pub fn set_room_role(&self, room: &str, username: &str, role: &str) -> Result<(), SandboxRefusal> {
-        self.with_member(room, username, |state, rid, uid| state.set_role(rid, uid, role, true))
+        self.with_member(room, username, |state, rid, uid| {
+            state.set_role(rid, uid, role, true)
+        })
     }
 
     /// Takes a role in a room away.
@@ -113,7 +134,9 @@ impl Sandbox {
     ///
     /// An unknown room or user, or one who is not in it.
     pub fn remove_room_role(&self, room: &str, username: &str, role: &str) -> Result<(), SandboxRefusal> {
-        self.with_member(room, username, |state, rid, uid| state.set_role(rid, uid, role, false))
+        self.with_member(room, username, |state, rid, uid| {
+            state.set_role(rid, uid, role, false)
+        })
     }
 
     /// Mutes a user in a room, or lets the user speak again.

@@ -27,7 +27,12 @@ pub struct UserSpec {
 impl UserSpec {
     /// A human user: role `user`.
     pub fn new(username: impl Into<String>) -> Self {
-        Self { username: username.into(), name: None, password: None, roles: vec!["user".to_owned()] }
+        Self {
+            username: username.into(),
+            name: None,
+            password: None,
+            roles: vec!["user".to_owned()],
+        }
     }
 
     /// The name that people read; the username with a capital letter if not given.
@@ -171,7 +176,11 @@ impl SandboxBuilder {
     /// Serves below a path, such as `/chat`.
     pub fn subpath(mut self, path: &str) -> Self {
         let path = path.trim_matches('/');
-        self.subpath = if path.is_empty() { String::new() } else { format!("/{path}") };
+        self.subpath = if path.is_empty() {
+            String::new()
+        } else {
+            format!("/{path}")
+        };
         self
     }
 
@@ -210,7 +219,9 @@ impl SandboxBuilder {
         let mut everybody = Vec::new();
         for user in users {
             let name = user.name.unwrap_or_else(|| capitalized(&user.username));
-            let password = user.password.unwrap_or_else(|| format!("{}-password", user.username));
+            let password = user
+                .password
+                .unwrap_or_else(|| format!("{}-password", user.username));
             let uid = state.add_user(&user.username, &name, &password, user.roles);
             if !everybody.contains(&uid) {
                 everybody.push(uid);
@@ -227,9 +238,11 @@ impl SandboxBuilder {
         for room in self.rooms {
             let mut members = match room.members {
                 None => everybody.clone(),
-                Some(names) => {
-                    names.iter().filter_map(|name| state.user_by_name(name)).map(|u| u.id.clone()).collect()
-                }
+                Some(names) => names
+                    .iter()
+                    .filter_map(|name| state.user_by_name(name))
+                    .map(|u| u.id.clone())
+                    .collect(),
             };
             let creator = (!members.is_empty()).then(|| members.remove(0));
             let new = NewRoom {
@@ -254,5 +267,8 @@ impl SandboxBuilder {
 
 fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
 }

@@ -40,7 +40,10 @@ impl SandboxRefusal {
 
 impl From<Refusal> for SandboxRefusal {
     fn from(refusal: Refusal) -> Self {
-        Self { code: refusal.code(), message: refusal.message() }
+        Self {
+            code: refusal.code(),
+            message: refusal.message(),
+        }
     }
 }
 

@@ -43,7 +43,11 @@ pub(crate) struct Faults {
 impl Faults {
     /// The next fault for this endpoint, if one is waiting.
     pub(crate) fn take(&mut self, endpoint: &str) -> Option<RestFault> {
-        let name = if self.rest.contains_key(endpoint) { endpoint } else { "*" };
+        let name = if self.rest.contains_key(endpoint) {
+            endpoint
+        } else {
+            "*"
+        };
         let queue = self.rest.get_mut(name)?;
         let fault = queue.pop_front();
         if queue.is_empty() {
@@ -123,7 +127,12 @@ impl Sandbox {
     /// The next call of this endpoint (`"chat.sendMessage"`, or `"*"` for any) meets the fault. Faults
     /// queue up: call it three times for three calls.
     pub fn fail_next(&self, endpoint: &str, fault: RestFault) {
-        self.state().faults.rest.entry(endpoint.to_owned()).or_default().push_back(fault);
+        self.state()
+            .faults
+            .rest
+            .entry(endpoint.to_owned())
+            .or_default()
+            .push_back(fault);
     }
 
     /// Forgets the REST faults that were not met yet.

@@ -1,9 +1,6 @@
 //! The limiters of REST and DDP: fixed windows, as the real ones.
 
-use std::{
-    collections::HashMap,
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -21,7 +18,12 @@ struct Rule {
 
 impl Rule {
     fn new(calls: u64, window: Duration) -> Self {
-        Self { calls, window, began: Instant::now(), counts: HashMap::new() }
+        Self {
+            calls,
+            window,
+            began: Instant::now(),
+            counts: HashMap::new(),
+        }
     }
 
     /// Counts one call. `Err` has the time until the window ends.
@@ -31,10 +33,18 @@ impl Rule {
             self.began = Instant::now();
             self.counts.clear();
         }
-        let key = if self.counts.len() < KEYS_MAX || self.counts.contains_key(key) { key } else { "" };
+        let key = if self.counts.len() < KEYS_MAX || self.counts.contains_key(key) {
+            key
+        } else {
+            ""
+        };
         let count = self.counts.entry(key.to_owned()).or_default();
         *count += 1;
-        if *count <= self.calls { Ok(()) } else { Err(self.reset_ms()) }
+        if *count <= self.calls {
+            Ok(())
+        } else {
+            Err(self.reset_ms())
+        }
     }
 
     fn reset_ms(&self) -> u64 {
@@ -85,7 +95,13 @@ impl Limits {
     }
 
     /// One method call or subscription. `kind` keeps the counters of the two apart.
-    pub(crate) fn ddp(&mut self, connection: u64, uid: Option<&str>, kind: &str, name: &str) -> Result<(), u64> {
+    pub(crate) fn ddp(
+        &mut self,
+        connection: u64,
+        uid: Option<&str>,
+        kind: &str,
+        name: &str,
+    ) -> Result<(), u64> {
         if !self.on {
             return Ok(());
         }
@@ -143,7 +159,11 @@ impl Limits {
 
     pub(crate) fn forget_connection(&mut self, id: u64) {
         let prefix = format!("{id}/");
-        for rule in [&mut self.connection_name, &mut self.connection_stream, &mut self.login] {
+        for rule in [
+            &mut self.connection_name,
+            &mut self.connection_stream,
+            &mut self.login,
+        ] {
             rule.counts.retain(|key, _| !key.starts_with(&prefix));
         }
         self.connection.counts.remove(&id.to_string());

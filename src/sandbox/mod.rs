@@ -49,7 +49,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), stop: watch::Sender::new(false), silence: watch::Sender::new(false) }
+        Self {
+            state: Mutex::new(state),
+            stop: watch::Sender::new(false),
+            silence: watch::Sender::new(false),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

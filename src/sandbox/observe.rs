@@ -8,7 +8,10 @@ use std::{
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use super::{Sandbox, WaitError, state::{State, Stored}};
+use super::{
+    Sandbox, WaitError,
+    state::{State, Stored},
+};
 
 /// Inbound frames and requests kept.
 const LOG_KEPT: usize = 10_000;
@@ -38,7 +41,11 @@ pub struct SandboxMessage {
 
 impl SandboxMessage {
     pub(crate) fn new(message: &Stored) -> Self {
-        let user = message.doc.get("u").and_then(|u| u.get("username")).and_then(Value::as_str);
+        let user = message
+            .doc
+            .get("u")
+            .and_then(|u| u.get("username"))
+            .and_then(Value::as_str);
         Self {
             id: message.id.clone(),
             room_id: message.rid.clone(),
@@ -94,7 +101,9 @@ impl Log {
         self.bytes += inbound.bytes();
         self.inbound.push_back(inbound);
         while self.inbound.len() > LOG_KEPT || self.bytes > LOG_BYTES_MAX {
-            let Some(oldest) = self.inbound.pop_front() else { break };
+            let Some(oldest) = self.inbound.pop_front() else {
+                break;
+            };
             self.bytes -= oldest.bytes();
         }
     }
@@ -106,7 +115,9 @@ impl Log {
 
 /// The beginning of a text, as much as the log keeps.
 pub(crate) fn cut(text: &str) -> String {
-    let end = (0..=LOG_TEXT_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    let end = (0..=LOG_TEXT_MAX.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
     text[..end.unwrap_or(0)].to_owned()
 }
 
@@ -131,7 +142,9 @@ impl Sandbox {
     /// The messages of a room in the order in which they were posted, system messages too.
     pub fn messages(&self, room: &str) -> Vec<SandboxMessage> {
         let state = self.state();
-        let Some(rid) = state.find_rid(room) else { return Vec::new() };
+        let Some(rid) = state.find_rid(room) else {
+            return Vec::new();
+        };
         state.room_messages(&rid).map(SandboxMessage::new).collect()
     }
 
@@ -155,7 +168,10 @@ impl Sandbox {
         let state = self.state();
         let all = state.sessions.values().flat_map(|session| {
             let uid = session.uid.clone().unwrap_or_default();
-            session.subs.iter().map(move |sub| (uid.clone(), sub.stream.clone(), sub.event.clone()))
+            session
+                .subs
+                .iter()
+                .map(move |sub| (uid.clone(), sub.stream.clone(), sub.event.clone()))
         });
         all.collect()
     }
@@ -180,7 +196,8 @@ impl Sandbox {
         mut condition: impl FnMut(&Self) -> bool,
         timeout: Duration,
     ) -> Result<(), WaitError> {
-        self.wait(|sandbox| condition(sandbox).then_some(()), timeout).await
+        self.wait(|sandbox| condition(sandbox).then_some(()), timeout)
+            .await
     }
 
     /// Waits for a message in any room that fits, old or new.
@@ -195,7 +212,10 @@ impl Sandbox {
     ) -> Result<SandboxMessage, WaitError> {
         let find = |sandbox: &Self| {
             let rooms: Vec<String> = sandbox.state().rooms.keys().cloned().collect();
-            rooms.iter().flat_map(|room| sandbox.messages(room)).find(&mut predicate)
+            rooms
+                .iter()
+                .flat_map(|room| sandbox.messages(room))
+                .find(&mut predicate)
         };
         self.wait(find, timeout).await
     }
@@ -205,20 +225,33 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`WaitError`] after `timeout`; its text shows the latest messages.
-    pub async fn wait_for_reply(&self, message_id: &str, timeout: Duration) -> Result<SandboxMessage, WaitError> {
+    pub async fn wait_for_reply(
+        &self,
+        message_id: &str,
+        timeout: Duration,
+    ) -> Result<SandboxMessage, WaitError> {
         let find = |sandbox: &Self| {
             let asked = sandbox.message(message_id)?;
-            let later = sandbox.messages(&asked.room_id).into_iter().skip_while(|m| m.id != asked.id).skip(1);
+            let later = sandbox
+                .messages(&asked.room_id)
+                .into_iter()
+                .skip_while(|m| m.id != asked.id)
+                .skip(1);
             let system = |message: &SandboxMessage| message.raw.get("t").is_some();
             later.into_iter().find(|message| {
-                let place = message.thread_id == asked.thread_id || message.thread_id.as_ref() == Some(&asked.id);
+                let place =
+                    message.thread_id == asked.thread_id || message.thread_id.as_ref() == Some(&asked.id);
                 place && message.username != asked.username && !system(message)
             })
         };
         self.wait(find, timeout).await
     }
 
-    async fn wait<T>(&self, mut find: impl FnMut(&Self) -> Option<T>, timeout: Duration) -> Result<T, WaitError> {
+    async fn wait<T>(
+        &self,
+        mut find: impl FnMut(&Self) -> Option<T>,
+        timeout: Duration,
+    ) -> Result<T, WaitError> {
         let mut changes = self.state().watch();
         let found = tokio::time::timeout(timeout, async {
             loop {
@@ -233,7 +266,10 @@ impl Sandbox {
             }
         });
         let found = found.await;
-        found.map_err(|_| WaitError { after: timeout, transcript: self.state().transcript() })
+        found.map_err(|_| WaitError {
+            after: timeout,
+            transcript: self.state().transcript(),
+        })
     }
 }
 
@@ -242,11 +278,20 @@ impl State {
     fn transcript(&self) -> String {
         let mut messages: Vec<&Stored> = self.messages.values().collect();
         messages.sort_by_key(|message| message.ts);
-        let mut text = format!("connections: {}, messages: {}\n", self.sessions.len(), messages.len());
+        let mut text = format!(
+            "connections: {}, messages: {}\n",
+            self.sessions.len(),
+            messages.len()
+        );
         for message in messages.iter().rev().take(TRANSCRIPT_LINES).rev() {
             let room = self.rooms.get(&message.rid).and_then(|room| room.name.as_deref());
             let shown = SandboxMessage::new(message);
-            text += &format!("  #{} {}: {:?}", room.unwrap_or(&message.rid), shown.username, shown.text);
+            text += &format!(
+                "  #{} {}: {:?}",
+                room.unwrap_or(&message.rid),
+                shown.username,
+                shown.text
+            );
             if let Some(kind) = message.text("t") {
                 text += &format!(" (t: {kind})");
             }

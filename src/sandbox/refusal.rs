@@ -64,7 +64,10 @@ impl Refusal {
     /// The code as text, as `errorType` has it.
     pub(crate) fn code(&self) -> Option<String> {
         match self {
-            Self::Coded { code: Value::String(code), .. } => Some(code.clone()),
+            Self::Coded {
+                code: Value::String(code),
+                ..
+            } => Some(code.clone()),
             Self::Coded { code, .. } => Some(code.to_string()),
             Self::Login(inner) => inner.code(),
             Self::Plain(_) | Self::Bare | Self::NotLoggedIn => None,
@@ -91,7 +94,12 @@ impl Refusal {
     /// The `error` object of a DDP `result` or `nosub`.
     pub(crate) fn to_ddp(&self) -> Value {
         match self {
-            Self::Coded { code, reason, details, .. } => {
+            Self::Coded {
+                code,
+                reason,
+                details,
+                ..
+            } => {
                 let mut object = Map::new();
                 object.insert("isClientSafe".into(), json!(true));
                 object.insert("error".into(), code.clone());
@@ -106,9 +114,7 @@ impl Refusal {
                 Value::Object(object)
             }
             Self::Login(inner) => inner.to_ddp(),
-            Self::NotLoggedIn => {
-                Self::in_method("error-invalid-user", "Invalid user", "method").to_ddp()
-            }
+            Self::NotLoggedIn => Self::in_method("error-invalid-user", "Invalid user", "method").to_ddp(),
             Self::Plain(_) | Self::Bare => Self::coded(500, "Internal server error").to_ddp(),
         }
     }
@@ -131,20 +137,26 @@ impl Refusal {
             Self::Bare => (400, json!({ "success": false })),
             Self::NotLoggedIn => {
                 let text = "You must be logged in to do this.";
-                (401, json!({ "success": false, "status": "error", "error": text, "message": text }))
+                (
+                    401,
+                    json!({ "success": false, "status": "error", "error": text, "message": text }),
+                )
             }
             Self::Login(inner) => {
                 let (error, message) = match inner.as_ref() {
                     // A wrong name and a wrong password look the same on purpose.
-                    Self::Coded { reason: Some(reason), .. } if reason == "User not found" => {
-                        (json!("Unauthorized"), "Unauthorized".to_owned())
-                    }
+                    Self::Coded {
+                        reason: Some(reason), ..
+                    } if reason == "User not found" => (json!("Unauthorized"), "Unauthorized".to_owned()),
                     Self::Coded { code, reason, .. } => {
                         (code.clone(), reason.clone().unwrap_or_else(|| inner.message()))
                     }
                     other => (json!("Unauthorized"), other.message()),
                 };
-                (401, json!({ "success": false, "status": "error", "error": error, "message": message }))
+                (
+                    401,
+                    json!({ "success": false, "status": "error", "error": error, "message": message }),
+                )
             }
         }
     }

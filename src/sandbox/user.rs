@@ -24,8 +24,14 @@ impl Sandbox {
     #[track_caller]
     pub fn user(&self, username: &str) -> SandboxUser {
         let id = self.state().user_by_name(username).map(|user| user.id.clone());
-        let Some(id) = id else { panic!("the sandbox has no user {username:?}: add it to the builder") };
-        SandboxUser { sandbox: self.clone(), id, username: username.to_owned() }
+        let Some(id) = id else {
+            panic!("the sandbox has no user {username:?}: add it to the builder")
+        };
+        SandboxUser {
+            sandbox: self.clone(),
+            id,
+            username: username.to_owned(),
+        }
     }
 
     /// The bot account of this name; the same as [`Sandbox::user`], for the reader.
@@ -68,7 +74,12 @@ impl SandboxUser {
 
     /// The password.
     pub fn password(&self) -> String {
-        self.sandbox.state().users.get(&self.id).map(|user| user.password.clone()).unwrap_or_default()
+        self.sandbox
+            .state()
+            .users
+            .get(&self.id)
+            .map(|user| user.password.clone())
+            .unwrap_or_default()
     }
 
     fn act<T>(&self, what: &str, act: impl FnOnce(&mut State) -> Result<T, Refusal>) -> T {
@@ -78,7 +89,9 @@ impl SandboxUser {
 
     fn send(&self, room: &str, mut draft: Map<String, Value>) -> Result<String, Refusal> {
         let mut state = self.sandbox.state();
-        let rid = state.find_rid(room).ok_or_else(|| Refusal::plain(format!("there is no room {room:?}")))?;
+        let rid = state
+            .find_rid(room)
+            .ok_or_else(|| Refusal::plain(format!("there is no room {room:?}")))?;
         draft.insert("rid".into(), json!(rid));
         let id = state.send_message(&self.id, draft)?;
         id.ok_or_else(|| Refusal::plain("the _id is known"))
@@ -86,7 +99,10 @@ impl SandboxUser {
 
     /// Writes into a room, given by name or id. Returns the id of the message.
     pub async fn say(&self, room: &str, text: &str) -> String {
-        must("post", self.send(room, Map::from_iter([("msg".to_owned(), json!(text))])))
+        must(
+            "post",
+            self.send(room, Map::from_iter([("msg".to_owned(), json!(text))])),
+        )
     }
 
     /// Writes into a room and tells why if that is refused.
@@ -100,7 +116,10 @@ impl SandboxUser {
 
     /// Answers a message in its thread.
     pub async fn reply(&self, room: &str, thread_id: &str, text: &str) -> String {
-        let draft = [("msg".to_owned(), json!(text)), ("tmid".to_owned(), json!(thread_id))];
+        let draft = [
+            ("msg".to_owned(), json!(text)),
+            ("tmid".to_owned(), json!(thread_id)),
+        ];
         must("reply", self.send(room, Map::from_iter(draft)))
     }
 
@@ -112,9 +131,14 @@ impl SandboxUser {
                 return Err(Refusal::plain("a message is an object"));
             };
             let room = draft.get("rid").and_then(Value::as_str).unwrap_or("general");
-            let rid = state.find_rid(room).ok_or_else(|| Refusal::plain("there is no such room"))?;
+            let rid = state
+                .find_rid(room)
+                .ok_or_else(|| Refusal::plain("there is no such room"))?;
             draft.insert("rid".into(), json!(rid));
-            let known = draft.get("_id").and_then(Value::as_str).is_some_and(|id| state.messages.contains_key(id));
+            let known = draft
+                .get("_id")
+                .and_then(Value::as_str)
+                .is_some_and(|id| state.messages.contains_key(id));
             if known {
                 return Err(Refusal::plain("the _id is known"));
             }
@@ -134,12 +158,16 @@ impl SandboxUser {
 
     /// Adds a reaction, such as `:+1:`.
     pub async fn react(&self, message_id: &str, emoji: &str) {
-        self.act("react", |state| state.react(&self.id, message_id, emoji, Some(true)));
+        self.act("react", |state| {
+            state.react(&self.id, message_id, emoji, Some(true))
+        });
     }
 
     /// Takes a reaction back.
     pub async fn unreact(&self, message_id: &str, emoji: &str) {
-        self.act("take a reaction back", |state| state.react(&self.id, message_id, emoji, Some(false)));
+        self.act("take a reaction back", |state| {
+            state.react(&self.id, message_id, emoji, Some(false))
+        });
     }
 
     /// Pins a message; this user must own the room.
@@ -149,7 +177,9 @@ impl SandboxUser {
 
     /// The direct room with these users, made if there is none. Returns its id.
     pub async fn direct(&self, usernames: &[&str]) -> String {
-        self.act("open a direct room", |state| state.direct_room(&self.id, usernames))
+        self.act("open a direct room", |state| {
+            state.direct_room(&self.id, usernames)
+        })
     }
 
     /// Joins a public channel.
@@ -171,7 +201,9 @@ impl SandboxUser {
     /// Shows, or no longer shows, that this user is typing.
     pub async fn typing(&self, room: &str, on: bool) {
         self.act("type", |state| {
-            let rid = state.find_rid(room).ok_or_else(|| Refusal::plain("there is no such room"))?;
+            let rid = state
+                .find_rid(room)
+                .ok_or_else(|| Refusal::plain("there is no such room"))?;
             let activity = if on { json!(["user-typing"]) } else { json!([]) };
             let args = json!([self.username, activity, {}]);
             state.emit("stream-notify-room", &format!("{rid}/user-activity"), args);

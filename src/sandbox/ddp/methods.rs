@@ -57,8 +57,14 @@ impl State {
             "subscriptions/get" => Ok(Some(self.subscriptions_since(uid, params.first()))),
             "sendMessage" => self.send_by_method(uid, params.first()),
             "updateMessage" | "deleteMessage" => {
-                let given = params.first().and_then(Value::as_object).ok_or_else(match_failed)?;
-                let message = given.get("_id").and_then(Value::as_str).ok_or_else(match_failed)?;
+                let given = params
+                    .first()
+                    .and_then(Value::as_object)
+                    .ok_or_else(match_failed)?;
+                let message = given
+                    .get("_id")
+                    .and_then(Value::as_str)
+                    .ok_or_else(match_failed)?;
                 if name == "deleteMessage" {
                     self.delete(uid, message)?;
                 } else if self.messages.contains_key(message) {
@@ -75,10 +81,17 @@ impl State {
             "joinRoom" => Ok(self.join(text(params, 0)?, uid, name)?.then(|| json!(true))),
             "leaveRoom" => self.leave(text(params, 0)?, uid).map(|()| None),
             "createDirectMessage" => {
-                let names: Option<Vec<&str>> = params.iter().take_while(|p| !p.is_boolean()).map(Value::as_str).collect();
+                let names: Option<Vec<&str>> = params
+                    .iter()
+                    .take_while(|p| !p.is_boolean())
+                    .map(Value::as_str)
+                    .collect();
                 let rid = self.direct_room(uid, &names.ok_or_else(match_failed)?)?;
                 let usernames = self.rooms.get(&rid).map(|room| {
-                    room.members.keys().map(|uid| self.username(uid)).collect::<Vec<_>>()
+                    room.members
+                        .keys()
+                        .map(|uid| self.username(uid))
+                        .collect::<Vec<_>>()
                 });
                 Ok(Some(json!({ "t": "d", "rid": rid, "usernames": usernames })))
             }
@@ -87,23 +100,35 @@ impl State {
                 Ok(None)
             }
             "getRoomIdByNameOrId" => {
-                let room = self.find_room(text(params, 0)?).filter(|room| self.can_access(uid, room));
+                let room = self
+                    .find_room(text(params, 0)?)
+                    .filter(|room| self.can_access(uid, room));
                 let refused = || Refusal::in_method("error-not-allowed", "Not allowed", name);
                 Ok(Some(json!(room.ok_or_else(refused)?.id)))
             }
             "getRoomRoles" => {
-                let room = self.rooms.get(text(params, 0)?).filter(|room| self.can_access(uid, room));
+                let room = self
+                    .rooms
+                    .get(text(params, 0)?)
+                    .filter(|room| self.can_access(uid, room));
                 let refused = || Refusal::in_method("error-not-allowed", "Not allowed", name);
                 Ok(Some(self.room_roles(room.ok_or_else(refused)?)))
             }
             "loadMissedMessages" => {
                 let rid = text(params, 0)?;
                 let at = params.get(1).and_then(parse_date).ok_or_else(match_failed)?;
-                let allowed = self.rooms.get(rid).is_some_and(|room| self.can_preview(uid, room));
+                let allowed = self
+                    .rooms
+                    .get(rid)
+                    .is_some_and(|room| self.can_preview(uid, room));
                 if !allowed {
                     return Ok(Some(json!(false)));
                 }
-                let missed = self.room_messages(rid).rev().filter(|m| m.ts > at).map(|m| m.doc.clone());
+                let missed = self
+                    .room_messages(rid)
+                    .rev()
+                    .filter(|m| m.ts > at)
+                    .map(|m| m.doc.clone());
                 Ok(Some(Value::Array(missed.map(Value::Object).collect())))
             }
             "stream-notify-room" => {
@@ -112,7 +137,10 @@ impl State {
             }
             // Any logged-in user may write to any other one.
             "stream-notify-user" => {
-                let (event, args) = (text(params, 0)?.to_owned(), json!(params.get(1..).unwrap_or_default()));
+                let (event, args) = (
+                    text(params, 0)?.to_owned(),
+                    json!(params.get(1..).unwrap_or_default()),
+                );
                 self.emit_except(name, &event, args, Some(id));
                 Ok(None)
             }
@@ -139,16 +167,23 @@ impl State {
         let login = if let Some(token) = options.get("resume") {
             self.login_resume(token.as_str().ok_or_else(match_failed)?)?
         } else if let (Some(user), Some(password)) = (options.get("user"), options.get("password")) {
-            let name = ["username", "email"].iter().find_map(|key| user.get(key)?.as_str());
+            let name = ["username", "email"]
+                .iter()
+                .find_map(|key| user.get(key)?.as_str());
             self.login_password(name.ok_or_else(match_failed)?, password)?
         } else {
             return Err(unrecognized());
         };
-        let Some(session) = self.sessions.get_mut(&id) else { return Ok(None) };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return Ok(None);
+        };
         let before = session.uid.replace(login.uid.clone());
         session.token = Some(login.token.clone());
         if let Some(before) = before.filter(|before| *before != login.uid) {
-            self.reply(id, frame::text(&json!({ "msg": "removed", "collection": "users", "id": before })));
+            self.reply(
+                id,
+                frame::text(&json!({ "msg": "removed", "collection": "users", "id": before })),
+            );
             self.refresh_presence(&before);
         }
         if let Some(user) = self.users.get(&login.uid) {
@@ -167,7 +202,10 @@ impl State {
         let session = self.sessions.get_mut(&id)?;
         let (uid, token) = (session.uid.take(), session.token.take());
         if let Some(uid) = uid {
-            self.reply(id, frame::text(&json!({ "msg": "removed", "collection": "users", "id": uid })));
+            self.reply(
+                id,
+                frame::text(&json!({ "msg": "removed", "collection": "users", "id": uid })),
+            );
             if let Some(token) = token {
                 self.revoke(&token, Some(id));
             }
@@ -182,9 +220,16 @@ impl State {
         if !self.may(uid, "send-many-messages", None) {
             self.limits.send(uid).map_err(refusal::too_many_requests)?;
         }
-        let rid = draft.get("rid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let rid = draft
+            .get("rid")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         match self.send_message(uid, draft) {
-            Ok(Some(id)) => Ok(self.messages.get(&id).map(|message| Value::Object(message.doc.clone()))),
+            Ok(Some(id)) => Ok(self
+                .messages
+                .get(&id)
+                .map(|message| Value::Object(message.doc.clone()))),
             Ok(None) => Ok(None),
             Err(Refusal::Plain(text)) if text == "error-not-allowed" => {
                 Err(Refusal::coded("error-not-allowed", "").with_details(json!({ "method": "sendMessage" })))
@@ -202,11 +247,19 @@ impl State {
 
     /// Typing. What is not allowed is dropped without a word.
     fn write_room(&mut self, id: u64, uid: &str, params: &[Value]) {
-        let Some(event) = params.first().and_then(Value::as_str) else { return };
-        let Some((rid, "user-activity")) = event.split_once('/') else { return };
+        let Some(event) = params.first().and_then(Value::as_str) else {
+            return;
+        };
+        let Some((rid, "user-activity")) = event.split_once('/') else {
+            return;
+        };
         let Some(room) = self.rooms.get(rid) else { return };
         let Some(user) = self.users.get(uid) else { return };
-        let name = if self.setting_on("UI_Use_Real_Name") { &user.name } else { &user.username };
+        let name = if self.setting_on("UI_Use_Real_Name") {
+            &user.name
+        } else {
+            &user.username
+        };
         let named = params.get(1).and_then(Value::as_str) == Some(name.as_str());
         if named && self.can_access(uid, room) {
             let args = json!(params.get(1..).unwrap_or_default());

@@ -23,14 +23,20 @@ fn limiter_name(name: &str) -> &str {
 impl State {
     /// Answers one frame of a connection.
     pub(crate) fn receive(&mut self, id: u64, text: &str) {
-        self.log.push(Inbound::Frame { connection: id, text: cut(text) });
+        self.log.push(Inbound::Frame {
+            connection: id,
+            text: cut(text),
+        });
         let Ok(message) = serde_json::from_str::<Value>(text) else {
             return self.reply(id, frame::error("Bad request", None));
         };
         let Some(kind) = message.get("msg").and_then(Value::as_str) else {
             return self.reply(id, frame::error("Bad request", Some(message)));
         };
-        let connected = self.sessions.get(&id).is_some_and(|session| session.ddp.is_some());
+        let connected = self
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.ddp.is_some());
         match kind {
             "connect" if connected => self.reply(id, frame::error("Already connected", Some(message))),
             "connect" => self.connect(id, &message),
@@ -68,7 +74,10 @@ impl State {
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.ddp = Some(session_id.clone());
             }
-            self.reply(id, frame::text(&json!({ "msg": "connected", "session": session_id })));
+            self.reply(
+                id,
+                frame::text(&json!({ "msg": "connected", "session": session_id })),
+            );
             self.touch();
         } else {
             self.reply(id, frame::text(&json!({ "msg": "failed", "version": "1" })));

@@ -39,7 +39,9 @@ pub(crate) async fn serve<S>(shared: Arc<Shared>, io: S, line: Arc<Line>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let config = WebSocketConfig::default().max_message_size(Some(FRAME_MAX)).max_frame_size(Some(FRAME_MAX));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(FRAME_MAX))
+        .max_frame_size(Some(FRAME_MAX));
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (cut_tx, mut cut) = watch::channel(None);
@@ -53,38 +55,20 @@ where
         id
     };
     // Whatever ends this function, also a dropped future, the state must forget the session.
-    let _guard = Guard { shared: Arc::clone(&shared), id };
+    let _guard = Guard {
+        shared: Arc::clone(&shared),
+        id,
+    };
     let (sink, stream) = socket.split();
     tokio::select! {
-        () = both(read(&shared, id, stream, &out), write(&shared, &line, sink, outgoing)) => {}
+        () = read(&shared, id, stream, &out) => {}
+        () = write(&shared, &line, sink, outgoing) => {}
         how = async { cut.wait_for(Option::is_some).await.map(|how| *how) } => {
             if matches!(how, Ok(Some(Cut::Reset))) {
                 line.reset();
             }
         }
         _ = stop.wait_for(|stop| *stop) => {}
-    }
-}
-
-/// How the reader ended.
-#[derive(Debug, PartialEq, Eq)]
-enum End {
-    /// There is nobody left to write to.
-    Gone,
-    /// The server closes; the writer has yet to say so.
-    Closing,
-}
-
-/// Ends with the first of the two, save that a reader that closes lets the writer finish.
-async fn both(read: impl Future<Output = End>, write: impl Future<Output = ()>) {
-    tokio::pin!(write);
-    tokio::select! {
-        end = read => {
-            if end == End::Closing {
-                let _ = timeout(CLOSING, write).await;
-            }
-        }
-        () = &mut write => {}
     }
 }
 
@@ -104,20 +88,19 @@ async fn read<S>(
     id: u64,
     mut stream: SplitStream<WebSocketStream<S>>,
     out: &mpsc::Sender<Outgoing>,
-) -> End
-where
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut silence = shared.silence.subscribe();
     let mut pinged = false;
     loop {
         if silence.wait_for(|on| !on).await.is_err() {
-            return End::Gone;
+            return;
         }
         // Reading stops while the client does not take its answers.
         match out.reserve_many(ROOM_FOR_ANSWERS).await {
             Ok(permits) => drop(permits),
-            Err(_) => return End::Gone,
+            Err(_) => return,
         }
         let received = tokio::select! {
             received = timeout(HEARTBEAT, stream.next()) => received,
@@ -126,13 +109,15 @@ where
         match received {
             Err(_) if pinged => {
                 let _ = out.send(Outgoing::Close).await;
-                return End::Closing;
+                // Whatever comes now is only the answer to the close.
+                while let Some(Ok(_)) = stream.next().await {}
+                return;
             }
             Err(_) => {
                 pinged = true;
                 let ping = frame::text(&serde_json::json!({ "msg": "ping" }));
                 if out.send(Outgoing::Frame(ping)).await.is_err() {
-                    return End::Gone;
+                    return;
                 }
             }
             Ok(Some(Ok(message))) => {
@@ -150,9 +135,9 @@ where
             }
             Ok(Some(Err(error))) => {
                 tracing::debug!(connection = id, %error, "the connection broke");
-                return End::Gone;
+                return;
             }
-            Ok(None) => return End::Gone,
+            Ok(None) => return,
         }
     }
 }
@@ -181,12 +166,16 @@ async fn write<S>(
             }
             Outgoing::Half => {
                 line.halve_next_write();
-                let whole = frame::text(&serde_json::json!({ "msg": "changed", "collection": "half a frame" }));
+                let whole =
+                    frame::text(&serde_json::json!({ "msg": "changed", "collection": "half a frame" }));
                 let _ = sink.send(Message::Text(whole)).await;
                 return;
             }
             Outgoing::Close => {
-                let normal = CloseFrame { code: CloseCode::Normal, reason: "Normal closure".into() };
+                let normal = CloseFrame {
+                    code: CloseCode::Normal,
+                    reason: "Normal closure".into(),
+                };
                 let _ = sink.send(Message::Close(Some(normal))).await;
                 // The reader sees the answer and ends the connection; this is for a peer that gives none.
                 tokio::time::sleep(CLOSING).await;

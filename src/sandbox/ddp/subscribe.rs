@@ -13,8 +13,12 @@ use crate::sandbox::{
 };
 
 /// Publications without events that clients ask for by habit.
-const QUIET: &[&str] =
-    &["meteor.loginServiceConfiguration", "meteor_autoupdate_clientVersions", "userData", "activeUsers"];
+const QUIET: &[&str] = &[
+    "meteor.loginServiceConfiguration",
+    "meteor_autoupdate_clientVersions",
+    "userData",
+    "activeUsers",
+];
 
 impl State {
     pub(super) fn sub(&mut self, id: u64, message: Value) {
@@ -28,13 +32,17 @@ impl State {
         let (Some(sub), Some(name), Some(params)) = (sub, name, params) else {
             return self.reply(id, frame::error("Malformed subscription", Some(message)));
         };
-        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
         // An id that is in use is ignored: no second `ready`.
         if session.subs.iter().any(|known| known.id == sub) {
             return;
         }
         let (uid, full) = (session.uid.clone(), session.subs.len() >= SUBSCRIPTIONS_MAX);
-        let verdict = self.limits.ddp(id, uid.as_deref(), "subscription", limiter_name(name));
+        let verdict = self
+            .limits
+            .ddp(id, uid.as_deref(), "subscription", limiter_name(name));
         if let Some(reset) = verdict.err().or(full.then_some(10_000)) {
             return self.reply(id, frame::nosub(sub, Some(&refusal::too_many_requests(reset))));
         }
@@ -53,7 +61,11 @@ impl State {
             let added = json!({ "msg": "added", "collection": name, "id": "id", "fields": {} });
             self.reply(id, frame::text(&added));
         }
-        let subscription = Subscription { id: sub.to_owned(), stream: name.to_owned(), event };
+        let subscription = Subscription {
+            id: sub.to_owned(),
+            stream: name.to_owned(),
+            event,
+        };
         if let Some(session) = self.sessions.get_mut(&id) {
             session.subs.push(subscription);
         }
@@ -62,7 +74,12 @@ impl State {
     }
 
     /// The event, if the parameters have the form that streams ask for and the user may read it.
-    fn check_subscription(&self, uid: Option<&str>, stream: &str, params: &[Value]) -> Result<String, Refusal> {
+    fn check_subscription(
+        &self,
+        uid: Option<&str>,
+        stream: &str,
+        params: &[Value],
+    ) -> Result<String, Refusal> {
         let known = matches!(
             stream,
             "stream-room-messages"
@@ -81,7 +98,9 @@ impl State {
         let (Some(event), Some(Value::Bool(_) | Value::Object(_))) = (params.first(), params.get(1)) else {
             return Err(Refusal::coded(400, "Match failed"));
         };
-        let event = event.as_str().ok_or_else(|| Refusal::coded(400, "Match failed"))?;
+        let event = event
+            .as_str()
+            .ok_or_else(|| Refusal::coded(400, "Match failed"))?;
         if event.is_empty() && stream != "stream-user-presence" {
             return Err(Refusal::coded("invalid-event-name", ""));
         }
@@ -100,9 +119,10 @@ impl State {
         let first = event.split('/').next().unwrap_or_default();
         match stream {
             "stream-notify-user" | "stream-notify-room-users" => first == uid,
-            "stream-room-messages" | "stream-notify-room" | "stream-room-data" => {
-                self.rooms.get(first).is_some_and(|room| self.can_preview(uid, room))
-            }
+            "stream-room-messages" | "stream-notify-room" | "stream-room-data" => self
+                .rooms
+                .get(first)
+                .is_some_and(|room| self.can_preview(uid, room)),
             _ => true,
         }
     }
@@ -120,10 +140,13 @@ impl State {
 
     /// After a login or logout every subscription is judged again.
     pub(super) fn rerun_subscriptions(&mut self, id: u64) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
         let (uid, subs) = (session.uid.clone(), session.subs.clone());
-        let (kept, ended): (Vec<_>, Vec<_>) =
-            subs.into_iter().partition(|sub| self.may_read(uid.as_deref(), &sub.stream, &sub.event));
+        let (kept, ended): (Vec<_>, Vec<_>) = subs
+            .into_iter()
+            .partition(|sub| self.may_read(uid.as_deref(), &sub.stream, &sub.event));
         for sub in &kept {
             self.reply(id, frame::ready(&sub.id));
         }

@@ -12,21 +12,31 @@ use crate::sandbox::{
 const VERSION: &str = "8.0.0";
 
 pub(super) fn info(_: &mut Call<'_>) -> Outcome {
-    Ok(object([("version", json!(VERSION)), ("info", json!({ "version": VERSION }))]))
+    Ok(object([
+        ("version", json!(VERSION)),
+        ("info", json!({ "version": VERSION })),
+    ]))
 }
 
 pub(super) fn login(call: &mut Call<'_>) -> Outcome {
     let login = if let Some(token) = call.body.get("resume").and_then(Value::as_str) {
         call.state.login_resume(token)
     } else {
-        let name = ["user", "username", "email"].iter().find_map(|key| call.text(key)).map(str::to_owned);
+        let name = ["user", "username", "email"]
+            .iter()
+            .find_map(|key| call.text(key))
+            .map(str::to_owned);
         match (name, call.body.get("password")) {
             (Some(name), Some(password)) => call.state.login_password(&name, password),
             _ => Err(Refusal::coded(400, "Unrecognized options for login request")),
         }
     };
     let login = login.map_err(|refused| Refusal::Login(Box::new(refused)))?;
-    let me = call.state.users.get(&login.uid).map(|user| call.state.user_json(user, true));
+    let me = call
+        .state
+        .users
+        .get(&login.uid)
+        .map(|user| call.state.user_json(user, true));
     let data = json!({ "userId": login.uid, "authToken": login.token, "me": me });
     Ok(object([("status", json!("success")), ("data", data)]))
 }
@@ -65,7 +75,12 @@ pub(super) fn user_info(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(super) fn user_list(call: &mut Call<'_>) -> Outcome {
-    let users: Vec<Value> = call.state.users.values().map(|user| call.state.user_json(user, false)).collect();
+    let users: Vec<Value> = call
+        .state
+        .users
+        .values()
+        .map(|user| call.state.user_json(user, false))
+        .collect();
     Ok(paged(call, "users", &users))
 }
 
@@ -89,7 +104,11 @@ pub(super) fn set_status(call: &mut Call<'_>) -> Outcome {
             Some(parsed.ok_or_else(refused)?)
         }
     };
-    let message = call.body.get("message").and_then(Value::as_str).map(str::to_owned);
+    let message = call
+        .body
+        .get("message")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     if presence.is_none() && message.is_none() {
         return Err(Refusal::invalid_params("must have required property 'message'"));
     }
@@ -104,7 +123,11 @@ pub(super) fn settings(call: &mut Call<'_>) -> Outcome {
         .state
         .settings
         .iter()
-        .filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(&name.as_str())))
+        .filter(|(name, _)| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.contains(&name.as_str()))
+        })
         .map(|(name, value)| json!({ "_id": name, "value": value }))
         .collect();
     Ok(paged(call, "settings", &all))

@@ -16,7 +16,12 @@ fn with_iso_dates(value: Value) -> Value {
             if let (1, Some(date)) = (object.len(), object.get("$date")) {
                 return date.as_i64().map_or(Value::Null, |ms| json!(iso(ms)));
             }
-            Value::Object(object.into_iter().map(|(key, value)| (key, with_iso_dates(value))).collect())
+            Value::Object(
+                object
+                    .into_iter()
+                    .map(|(key, value)| (key, with_iso_dates(value)))
+                    .collect(),
+            )
         }
         Value::Array(list) => Value::Array(list.into_iter().map(with_iso_dates).collect()),
         other => other,
@@ -53,7 +58,10 @@ pub(super) fn status(status: u16) -> Response<Body> {
 
 pub(super) fn wrong_verb() -> Response<Body> {
     let text = "API endpoint does not exist";
-    json_response(405, json!({ "success": false, "status": "error", "message": text }))
+    json_response(
+        405,
+        json!({ "success": false, "status": "error", "message": text }),
+    )
 }
 
 pub(super) fn limited(verdict: &RestVerdict, now: i64) -> Response<Body> {

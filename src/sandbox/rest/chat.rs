@@ -6,7 +6,11 @@ use super::{Call, Outcome, object};
 use crate::sandbox::{refusal::Refusal, state::messages::no_message};
 
 fn message(call: &Call<'_>, id: &str) -> Value {
-    call.state.messages.get(id).map(|message| Value::Object(message.doc.clone())).unwrap_or_default()
+    call.state
+        .messages
+        .get(id)
+        .map(|message| Value::Object(message.doc.clone()))
+        .unwrap_or_default()
 }
 
 pub(super) fn send(call: &mut Call<'_>) -> Outcome {
@@ -17,11 +21,20 @@ pub(super) fn send(call: &mut Call<'_>) -> Outcome {
     if call.body.keys().any(|key| key != "previewUrls") {
         return Err(Refusal::invalid_params("must NOT have additional properties"));
     }
-    let (uid, rid) = (call.uid.clone(), draft.get("rid").and_then(Value::as_str).unwrap_or_default().to_owned());
+    let (uid, rid) = (
+        call.uid.clone(),
+        draft
+            .get("rid")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+    );
     match call.state.send_message(&uid, draft) {
         Ok(Some(id)) => Ok(object([("message", message(call, &id))])),
         // A known `_id` makes the endpoint stumble over the message that it did not get.
-        Ok(None) => Err(Refusal::plain("Cannot read properties of undefined (reading 'starred')")),
+        Ok(None) => Err(Refusal::plain(
+            "Cannot read properties of undefined (reading 'starred')",
+        )),
         Err(refused) => {
             // From the check of the room onwards the user hears of it in the chat, too.
             if let Refusal::Plain(text) = &refused {
@@ -35,7 +48,12 @@ pub(super) fn send(call: &mut Call<'_>) -> Outcome {
 /// The rooms that `chat.postMessage` is told, each an id, a name, `#name` or `@user`.
 fn targets(call: &mut Call<'_>) -> Result<Vec<(String, String)>, Refusal> {
     let invalid = || Refusal::coded("invalid-channel", "");
-    let given = call.body.get("roomId").or(call.body.get("channel")).cloned().ok_or_else(invalid)?;
+    let given = call
+        .body
+        .get("roomId")
+        .or(call.body.get("channel"))
+        .cloned()
+        .ok_or_else(invalid)?;
     let names: Vec<String> = match given {
         Value::String(name) => vec![name],
         Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -50,12 +68,25 @@ fn targets(call: &mut Call<'_>) -> Result<Vec<(String, String)>, Refusal> {
         };
         rooms.push((name, rid));
     }
-    if rooms.is_empty() { Err(invalid()) } else { Ok(rooms) }
+    if rooms.is_empty() {
+        Err(invalid())
+    } else {
+        Ok(rooms)
+    }
 }
 
 pub(super) fn post(call: &mut Call<'_>) -> Outcome {
     const KEYS: &[&str] = &[
-        "roomId", "channel", "text", "alias", "avatar", "emoji", "attachments", "customFields", "parseUrls", "tmid",
+        "roomId",
+        "channel",
+        "text",
+        "alias",
+        "avatar",
+        "emoji",
+        "attachments",
+        "customFields",
+        "parseUrls",
+        "tmid",
         "tshow",
     ];
     if call.body.keys().any(|key| !KEYS.contains(&key.as_str())) {
@@ -65,15 +96,29 @@ pub(super) fn post(call: &mut Call<'_>) -> Outcome {
         return Err(Refusal::invalid_params("must NOT have additional properties"));
     }
     let rooms = targets(call)?;
-    let text = call.body.get("text").and_then(Value::as_str).unwrap_or_default().trim().to_owned();
-    let attachments = call.body.get("attachments").filter(|list| list.is_array()).cloned();
+    let text = call
+        .body
+        .get("text")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    let attachments = call
+        .body
+        .get("attachments")
+        .filter(|list| list.is_array())
+        .cloned();
     let (uid, mut first) = (call.uid.clone(), None);
     for (name, rid) in rooms {
         call.state.may_post(&uid, &rid, &call.body)?;
         call.state.check_size(&text, "sendMessage")?;
         call.state.may_call_everybody(&uid, &rid, &text)?;
         // A public channel is joined on the way.
-        let public = call.state.rooms.get(&rid).is_some_and(super::super::state::rooms::Room::is_public);
+        let public = call
+            .state
+            .rooms
+            .get(&rid)
+            .is_some_and(super::super::state::rooms::Room::is_public);
         if public {
             call.state.join(&rid, &uid, "joinRoom")?;
         }
@@ -95,7 +140,11 @@ pub(super) fn post(call: &mut Call<'_>) -> Outcome {
     let (name, id) = first.ok_or_else(|| Refusal::coded("invalid-channel", ""))?;
     // A number here, unlike everywhere else.
     let ts = call.state.now();
-    Ok(object([("ts", json!(ts)), ("channel", json!(name)), ("message", message(call, &id))]))
+    Ok(object([
+        ("ts", json!(ts)),
+        ("channel", json!(name)),
+        ("message", message(call, &id)),
+    ]))
 }
 
 pub(super) fn get(call: &mut Call<'_>) -> Outcome {
@@ -105,7 +154,11 @@ pub(super) fn get(call: &mut Call<'_>) -> Outcome {
     let stored = call.state.messages.get(id).ok_or(Refusal::Bare)?;
     let room = call.state.rooms.get(&stored.rid);
     if !room.is_some_and(|room| call.state.can_access(&call.uid, room)) {
-        return Err(Refusal::in_method("error-not-allowed", "Not allowed", "getSingleMessage"));
+        return Err(Refusal::in_method(
+            "error-not-allowed",
+            "Not allowed",
+            "getSingleMessage",
+        ));
     }
     Ok(object([("message", message(call, id))]))
 }
@@ -115,7 +168,9 @@ fn own(call: &Call<'_>) -> Result<String, Refusal> {
     let (rid, id) = (call.need("roomId")?, call.need("msgId")?);
     let stored = call.state.messages.get(&id).ok_or_else(|| no_message(&id))?;
     if stored.rid != rid {
-        return Err(Refusal::plain("The room id provided does not match where the message is from."));
+        return Err(Refusal::plain(
+            "The room id provided does not match where the message is from.",
+        ));
     }
     Ok(id)
 }
@@ -145,7 +200,11 @@ pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     }
     call.state.delete(&by, &id)?;
     let ts = call.state.now().to_string();
-    Ok(object([("_id", json!(id)), ("ts", json!(ts)), ("message", about)]))
+    Ok(object([
+        ("_id", json!(id)),
+        ("ts", json!(ts)),
+        ("message", about),
+    ]))
 }
 
 pub(super) fn react(call: &mut Call<'_>) -> Outcome {
@@ -172,7 +231,11 @@ fn pinned(call: &mut Call<'_>, on: bool) -> Outcome {
     }
     let uid = call.uid.clone();
     call.state.pin(&uid, &id, on)?;
-    Ok(if on { object([("message", message(call, &id))]) } else { object([]) })
+    Ok(if on {
+        object([("message", message(call, &id))])
+    } else {
+        object([])
+    })
 }
 
 pub(super) fn pin(call: &mut Call<'_>) -> Outcome {

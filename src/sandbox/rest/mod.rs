@@ -44,15 +44,28 @@ struct Endpoint {
 }
 
 const fn get(name: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
-    Endpoint { name, verb: "GET", closed: true, run }
+    Endpoint {
+        name,
+        verb: "GET",
+        closed: true,
+        run,
+    }
 }
 
 const fn post(name: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
-    Endpoint { name, verb: "POST", closed: true, run }
+    Endpoint {
+        name,
+        verb: "POST",
+        closed: true,
+        run,
+    }
 }
 
 const fn open(endpoint: Endpoint) -> Endpoint {
-    Endpoint { closed: false, ..endpoint }
+    Endpoint {
+        closed: false,
+        ..endpoint
+    }
 }
 
 const ENDPOINTS: &[Endpoint] = &[
@@ -110,11 +123,18 @@ const ENDPOINTS: &[Endpoint] = &[
 
 impl Call<'_> {
     fn query(&self, key: &str) -> Option<&str> {
-        self.query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+        self.query
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+            .filter(|v| !v.is_empty())
     }
 
     fn text(&self, key: &str) -> Option<&str> {
-        self.body.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+        self.body
+            .get(key)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
     }
 
     fn need(&self, key: &str) -> Result<String, Refusal> {
@@ -125,15 +145,26 @@ impl Call<'_> {
     /// `count` and `offset`, capped as the server caps them.
     fn page(&self) -> (usize, usize) {
         let number = |key| self.query(key).and_then(|text| text.parse::<usize>().ok());
-        let most = self.state.settings.get("API_Upper_Count_Limit").and_then(Value::as_u64).unwrap_or(100);
+        let most = self
+            .state
+            .settings
+            .get("API_Upper_Count_Limit")
+            .and_then(Value::as_u64)
+            .unwrap_or(100);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        (number("offset").unwrap_or(0), number("count").unwrap_or(50).min(most))
+        (
+            number("offset").unwrap_or(0),
+            number("count").unwrap_or(50).min(most),
+        )
     }
 }
 
 /// An object with these keys.
 fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
-    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    fields
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 /// One page of a list under `key`.
@@ -149,19 +180,31 @@ fn paged(call: &Call<'_>, key: &str, all: &[Value]) -> Map<String, Value> {
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// Answers one request below `/api`.
 pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body: Bytes) -> Response<Body> {
-    let endpoint = ENDPOINTS.iter().find(|endpoint| endpoint.name == name && endpoint.verb == parts.method.as_str());
+    let endpoint = ENDPOINTS
+        .iter()
+        .find(|endpoint| endpoint.name == name && endpoint.verb == parts.method.as_str());
     let known = ENDPOINTS.iter().any(|endpoint| endpoint.name == name);
     let fault = {
         let mut state = context.shared.lock();
         let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-        let shown = if name == "login" { "" } else { &String::from_utf8_lossy(&body) };
-        let inbound =
-            Inbound::Request { method: parts.method.to_string(), path: cut(path), body: cut(shown) };
+        let shown = if name == "login" {
+            ""
+        } else {
+            &String::from_utf8_lossy(&body)
+        };
+        let inbound = Inbound::Request {
+            method: parts.method.to_string(),
+            path: cut(path),
+            body: cut(shown),
+        };
         state.log.push(inbound);
         state.log.count(if known { name } else { "(unknown)" });
         state.touch();
@@ -173,7 +216,12 @@ pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body
         Some(RestFault::Status(status)) => return answer::status(status),
         Some(RestFault::TooManyRequests { reset_after }) => {
             let reset_ms = u64::try_from(reset_after.as_millis()).unwrap_or(u64::MAX);
-            let verdict = RestVerdict { limit: 10, remaining: 0, reset_ms, allowed: false };
+            let verdict = RestVerdict {
+                limit: 10,
+                remaining: 0,
+                reset_ms,
+                allowed: false,
+            };
             let now = context.shared.lock().now();
             return answer::limited(&verdict, now);
         }
@@ -181,7 +229,11 @@ pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body
         Some(RestFault::LoseReply) | None => {}
     }
     let Some(endpoint) = endpoint else {
-        return if known { answer::wrong_verb() } else { answer::status(404) };
+        return if known {
+            answer::wrong_verb()
+        } else {
+            answer::status(404)
+        };
     };
     let answer = run(context, endpoint, parts, &body);
     if fault == Some(RestFault::LoseReply) {
@@ -201,12 +253,18 @@ fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) 
     let token = header(&parts.headers, "x-auth-token").to_owned();
     let claimed = header(&parts.headers, "x-user-id");
     let now = state.now();
-    let holder = state.user_by_token(&token).filter(|(user, held)| {
-        user.id == claimed && held.expires.is_none_or(|at| at > now)
-    });
+    let holder = state
+        .user_by_token(&token)
+        .filter(|(user, held)| user.id == claimed && held.expires.is_none_or(|at| at > now));
     let uid = holder.map(|(user, _)| user.id.clone());
-    let bypass = uid.as_deref().is_some_and(|uid| state.may(uid, "api-bypass-rate-limit", None));
-    let verdict = if bypass { None } else { state.limits.rest(endpoint.name, endpoint.verb) };
+    let bypass = uid
+        .as_deref()
+        .is_some_and(|uid| state.may(uid, "api-bypass-rate-limit", None));
+    let verdict = if bypass {
+        None
+    } else {
+        state.limits.rest(endpoint.name, endpoint.verb)
+    };
     if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.allowed) {
         return answer::limited(verdict, now);
     }
@@ -225,7 +283,13 @@ fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) 
     };
     let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let query = query.map(|query| query.0).unwrap_or_default();
-    let mut call = Call { state: &mut state, uid: uid.unwrap_or_default(), token, query, body };
+    let mut call = Call {
+        state: &mut state,
+        uid: uid.unwrap_or_default(),
+        token,
+        query,
+        body,
+    };
     let mut response = match (endpoint.run)(&mut call) {
         Ok(object) => answer::success(object),
         Err(refused) => answer::refused(&refused),

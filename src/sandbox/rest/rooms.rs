@@ -135,19 +135,38 @@ pub(super) fn create_direct(call: &mut Call<'_>) -> Outcome {
     let rid = call.state.direct_room(&uid, &names)?;
     let room = call.state.rooms.get(&rid).ok_or(Refusal::Bare)?;
     let usernames: Vec<String> = room.members.keys().map(|uid| call.state.username(uid)).collect();
-    Ok(object([("room", json!({ "_id": rid, "rid": rid, "t": "d", "usernames": usernames }))]))
+    Ok(object([(
+        "room",
+        json!({ "_id": rid, "rid": rid, "t": "d", "usernames": usernames }),
+    )]))
 }
 
 fn create(call: &mut Call<'_>, kind: RoomKind, permission: &str) -> Outcome {
     let name = call.need("name")?;
     if !call.state.may(&call.uid, permission, None) {
-        return Err(Refusal::coded("error-unauthorized", "User does not have the permissions required for this action")
-            .with_status(403));
+        return Err(Refusal::coded(
+            "error-unauthorized",
+            "User does not have the permissions required for this action",
+        )
+        .with_status(403));
     }
-    let listed = call.body.get("members").and_then(Value::as_array).into_iter().flatten();
-    let members = listed.filter_map(|name| Some(call.state.user_by_name(name.as_str()?)?.id.clone())).collect();
+    let listed = call
+        .body
+        .get("members")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let members = listed
+        .filter_map(|name| Some(call.state.user_by_name(name.as_str()?)?.id.clone()))
+        .collect();
     let (uid, read_only) = (call.uid.clone(), call.body.get("readOnly") == Some(&json!(true)));
-    let new = NewRoom { name: Some(&name), creator: Some(&uid), read_only, members, ..NewRoom::default() };
+    let new = NewRoom {
+        name: Some(&name),
+        creator: Some(&uid),
+        read_only,
+        members,
+        ..NewRoom::default()
+    };
     let rid = call.state.create_room(kind, new)?;
     let room = call.state.rooms.get(&rid).ok_or(Refusal::Bare)?;
     Ok(object([(word(kind), call.state.room_json(room))]))
@@ -164,13 +183,29 @@ pub(super) fn create_group(call: &mut Call<'_>) -> Outcome {
 pub(super) fn create_discussion(call: &mut Call<'_>) -> Outcome {
     let (parent, title) = (call.need("prid")?, call.need("t_name")?);
     if !call.state.may(&call.uid, "start-discussion", Some(&parent)) {
-        return Err(Refusal::in_method("error-action-not-allowed", "Not allowed", "createDiscussion"));
+        return Err(Refusal::in_method(
+            "error-action-not-allowed",
+            "Not allowed",
+            "createDiscussion",
+        ));
     }
-    let listed = call.body.get("users").and_then(Value::as_array).into_iter().flatten();
-    let members = listed.filter_map(|name| Some(call.state.user_by_name(name.as_str()?)?.id.clone())).collect();
+    let listed = call
+        .body
+        .get("users")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let members = listed
+        .filter_map(|name| Some(call.state.user_by_name(name.as_str()?)?.id.clone()))
+        .collect();
     let uid = call.uid.clone();
     let rid = call.state.create_discussion(&parent, &uid, &title, members)?;
-    let room = call.state.rooms.get(&rid).map(|room| call.state.room_json(room)).unwrap_or_default();
+    let room = call
+        .state
+        .rooms
+        .get(&rid)
+        .map(|room| call.state.room_json(room))
+        .unwrap_or_default();
     let mut discussion = room.as_object().cloned().unwrap_or_default();
     discussion.insert("rid".to_owned(), json!(rid));
     Ok(object([("discussion", Value::Object(discussion))]))
@@ -209,13 +244,18 @@ fn other(call: &Call<'_>) -> Result<String, Refusal> {
         (None, None) => None,
     };
     let reason = "The required \"userId\" or \"username\" param provided does not match any users";
-    user.map(|user| user.id.clone()).ok_or_else(|| Refusal::coded("error-invalid-user", reason))
+    user.map(|user| user.id.clone())
+        .ok_or_else(|| Refusal::coded("error-invalid-user", reason))
 }
 
 fn invite(call: &mut Call<'_>, kind: RoomKind) -> Outcome {
     let room = named(call, kind)?;
     if !room.members.contains_key(&call.uid) {
-        return Err(Refusal::in_method("error-not-allowed", "Not allowed", "addUsersToRoom"));
+        return Err(Refusal::in_method(
+            "error-not-allowed",
+            "Not allowed",
+            "addUsersToRoom",
+        ));
     }
     let (rid, by, uid) = (room.id.clone(), call.uid.clone(), other(call)?);
     call.state.invite(&rid, &by, &uid)?;
@@ -233,7 +273,11 @@ pub(super) fn invite_group(call: &mut Call<'_>) -> Outcome {
 fn kick(call: &mut Call<'_>, kind: RoomKind) -> Outcome {
     let rid = named(call, kind)?.id.clone();
     if !call.state.may(&call.uid, "remove-user", Some(&rid)) {
-        return Err(Refusal::in_method("error-not-allowed", "Not allowed", "removeUserFromRoom"));
+        return Err(Refusal::in_method(
+            "error-not-allowed",
+            "Not allowed",
+            "removeUserFromRoom",
+        ));
     }
     let (by, uid) = (call.uid.clone(), other(call)?);
     call.state.kick(&rid, &by, &uid)?;
@@ -249,9 +293,16 @@ pub(super) fn kick_group(call: &mut Call<'_>) -> Outcome {
 }
 
 fn set_topic(call: &mut Call<'_>, kind: RoomKind) -> Outcome {
-    let (rid, topic) = (named(call, kind)?.id.clone(), call.text("topic").unwrap_or_default().to_owned());
+    let (rid, topic) = (
+        named(call, kind)?.id.clone(),
+        call.text("topic").unwrap_or_default().to_owned(),
+    );
     if !call.state.may(&call.uid, "edit-room", Some(&rid)) {
-        return Err(Refusal::in_method("error-action-not-allowed", "Editing room is not allowed", "saveRoomSettings"));
+        return Err(Refusal::in_method(
+            "error-action-not-allowed",
+            "Editing room is not allowed",
+            "saveRoomSettings",
+        ));
     }
     let uid = call.uid.clone();
     call.state.set_topic(&rid, &uid, &topic)?;

@@ -13,13 +13,19 @@ use crate::sandbox::{
 };
 
 fn docs(messages: &[&Stored]) -> Value {
-    Value::Array(messages.iter().map(|message| Value::Object(message.doc.clone())).collect())
+    Value::Array(
+        messages
+            .iter()
+            .map(|message| Value::Object(message.doc.clone()))
+            .collect(),
+    )
 }
 
 /// A room that the caller may look into.
 fn readable(call: &Call<'_>, rid: &str, method: &str) -> Result<(), Refusal> {
     let room = call.state.rooms.get(rid);
-    let room = room.ok_or_else(|| Refusal::in_method("error-invalid-room", "Invalid room", "canAccessRoom"))?;
+    let room =
+        room.ok_or_else(|| Refusal::in_method("error-invalid-room", "Invalid room", "canAccessRoom"))?;
     match call.state.can_access(&call.uid, room) {
         true => Ok(()),
         false => Err(Refusal::in_method("error-not-allowed", "Not allowed", method)),
@@ -30,7 +36,10 @@ pub(super) fn messages(call: &mut Call<'_>) -> Outcome {
     let missing = |code: &str, name: &str| {
         Refusal::coded(code, &format!("The required \"{name}\" query param is missing."))
     };
-    let rid = call.query("roomId").ok_or_else(|| missing("error-param-required", "roomId"))?.to_owned();
+    let rid = call
+        .query("roomId")
+        .ok_or_else(|| missing("error-param-required", "roomId"))?
+        .to_owned();
     let cursors = [call.query("next"), call.query("previous")];
     let result = match (call.query("lastUpdate"), call.query("type")) {
         (Some(_), _) if cursors.iter().any(Option::is_some) => {
@@ -45,8 +54,9 @@ pub(super) fn messages(call: &mut Call<'_>) -> Outcome {
             let at = parse_iso(text).ok_or_else(invalid)?;
             readable(call, &rid, "messages/get")?;
             let gone = call.state.deleted_since(&rid, at);
-            let deleted: Vec<Value> =
-                gone.map(|(id, at)| json!({ "_id": id, "_deletedAt": date(at) })).collect();
+            let deleted: Vec<Value> = gone
+                .map(|(id, at)| json!({ "_id": id, "_deletedAt": date(at) }))
+                .collect();
             json!({ "updated": docs(&call.state.updated_since(&rid, at)), "deleted": deleted })
         }
         (None, Some(kind)) => by_cursor(call, &rid, kind, cursors)?,
@@ -72,7 +82,10 @@ fn by_cursor(call: &Call<'_>, rid: &str, kind: &str, cursors: [Option<&str>; 2])
     };
     let invalid = || Refusal::invalid_params("must be a cursor in milliseconds");
     let cursor: i64 = cursor.parse().map_err(|_| invalid())?;
-    let count = call.query("count").and_then(|count| count.parse().ok()).unwrap_or(20usize);
+    let count = call
+        .query("count")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(20usize);
     readable(call, rid, "messages/get")?;
     let mut all: Vec<(i64, Value)> = match kind {
         "UPDATED" => call
@@ -107,7 +120,9 @@ fn by_cursor(call: &Call<'_>, rid: &str, kind: &str, cursors: [Option<&str>; 2])
 }
 
 pub(super) fn thread(call: &mut Call<'_>) -> Outcome {
-    let tmid = call.query("tmid").ok_or_else(|| Refusal::invalid_params("must have required property 'tmid'"))?;
+    let tmid = call
+        .query("tmid")
+        .ok_or_else(|| Refusal::invalid_params("must have required property 'tmid'"))?;
     let parent = call.state.messages.get(tmid);
     let parent = parent.ok_or_else(|| Refusal::coded("error-invalid-message", "Invalid Message"))?;
     readable(call, &parent.rid, "getThreadMessages")?;
@@ -134,19 +149,30 @@ fn history(call: &Call<'_>, kind: RoomKind, word: &str) -> Outcome {
         if kind == RoomKind::Direct {
             return Err(Refusal::coded("invalid-channel", ""));
         }
-        let reason = format!("The required \"roomId\" or \"roomName\" param provided does not match any {word}");
+        let reason =
+            format!("The required \"roomId\" or \"roomName\" param provided does not match any {word}");
         return Err(Refusal::coded("error-room-not-found", &reason));
     };
     if !call.state.can_preview(&call.uid, room) {
-        return Err(Refusal::in_method("error-not-allowed", "Not allowed", "getChannelHistory"));
+        return Err(Refusal::in_method(
+            "error-not-allowed",
+            "Not allowed",
+            "getChannelHistory",
+        ));
     }
     // A date that cannot be read is ignored.
     let window = Window {
         oldest: call.query("oldest").and_then(parse_iso),
         latest: call.query("latest").and_then(parse_iso),
         inclusive: call.query("inclusive") == Some("true"),
-        offset: call.query("offset").and_then(|text| text.parse().ok()).unwrap_or(0),
-        count: call.query("count").and_then(|text| text.parse().ok()).unwrap_or(20),
+        offset: call
+            .query("offset")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0),
+        count: call
+            .query("count")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(20),
         threads: call.query("showThreadMessages") != Some("false"),
     };
     let found = call.state.history(&room.id, &window);
@@ -159,13 +185,24 @@ fn history(call: &Call<'_>, kind: RoomKind, word: &str) -> Outcome {
 
 /// The first message that was not there at the last look, and how many came before the page.
 fn unreads(call: &Call<'_>, rid: &str, window: &Window) -> Map<String, Value> {
-    let member = call.state.rooms.get(rid).and_then(|room| room.members.get(&call.uid));
-    let seen = window.oldest.or_else(|| member.and_then(|member| member.seen.or(Some(member.ts))));
+    let member = call
+        .state
+        .rooms
+        .get(rid)
+        .and_then(|room| room.members.get(&call.uid));
+    let seen = window
+        .oldest
+        .or_else(|| member.and_then(|member| member.seen.or(Some(member.ts))));
     let Some(seen) = seen else { return Map::new() };
     let mut later = call.state.room_messages(rid).filter(|message| message.ts > seen);
-    let Some(first) = later.next() else { return Map::new() };
+    let Some(first) = later.next() else {
+        return Map::new();
+    };
     let not_loaded = (later.count() + 1).saturating_sub(window.count);
-    object([("firstUnread", Value::Object(first.doc.clone())), ("unreadNotLoaded", json!(not_loaded))])
+    object([
+        ("firstUnread", Value::Object(first.doc.clone())),
+        ("unreadNotLoaded", json!(not_loaded)),
+    ])
 }
 
 pub(super) fn channel_history(call: &mut Call<'_>) -> Outcome {
@@ -221,7 +258,10 @@ pub(super) fn read(call: &mut Call<'_>) -> Outcome {
     let rid = rid.ok_or_else(|| Refusal::invalid_params("must have required property 'rid'"))?;
     let uid = call.uid.clone();
     if !call.state.read(&rid, &uid) {
-        return Err(Refusal::coded("error-invalid-subscription", "Invalid subscription"));
+        return Err(Refusal::coded(
+            "error-invalid-subscription",
+            "Invalid subscription",
+        ));
     }
     Ok(object([]))
 }

@@ -36,15 +36,21 @@ pub(crate) fn router(subpath: &str) -> Router {
     let site = Router::new()
         .route("/websocket", get(websocket))
         .route("/websocket/", get(websocket))
-        .route("/api/info", any(|context, request| api("info".to_owned(), context, request)))
-        .route("/api/v1/{*endpoint}", any(|Path(endpoint): Path<String>, context, request| {
-            api(endpoint, context, request)
-        }))
+        .route(
+            "/api/info",
+            any(|context, request| api("info".to_owned(), context, request)),
+        )
+        .route(
+            "/api/v1/{*endpoint}",
+            any(|Path(endpoint): Path<String>, context, request| api(endpoint, context, request)),
+        )
         .fallback(page);
     let site = if subpath.is_empty() {
         site
     } else {
-        Router::new().nest(subpath, site).fallback(|| async { StatusCode::NOT_FOUND })
+        Router::new()
+            .nest(subpath, site)
+            .fallback(|| async { StatusCode::NOT_FOUND })
     };
     site.layer(middleware::from_fn(guard))
 }
@@ -65,11 +71,22 @@ fn is_local(authority: &str) -> bool {
 
 /// A page in somebody's browser that points here is kept out: its `Host` or `Origin` is not local.
 fn is_welcome(request: &Request) -> bool {
-    let guarded = request.extensions().get::<Context>().is_none_or(|context| context.guarded);
-    let text = |name| request.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+    let guarded = request
+        .extensions()
+        .get::<Context>()
+        .is_none_or(|context| context.guarded);
+    let text = |name| {
+        request
+            .headers()
+            .get(name)
+            .map(|value: &HeaderValue| value.to_str().unwrap_or_default())
+    };
     let host = text(header::HOST).is_none_or(is_local);
-    let origin = text(header::ORIGIN)
-        .is_none_or(|origin| origin.split_once("://").is_some_and(|(_, authority)| is_local(authority)));
+    let origin = text(header::ORIGIN).is_none_or(|origin| {
+        origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| is_local(authority))
+    });
     !guarded || (host && origin)
 }
 
@@ -92,16 +109,25 @@ async fn api(endpoint: String, axum::Extension(context): Connection, request: Re
 }
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+    let values = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
 async fn websocket(axum::Extension(context): Connection, mut request: Request) -> Response<Body> {
     let headers = request.headers();
     let upgrade = has_token(headers, header::CONNECTION, "upgrade")
         && has_token(headers, header::UPGRADE, "websocket")
-        && headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
+        && headers
+            .get(header::SEC_WEBSOCKET_VERSION)
+            .is_some_and(|version| version == "13");
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(|key| derive_accept_key(key.as_bytes()));
     let (true, Some(accept)) = (upgrade, key) else {
         return (StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".").into_response();
     };

@@ -33,7 +33,9 @@ pub(crate) async fn accept(site: Site, listener: TcpListener) {
     let mut stop = site.shared.stop.subscribe();
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
@@ -78,7 +80,11 @@ async fn serve_tcp(site: Site, stream: TcpStream, peer: SocketAddr) {
 /// Serves one connection: HTTP, and what it is upgraded to.
 pub(crate) async fn serve(site: Site, wire: Wire, guarded: bool) {
     let line = wire.line();
-    let context = http::Context { shared: Arc::clone(&site.shared), line: Arc::clone(&line), guarded };
+    let context = http::Context {
+        shared: Arc::clone(&site.shared),
+        line: Arc::clone(&line),
+        guarded,
+    };
     let service = site.router.map_request(move |mut request: http::HyperRequest| {
         request.extensions_mut().insert(context.clone());
         request

@@ -64,7 +64,11 @@ pub(crate) struct Wire {
 
 impl Wire {
     fn new(transport: Transport) -> Self {
-        Self { transport, line: Arc::default(), broken: false }
+        Self {
+            transport,
+            line: Arc::default(),
+            broken: false,
+        }
     }
 
     pub(super) fn tcp(stream: TcpStream) -> Self {
@@ -97,7 +101,10 @@ trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
 /// The peer gets a reset instead of an end of stream when the socket is dropped.
-#[allow(deprecated, reason = "a linger of zero never blocks; its own method is younger than our oldest tokio")]
+#[allow(
+    deprecated,
+    reason = "a linger of zero never blocks; its own method is younger than our oldest tokio"
+)]
 pub(super) fn reset(stream: &TcpStream) {
     let _ = stream.set_linger(Some(Duration::ZERO));
 }
@@ -115,7 +122,11 @@ impl Drop for Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.transport().poll_read(cx, buf)
     }
 }

@@ -27,13 +27,20 @@ impl State {
             .filter(|m| window.latest.is_none_or(|at| before(m.ts, at)))
             .filter(|m| window.threads || !m.doc.contains_key("tmid") || m.doc.contains_key("tshow"))
             .skip(window.offset)
-            .take(if window.count == 0 { usize::MAX } else { window.count })
+            .take(if window.count == 0 {
+                usize::MAX
+            } else {
+                window.count
+            })
             .collect()
     }
 
     /// Messages written to after `at`, newest first by `ts`: no limit, as on the server.
     pub(crate) fn updated_since(&self, rid: &str, at: i64) -> Vec<&Stored> {
-        self.room_messages(rid).rev().filter(|message| message.updated > at).collect()
+        self.room_messages(rid)
+            .rev()
+            .filter(|message| message.updated > at)
+            .collect()
     }
 
     pub(crate) fn deleted_since(&self, rid: &str, at: i64) -> impl Iterator<Item = (&str, i64)> {
@@ -45,8 +52,12 @@ impl State {
 
     /// The replies of a thread, oldest first.
     pub(crate) fn thread(&self, tmid: &str) -> Vec<&Stored> {
-        let Some(parent) = self.messages.get(tmid) else { return Vec::new() };
-        self.room_messages(&parent.rid).filter(|message| message.text("tmid") == Some(tmid)).collect()
+        let Some(parent) = self.messages.get(tmid) else {
+            return Vec::new();
+        };
+        self.room_messages(&parent.rid)
+            .filter(|message| message.text("tmid") == Some(tmid))
+            .collect()
     }
 
     /// The rooms of a user that changed after `since`, or all.
@@ -66,9 +77,14 @@ pub(crate) fn parse_date(value: &Value) -> Option<i64> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a float beyond i64 saturates, which is far away enough")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float beyond i64 saturates, which is far away enough"
+)]
 fn parse_number(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_f64().map(|number| number as i64))
+    value
+        .as_i64()
+        .or_else(|| value.as_f64().map(|number| number as i64))
 }
 
 /// `2026-11-22T08:00:00.000Z`, with or without fraction, `Z` or an offset.
@@ -89,7 +105,9 @@ pub(crate) fn parse_iso(text: &str) -> Option<i64> {
     let mut rest = text.get(19..)?;
     let mut milliseconds = 0;
     if let Some(fraction) = rest.strip_prefix('.') {
-        let digits = fraction.find(|c: char| !c.is_ascii_digit()).unwrap_or(fraction.len());
+        let digits = fraction
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(fraction.len());
         let padded: String = fraction[..digits].chars().chain("000".chars()).take(3).collect();
         milliseconds = padded.parse().ok()?;
         rest = &fraction[digits..];
@@ -111,7 +129,10 @@ pub(crate) fn iso(ms: i64) -> String {
     let (days, rest) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
     let (year, month, day) = civil_from_days(days);
     let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1000)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+        rest % 1000
+    )
 }
 
 /// Days since 1970 of a date in the proleptic Gregorian calendar.
@@ -134,7 +155,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, carry) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     (year_of_era + era * 400 + carry, month, day)
 }
 
@@ -144,7 +169,11 @@ mod tests {
 
     #[test]
     fn dates_survive_the_way_there_and_back() {
-        for text in ["1970-01-01T00:00:00.000Z", "2024-02-29T23:59:59.999Z", "2026-11-22T08:00:00.042Z"] {
+        for text in [
+            "1970-01-01T00:00:00.000Z",
+            "2024-02-29T23:59:59.999Z",
+            "2026-11-22T08:00:00.042Z",
+        ] {
             assert_eq!(parse_iso(text).map(iso).as_deref(), Some(text));
         }
         assert_eq!(parse_iso("1970-01-01T01:00:00+01:00"), Some(0));

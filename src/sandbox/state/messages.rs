@@ -7,13 +7,49 @@ use crate::sandbox::refusal::Refusal;
 
 /// Message types that only the server may write.
 const SYSTEM_TYPES: &[&str] = &[
-    "uj", "ul", "ru", "au", "ui", "uir", "ut", "wm", "r", "rm", "mute_unmute", "user-muted", "user-unmuted",
-    "user-banned", "user-unbanned", "subscription-role-added", "subscription-role-removed", "new-owner",
-    "owner-removed", "new-moderator", "moderator-removed", "new-leader", "leader-removed", "room-archived",
-    "room-unarchived", "room_changed_privacy", "room_changed_description", "room_changed_announcement",
-    "room_changed_avatar", "room_changed_topic", "room_e2e_enabled", "room_e2e_disabled",
-    "room-removed-read-only", "room-set-read-only", "room-allowed-reacting", "room-disallowed-reacting",
-    "command", "videoconf", "message_pinned", "message_pinned_e2e", "discussion-created", "ujt", "ult",
+    "uj",
+    "ul",
+    "ru",
+    "au",
+    "ui",
+    "uir",
+    "ut",
+    "wm",
+    "r",
+    "rm",
+    "mute_unmute",
+    "user-muted",
+    "user-unmuted",
+    "user-banned",
+    "user-unbanned",
+    "subscription-role-added",
+    "subscription-role-removed",
+    "new-owner",
+    "owner-removed",
+    "new-moderator",
+    "moderator-removed",
+    "new-leader",
+    "leader-removed",
+    "room-archived",
+    "room-unarchived",
+    "room_changed_privacy",
+    "room_changed_description",
+    "room_changed_announcement",
+    "room_changed_avatar",
+    "room_changed_topic",
+    "room_e2e_enabled",
+    "room_e2e_disabled",
+    "room-removed-read-only",
+    "room-set-read-only",
+    "room-allowed-reacting",
+    "room-disallowed-reacting",
+    "command",
+    "videoconf",
+    "message_pinned",
+    "message_pinned_e2e",
+    "discussion-created",
+    "ujt",
+    "ult",
 ];
 
 /// A clock that is wrong by more than this is refused.
@@ -25,7 +61,11 @@ fn units(text: &str) -> usize {
 
 impl State {
     pub(crate) fn check_size(&self, text: &str, method: &str) -> Result<(), Refusal> {
-        let limit = self.settings.get("Message_MaxAllowedSize").and_then(Value::as_u64).unwrap_or(5000);
+        let limit = self
+            .settings
+            .get("Message_MaxAllowedSize")
+            .and_then(Value::as_u64)
+            .unwrap_or(5000);
         if units(text) as u64 > limit {
             let reason = "Message size exceeds Message_MaxAllowedSize";
             return Err(Refusal::in_method("error-message-size-exceeded", reason, method));
@@ -42,15 +82,28 @@ impl State {
         let method = "sendMessage";
         // Nobody writes in another one's name.
         draft.remove("u");
-        if draft.get("t").and_then(Value::as_str).is_some_and(|t| SYSTEM_TYPES.contains(&t)) {
-            return Err(Refusal::plain("Cannot send system messages using 'chat.sendMessage'"));
+        if draft
+            .get("t")
+            .and_then(Value::as_str)
+            .is_some_and(|t| SYSTEM_TYPES.contains(&t))
+        {
+            return Err(Refusal::plain(
+                "Cannot send system messages using 'chat.sendMessage'",
+            ));
         }
         let tmid = draft.get("tmid").and_then(Value::as_str).map(str::to_owned);
         if draft.get("tshow").is_some_and(|show| *show == json!(true)) && tmid.is_none() {
-            return Err(Refusal::in_method("invalid-params", "tshow provided but missing tmid", method));
+            return Err(Refusal::in_method(
+                "invalid-params",
+                "tshow provided but missing tmid",
+                method,
+            ));
         }
         if let Some(ts) = draft.remove("ts") {
-            let given = ts.get("$date").and_then(Value::as_i64).or_else(|| super::history::parse_date(&ts));
+            let given = ts
+                .get("$date")
+                .and_then(Value::as_i64)
+                .or_else(|| super::history::parse_date(&ts));
             let now = self.now();
             if given.is_none_or(|given| given.abs_diff(now) > CLOCK_SKEW_MS) {
                 let details = json!({ "method": method, "message_ts": ts, "server_ts": now });
@@ -105,7 +158,10 @@ impl State {
 
     /// Whether the user may write into the room at all.
     pub(crate) fn may_post(&self, uid: &str, rid: &str, draft: &Map<String, Value>) -> Result<(), Refusal> {
-        let room = self.rooms.get(rid).ok_or_else(|| Refusal::plain("error-invalid-room"))?;
+        let room = self
+            .rooms
+            .get(rid)
+            .ok_or_else(|| Refusal::plain("error-invalid-room"))?;
         if !self.can_access(uid, room) {
             return Err(Refusal::plain("error-not-allowed"));
         }
@@ -113,9 +169,15 @@ impl State {
             return Err(Refusal::plain("You_have_been_muted"));
         }
         if room.read_only && !self.may(uid, "post-readonly", Some(rid)) {
-            return Err(Refusal::plain("You can't send messages because the room is readonly."));
+            return Err(Refusal::plain(
+                "You can't send messages because the room is readonly.",
+            ));
         }
-        let set = |key| draft.get(key).is_some_and(|v| v.as_str().is_some_and(|text| !text.is_empty()));
+        let set = |key| {
+            draft
+                .get(key)
+                .is_some_and(|v| v.as_str().is_some_and(|text| !text.is_empty()))
+        };
         if (set("alias") || set("avatar")) && !self.may(uid, "message-impersonate", Some(rid)) {
             return Err(Refusal::plain("Not enough permission"));
         }
@@ -124,8 +186,14 @@ impl State {
 
     /// `@all` and `@here` need a permission; without it the whole message is refused.
     pub(crate) fn may_call_everybody(&mut self, uid: &str, rid: &str, msg: &str) -> Result<(), Refusal> {
-        let Some(name) = text::calls_everybody(msg) else { return Ok(()) };
-        let permission = if name == "all" { "mention-all" } else { "mention-here" };
+        let Some(name) = text::calls_everybody(msg) else {
+            return Ok(());
+        };
+        let permission = if name == "all" {
+            "mention-all"
+        } else {
+            "mention-here"
+        };
         if self.may(uid, permission, Some(rid)) {
             return Ok(());
         }
@@ -142,14 +210,27 @@ impl State {
     /// Stores and publishes a message without any check. Fills in what is missing.
     pub(crate) fn insert(&mut self, uid: &str, mut doc: Map<String, Value>) -> String {
         let now = self.now();
-        let id = doc.get("_id").and_then(Value::as_str).map_or_else(random_id, str::to_owned);
-        let rid = doc.get("rid").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let msg = doc.get("msg").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let id = doc
+            .get("_id")
+            .and_then(Value::as_str)
+            .map_or_else(random_id, str::to_owned);
+        let rid = doc
+            .get("rid")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let msg = doc
+            .get("msg")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         // Of two messages in one millisecond the later one must not look older than the room.
         let ts = now.max(self.rooms.get(&rid).and_then(|room| room.last).unwrap_or(now));
         doc.insert("_id".into(), json!(id));
         doc.entry("u").or_insert_with(|| {
-            self.users.get(uid).map_or_else(|| json!({ "_id": uid }), super::people::User::author)
+            self.users
+                .get(uid)
+                .map_or_else(|| json!({ "_id": uid }), super::people::User::author)
         });
         doc.insert("ts".into(), date(ts));
         doc.insert("_updatedAt".into(), date(ts));
@@ -161,7 +242,13 @@ impl State {
                 doc.entry("md").or_insert_with(|| text::markdown(&msg));
             }
         }
-        let stored = Stored { id: id.clone(), rid: rid.clone(), ts, updated: ts, doc };
+        let stored = Stored {
+            id: id.clone(),
+            rid: rid.clone(),
+            ts,
+            updated: ts,
+            doc,
+        };
         let (thread, author) = (stored.text("tmid").map(str::to_owned), stored.author().to_owned());
         let system = stored.doc.contains_key("t");
         self.store(stored);
@@ -202,7 +289,9 @@ impl State {
 
     /// The announcement of a discussion counts what is written there.
     fn count_in_discussion(&mut self, rid: &str, ts: i64) {
-        let Some(parent) = self.rooms.get(rid).and_then(|room| room.parent.clone()) else { return };
+        let Some(parent) = self.rooms.get(rid).and_then(|room| room.parent.clone()) else {
+            return;
+        };
         let announcement = self
             .room_messages(&parent)
             .find(|message| message.text("drid") == Some(rid))
@@ -233,18 +322,33 @@ impl State {
         self.insert(uid, doc)
     }
 
-    pub(crate) fn edit(&mut self, uid: &str, id: &str, text: &str, extra: Map<String, Value>) -> Result<(), Refusal> {
+    pub(crate) fn edit(
+        &mut self,
+        uid: &str,
+        id: &str,
+        text: &str,
+        extra: Map<String, Value>,
+    ) -> Result<(), Refusal> {
         let message = self.messages.get(id).ok_or_else(|| no_message(id))?;
-        let (rid, old) = (message.rid.clone(), message.text("msg").unwrap_or_default().to_owned());
+        let (rid, old) = (
+            message.rid.clone(),
+            message.text("msg").unwrap_or_default().to_owned(),
+        );
         if message.author() != uid && !self.may(uid, "edit-message", Some(&rid)) {
             let details = json!({ "method": "updateMessage", "action": "Message_editing" });
-            return Err(Refusal::coded("error-action-not-allowed", "Message editing not allowed")
-                .with_details(details));
+            return Err(
+                Refusal::coded("error-action-not-allowed", "Message editing not allowed")
+                    .with_details(details),
+            );
         }
         if old == text && extra.is_empty() {
             return Ok(());
         }
-        let editor = self.users.get(uid).map(super::people::User::short).unwrap_or_default();
+        let editor = self
+            .users
+            .get(uid)
+            .map(super::people::User::short)
+            .unwrap_or_default();
         let (mentions, channels) = (self.mentions(text), self.channels(text));
         let now = date(self.now());
         self.modify(id, |doc| {
@@ -271,7 +375,11 @@ impl State {
         }
         let parent = message.doc.contains_key("tcount");
         if parent || self.setting_on("Message_ShowDeletedStatus") {
-            let editor = self.users.get(uid).map(super::people::User::short).unwrap_or_default();
+            let editor = self
+                .users
+                .get(uid)
+                .map(super::people::User::short)
+                .unwrap_or_default();
             let now = date(self.now());
             self.modify(id, |doc| {
                 doc.insert("t".into(), json!("rm"));
@@ -288,12 +396,19 @@ impl State {
             self.forget(id);
             self.remember_deletion(id, &rid);
             let now = self.now();
-            let last = self.room_messages(&rid).next_back().map(|message| message.id.clone());
+            let last = self
+                .room_messages(&rid)
+                .next_back()
+                .map(|message| message.id.clone());
             if let Some(room) = self.rooms.get_mut(&rid) {
                 room.last_message = last;
                 room.updated = now.max(room.updated + 1);
             }
-            self.emit("stream-notify-room", &format!("{rid}/deleteMessage"), json!([{ "_id": id }]));
+            self.emit(
+                "stream-notify-room",
+                &format!("{rid}/deleteMessage"),
+                json!([{ "_id": id }]),
+            );
         }
         self.notify_room(&rid);
         self.touch();
@@ -301,18 +416,33 @@ impl State {
     }
 
     /// `want`: on, off, or the other way round.
-    pub(crate) fn react(&mut self, uid: &str, id: &str, emoji: &str, want: Option<bool>) -> Result<(), Refusal> {
+    pub(crate) fn react(
+        &mut self,
+        uid: &str,
+        id: &str,
+        emoji: &str,
+        want: Option<bool>,
+    ) -> Result<(), Refusal> {
         let method = "setReaction";
         let bare = emoji.trim_matches(':');
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+');
         if bare.is_empty() || !bare.chars().all(known) {
-            return Err(Refusal::in_method("error-not-allowed", "Invalid emoji provided.", method));
+            return Err(Refusal::in_method(
+                "error-not-allowed",
+                "Invalid emoji provided.",
+                method,
+            ));
         }
-        let message =
-            self.messages.get(id).ok_or_else(|| Refusal::in_method("error-not-allowed", "Not allowed", method))?;
+        let message = self
+            .messages
+            .get(id)
+            .ok_or_else(|| Refusal::in_method("error-not-allowed", "Not allowed", method))?;
         self.may_post(uid, &message.rid, &Map::new())?;
         let (key, name) = (format!(":{bare}:"), self.username(uid));
-        let names = message.doc.get("reactions").and_then(|all| all.get(&key)?.get("usernames")?.as_array());
+        let names = message
+            .doc
+            .get("reactions")
+            .and_then(|all| all.get(&key)?.get("usernames")?.as_array());
         let has = names.is_some_and(|names| names.contains(&json!(name)));
         let want = want.unwrap_or(!has);
         if want == has {
@@ -323,7 +453,10 @@ impl State {
                 Some(Value::Object(all)) => all,
                 _ => Map::new(),
             };
-            let mut names = match all.remove(&key).and_then(|mut entry| entry.get_mut("usernames").map(Value::take)) {
+            let mut names = match all
+                .remove(&key)
+                .and_then(|mut entry| entry.get_mut("usernames").map(Value::take))
+            {
                 Some(Value::Array(names)) => names,
                 _ => Vec::new(),
             };
@@ -348,11 +481,19 @@ impl State {
         let message = self.messages.get(id).ok_or_else(|| no_message(id))?;
         let rid = message.rid.clone();
         if !self.may(uid, "pin-message", Some(&rid)) {
-            return Err(Refusal::in_method("not-authorized", "Not Authorized", "pinMessage"));
+            return Err(Refusal::in_method(
+                "not-authorized",
+                "Not Authorized",
+                "pinMessage",
+            ));
         }
         let text = message.text("msg").unwrap_or_default().to_owned();
         let (author, ts) = (message.doc.get("u").cloned().unwrap_or_default(), message.ts);
-        let by = self.users.get(uid).map(super::people::User::short).unwrap_or_default();
+        let by = self
+            .users
+            .get(uid)
+            .map(super::people::User::short)
+            .unwrap_or_default();
         let now = date(self.now());
         self.modify(id, |doc| {
             doc.insert("pinned".into(), json!(on));
@@ -367,7 +508,13 @@ impl State {
                 "message_link": format!("/channel/{rid}?msg={id}"),
                 "ts": date(ts),
             }]);
-            self.system_message(&rid, uid, "message_pinned", "", Map::from_iter([("attachments".into(), quote)]));
+            self.system_message(
+                &rid,
+                uid,
+                "message_pinned",
+                "",
+                Map::from_iter([("attachments".into(), quote)]),
+            );
         }
         self.touch();
         Ok(())
@@ -375,7 +522,9 @@ impl State {
 
     /// Unread counters of everybody else in the room.
     fn count_unread(&mut self, rid: &str, id: &str, author: &str) {
-        let Some(message) = self.messages.get(id) else { return };
+        let Some(message) = self.messages.get(id) else {
+            return;
+        };
         let mentioned: Vec<String> = message
             .doc
             .get("mentions")
@@ -385,7 +534,9 @@ impl State {
             .filter_map(|mention| mention.get("_id")?.as_str().map(str::to_owned))
             .collect();
         let everybody = mentioned.iter().any(|id| matches!(id.as_str(), "all" | "here"));
-        let Some(room) = self.rooms.get_mut(rid) else { return };
+        let Some(room) = self.rooms.get_mut(rid) else {
+            return;
+        };
         let direct = room.kind == RoomKind::Direct;
         let ts = room.last.unwrap_or_default();
         let mut changed = Vec::new();

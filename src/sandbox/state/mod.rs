@@ -53,7 +53,11 @@ impl Stored {
 
     /// The id of the author.
     pub(crate) fn author(&self) -> &str {
-        self.doc.get("u").and_then(|u| u.get("_id")).and_then(Value::as_str).unwrap_or_default()
+        self.doc
+            .get("u")
+            .and_then(|u| u.get("_id"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 }
 
@@ -104,7 +108,10 @@ impl State {
             tokens: Tokens::new(),
             server_id_frame,
             next_session: 0,
-            started: (i64::try_from(wall.as_millis()).unwrap_or_default(), Instant::now()),
+            started: (
+                i64::try_from(wall.as_millis()).unwrap_or_default(),
+                Instant::now(),
+            ),
             feed: broadcast::channel(1024).0,
             version: watch::Sender::new(0),
         }
@@ -118,7 +125,8 @@ impl State {
 
     /// Wakes everybody who waits for something to change.
     pub(crate) fn touch(&self) {
-        self.version.send_modify(|version| *version = version.wrapping_add(1));
+        self.version
+            .send_modify(|version| *version = version.wrapping_add(1));
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
@@ -146,7 +154,9 @@ impl State {
         self.order.push_back(message.id.clone());
         self.messages.insert(message.id.clone(), message);
         while self.messages.len() > MESSAGES_KEPT {
-            let Some(oldest) = self.order.pop_front() else { break };
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
             self.forget(&oldest);
         }
     }
@@ -166,7 +176,11 @@ impl State {
 
     fn remember_deletion(&mut self, id: &str, rid: &str) {
         let at = self.now();
-        self.deletions.push_back(Deletion { id: id.to_owned(), rid: rid.to_owned(), at });
+        self.deletions.push_back(Deletion {
+            id: id.to_owned(),
+            rid: rid.to_owned(),
+            at,
+        });
         if self.deletions.len() > DELETIONS_KEPT {
             self.deletions.pop_front();
         }
@@ -186,7 +200,9 @@ impl State {
     /// Writes into a message: sets `_updatedAt`, which never stands still for one message.
     pub(crate) fn modify(&mut self, id: &str, change: impl FnOnce(&mut Map<String, Value>)) -> bool {
         let now = self.now();
-        let Some(message) = self.messages.get_mut(id) else { return false };
+        let Some(message) = self.messages.get_mut(id) else {
+            return false;
+        };
         change(&mut message.doc);
         message.updated = now.max(message.updated + 1);
         message.doc.insert("_updatedAt".into(), date(message.updated));
@@ -203,5 +219,7 @@ const ID_CHARACTERS: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTWXYZabcdefghijkmnopqrst
 
 /// A random id in Meteor's form: 17 characters that people cannot confuse.
 pub(crate) fn random_id() -> String {
-    (0..17).map(|_| char::from(ID_CHARACTERS[fastrand::usize(..ID_CHARACTERS.len())])).collect()
+    (0..17)
+        .map(|_| char::from(ID_CHARACTERS[fastrand::usize(..ID_CHARACTERS.len())]))
+        .collect()
 }

@@ -31,7 +31,11 @@ impl State {
         self.room_exists(rid, "removeUserFromRoom")?;
         if !self.remove_member(rid, uid) {
             let reason = "User is not in this room";
-            return Err(Refusal::in_method("error-user-not-in-room", reason, "removeUserFromRoom"));
+            return Err(Refusal::in_method(
+                "error-user-not-in-room",
+                reason,
+                "removeUserFromRoom",
+            ));
         }
         let name = self.username(uid);
         self.system_message(rid, by, "ru", &name, Map::new());
@@ -41,8 +45,14 @@ impl State {
     /// Whoever acts for the room when the owner of the sandbox does something: its creator, or any member.
     pub(crate) fn actor(&self, rid: &str) -> Option<String> {
         let room = self.rooms.get(rid)?;
-        let creator = room.creator.as_ref().and_then(|u| u.get("_id")).and_then(Value::as_str);
-        creator.map(str::to_owned).or_else(|| room.members.keys().next().cloned())
+        let creator = room
+            .creator
+            .as_ref()
+            .and_then(|u| u.get("_id"))
+            .and_then(Value::as_str);
+        creator
+            .map(str::to_owned)
+            .or_else(|| room.members.keys().next().cloned())
     }
 
     pub(crate) fn set_role(&mut self, rid: &str, uid: &str, role: &str, on: bool) -> Result<(), Refusal> {
@@ -51,7 +61,9 @@ impl State {
             .rooms
             .get_mut(rid)
             .and_then(|room| room.members.get_mut(uid))
-            .ok_or_else(|| Refusal::in_method("error-user-not-in-room", "User is not in this room", "setRole"))?;
+            .ok_or_else(|| {
+                Refusal::in_method("error-user-not-in-room", "User is not in this room", "setRole")
+            })?;
         if member.roles.iter().any(|held| held == role) == on {
             return Ok(());
         }
@@ -62,8 +74,18 @@ impl State {
         member.updated = now.max(member.updated + 1);
         let name = self.username(uid);
         let by = self.actor(rid).unwrap_or_else(|| uid.to_owned());
-        let kind = if on { "subscription-role-added" } else { "subscription-role-removed" };
-        self.system_message(rid, &by, kind, &name, Map::from_iter([("role".to_owned(), json!(role))]));
+        let kind = if on {
+            "subscription-role-added"
+        } else {
+            "subscription-role-removed"
+        };
+        self.system_message(
+            rid,
+            &by,
+            kind,
+            &name,
+            Map::from_iter([("role".to_owned(), json!(role))]),
+        );
         let change = json!([{
             "type": if on { "added" } else { "removed" },
             "_id": role,
@@ -87,7 +109,13 @@ impl State {
             room.updated = now.max(room.updated + 1);
         }
         let by = self.actor(rid).unwrap_or_else(|| uid.to_owned());
-        self.system_message(rid, &by, if on { "user-muted" } else { "user-unmuted" }, &name, Map::new());
+        self.system_message(
+            rid,
+            &by,
+            if on { "user-muted" } else { "user-unmuted" },
+            &name,
+            Map::new(),
+        );
         self.notify_room(rid);
         Ok(())
     }
@@ -100,7 +128,11 @@ impl State {
             room.updated = now.max(room.updated + 1);
         }
         if let Some(by) = self.actor(rid) {
-            let kind = if on { "room-set-read-only" } else { "room-removed-read-only" };
+            let kind = if on {
+                "room-set-read-only"
+            } else {
+                "room-removed-read-only"
+            };
             self.system_message(rid, &by, kind, "", Map::new());
         }
         self.notify_room(rid);
@@ -146,10 +178,7 @@ impl State {
             ..NewRoom::default()
         };
         let rid = self.create_room(kind, new)?;
-        let announcement = Map::from_iter([
-            ("drid".to_owned(), json!(rid)),
-            ("dcount".to_owned(), json!(0)),
-        ]);
+        let announcement = Map::from_iter([("drid".to_owned(), json!(rid)), ("dcount".to_owned(), json!(0))]);
         self.system_message(parent, uid, "discussion-created", title, announcement);
         Ok(rid)
     }

@@ -14,7 +14,9 @@ const NOTIFY_USER: &str = "stream-notify-user";
 impl State {
     fn has_listener(&self, stream: &str, event: &str) -> bool {
         let fits = |sub: &Subscription| sub.stream == stream && sub.event == event;
-        self.sessions.values().any(|session| session.subs.iter().any(fits))
+        self.sessions
+            .values()
+            .any(|session| session.subs.iter().any(fits))
     }
 
     /// One event to every subscription of it.
@@ -28,8 +30,16 @@ impl State {
         }
         let frame = frame::changed(stream, event, args);
         let (duplicate, reorder) = (self.faults.duplicate, self.faults.reorder);
-        for session in self.sessions.values_mut().filter(|session| Some(session.id) != except) {
-            let times = session.subs.iter().filter(|s| s.stream == stream && s.event == event).count();
+        for session in self
+            .sessions
+            .values_mut()
+            .filter(|session| Some(session.id) != except)
+        {
+            let times = session
+                .subs
+                .iter()
+                .filter(|s| s.stream == stream && s.event == event)
+                .count();
             for _ in 0..times {
                 session.stream(&frame, duplicate, reorder);
             }
@@ -38,17 +48,24 @@ impl State {
 
     /// The whole message, without saying why, to everybody who may read it.
     pub(crate) fn publish(&mut self, id: &str) {
-        let Some(message) = self.messages.get(id) else { return };
-        let Some(room) = self.rooms.get(&message.rid) else { return };
+        let Some(message) = self.messages.get(id) else {
+            return;
+        };
+        let Some(room) = self.rooms.get(&message.rid) else {
+            return;
+        };
         let doc = Value::Object(message.doc.clone());
         let mut by_room: Option<Utf8Bytes> = None;
         let mut mine: [Option<Utf8Bytes>; 2] = [None, None];
         let mut deliveries: Vec<(u64, Utf8Bytes)> = Vec::new();
         for session in self.sessions.values() {
-            let Some(uid) = session.uid.as_deref() else { continue };
+            let Some(uid) = session.uid.as_deref() else {
+                continue;
+            };
             for sub in session.subs.iter().filter(|sub| sub.stream == ROOM_MESSAGES) {
                 if sub.event == room.id && self.can_preview(uid, room) {
-                    let frame = by_room.get_or_insert_with(|| frame::changed(ROOM_MESSAGES, &room.id, json!([doc])));
+                    let frame =
+                        by_room.get_or_insert_with(|| frame::changed(ROOM_MESSAGES, &room.id, json!([doc])));
                     deliveries.push((session.id, frame.clone()));
                 } else if sub.event == MY_MESSAGES && self.can_access(uid, room) {
                     let member = room.members.contains_key(uid);
@@ -109,7 +126,10 @@ impl State {
 
     fn subscription_args(&self, rid: &str, uid: &str, action: &str) -> Option<Value> {
         let room = self.rooms.get(rid)?;
-        Some(json!([action, self.subscription_json(room, uid, room.members.get(uid)?)]))
+        Some(json!([
+            action,
+            self.subscription_json(room, uid, room.members.get(uid)?)
+        ]))
     }
 
     /// The room changed: every member hears it.
@@ -128,11 +148,15 @@ impl State {
     }
 
     pub(crate) fn notify_subscription(&mut self, rid: &str, uid: &str) {
-        self.notify_user(uid, "subscriptions-changed", |state| state.subscription_args(rid, uid, "updated"));
+        self.notify_user(uid, "subscriptions-changed", |state| {
+            state.subscription_args(rid, uid, "updated")
+        });
     }
 
     pub(crate) fn notify_membership(&mut self, rid: &str, uid: &str, action: &str) {
-        self.notify_user(uid, "subscriptions-changed", |state| state.subscription_args(rid, uid, action));
+        self.notify_user(uid, "subscriptions-changed", |state| {
+            state.subscription_args(rid, uid, action)
+        });
         self.notify_user(uid, "rooms-changed", |state| state.room_args(rid, action));
     }
 

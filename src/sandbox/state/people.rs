@@ -115,7 +115,12 @@ impl Tokens {
             hash.update([part]);
             hash.finalize()
         };
-        half(0).into_iter().chain(half(1)).take(43).map(|b| char::from(ALPHABET[usize::from(b & 63)])).collect()
+        half(0)
+            .into_iter()
+            .chain(half(1))
+            .take(43)
+            .map(|b| char::from(ALPHABET[usize::from(b & 63)]))
+            .collect()
     }
 }
 
@@ -141,13 +146,26 @@ impl State {
     }
 
     fn user_by_login(&self, login: &str) -> Option<&User> {
-        self.users.values().find(|user| user.username == login || user.email() == login)
+        self.users
+            .values()
+            .find(|user| user.username == login || user.email() == login)
     }
 
     /// Adds or replaces a user and returns the id.
-    pub(crate) fn add_user(&mut self, username: &str, name: &str, password: &str, roles: Vec<String>) -> String {
-        let id = self.user_by_name(username).map_or_else(super::random_id, |user| user.id.clone());
-        let token = Token { text: self.tokens.make(), expires: None };
+    pub(crate) fn add_user(
+        &mut self,
+        username: &str,
+        name: &str,
+        password: &str,
+        roles: Vec<String>,
+    ) -> String {
+        let id = self
+            .user_by_name(username)
+            .map_or_else(super::random_id, |user| user.id.clone());
+        let token = Token {
+            text: self.tokens.make(),
+            expires: None,
+        };
         let user = User {
             id: id.clone(),
             username: username.to_owned(),
@@ -165,7 +183,10 @@ impl State {
     }
 
     fn new_token(&mut self, uid: &str) -> Option<Token> {
-        let token = Token { text: self.tokens.make(), expires: Some(self.now() + TOKEN_LIFE_MS) };
+        let token = Token {
+            text: self.tokens.make(),
+            expires: Some(self.now() + TOKEN_LIFE_MS),
+        };
         let user = self.users.get_mut(uid)?;
         if user.tokens.len() >= TOKENS_KEPT {
             // The first one is the personal access token: it stays.
@@ -177,7 +198,9 @@ impl State {
 
     /// Who holds this token.
     pub(crate) fn user_by_token(&self, token: &str) -> Option<(&User, &Token)> {
-        self.users.values().find_map(|user| Some((user, user.tokens.iter().find(|t| t.text == token)?)))
+        self.users
+            .values()
+            .find_map(|user| Some((user, user.tokens.iter().find(|t| t.text == token)?)))
     }
 
     pub(crate) fn login_resume(&self, token: &str) -> Result<Login, Refusal> {
@@ -186,10 +209,18 @@ impl State {
             return Err(Refusal::coded(403, text));
         };
         if held.expires.is_some_and(|at| at <= self.now()) {
-            return Err(Refusal::coded(403, "Your session has expired. Please log in again."));
+            return Err(Refusal::coded(
+                403,
+                "Your session has expired. Please log in again.",
+            ));
         }
         let (uid, token, expires) = (user.id.clone(), held.text.clone(), held.expires);
-        Ok(Login { uid, token, expires, kind: "resume" })
+        Ok(Login {
+            uid,
+            token,
+            expires,
+            kind: "resume",
+        })
     }
 
     /// `password` is the text itself or `{digest, algorithm}`.
@@ -211,7 +242,12 @@ impl State {
         }
         let uid = user.id.clone();
         let token = self.new_token(&uid).ok_or_else(unknown)?;
-        Ok(Login { uid, token: token.text, expires: token.expires, kind: "password" })
+        Ok(Login {
+            uid,
+            token: token.text,
+            expires: token.expires,
+            kind: "password",
+        })
     }
 
     /// Takes the token away. Every connection that logged in with it is closed without a word.
@@ -233,8 +269,13 @@ impl State {
 
     /// Online while a connection is logged in, else offline; tells everybody when it changes.
     pub(crate) fn refresh_presence(&mut self, uid: &str) {
-        let connected = self.sessions.values().any(|session| session.uid.as_deref() == Some(uid));
-        let Some(user) = self.users.get_mut(uid) else { return };
+        let connected = self
+            .sessions
+            .values()
+            .any(|session| session.uid.as_deref() == Some(uid));
+        let Some(user) = self.users.get_mut(uid) else {
+            return;
+        };
         let presence = if connected { user.chosen } else { Presence::Offline };
         if user.presence != presence {
             user.presence = presence;
@@ -243,7 +284,9 @@ impl State {
     }
 
     pub(crate) fn set_status(&mut self, uid: &str, presence: Option<Presence>, text: Option<&str>) {
-        let Some(user) = self.users.get_mut(uid) else { return };
+        let Some(user) = self.users.get_mut(uid) else {
+            return;
+        };
         if let Some(presence) = presence {
             user.chosen = presence;
             user.presence = presence;
@@ -256,7 +299,14 @@ impl State {
 
     fn announce_presence(&mut self, uid: &str) {
         let Some(user) = self.users.get(uid) else { return };
-        let args = json!([[user.id, user.username, user.presence.number(), user.status_text, user.name, user.roles]]);
+        let args = json!([[
+            user.id,
+            user.username,
+            user.presence.number(),
+            user.status_text,
+            user.name,
+            user.roles
+        ]]);
         self.emit("stream-notify-logged", "user-status", args);
         self.touch();
     }
@@ -264,5 +314,8 @@ impl State {
 
 /// Lower-case hex of the SHA-256, the digest form of passwords.
 pub(crate) fn sha256_hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

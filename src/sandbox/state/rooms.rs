@@ -96,7 +96,11 @@ impl State {
     /// A room by id or by name, with or without `#`.
     pub(crate) fn find_room(&self, name: &str) -> Option<&Room> {
         let bare = name.strip_prefix('#').unwrap_or(name);
-        self.rooms.get(name).or_else(|| self.rooms.values().find(|room| room.name.as_deref() == Some(bare)))
+        self.rooms.get(name).or_else(|| {
+            self.rooms
+                .values()
+                .find(|room| room.name.as_deref() == Some(bare))
+        })
     }
 
     /// A room of a user by its name, for clients that give names.
@@ -107,23 +111,30 @@ impl State {
     pub(crate) fn create_room(&mut self, kind: RoomKind, new: NewRoom<'_>) -> Result<String, Refusal> {
         if let Some(name) = new.name {
             let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-            let in_function =
-                || json!({ "function": "RocketChat.getValidRoomName", "channel_name": name });
+            let in_function = || json!({ "function": "RocketChat.getValidRoomName", "channel_name": name });
             if name.is_empty() || !name.chars().all(fits) {
                 let reason = format!("{name} is not a valid room name.");
                 return Err(Refusal::coded("error-invalid-room-name", &reason).with_details(in_function()));
             }
             if self.rooms.values().any(|room| room.name.as_deref() == Some(name)) {
                 let reason = format!("A channel with name '{name}' exists");
-                return Err(Refusal::coded("error-duplicate-channel-name", &reason).with_details(in_function()));
+                return Err(
+                    Refusal::coded("error-duplicate-channel-name", &reason).with_details(in_function())
+                );
             }
         }
         if self.rooms.len() >= ROOMS_MAX {
-            return Err(Refusal::coded("error-too-many-rooms", "The sandbox holds no more rooms"));
+            return Err(Refusal::coded(
+                "error-too-many-rooms",
+                "The sandbox holds no more rooms",
+            ));
         }
         let now = self.now();
         let id = new.id.unwrap_or_else(random_id);
-        let creator = new.creator.and_then(|uid| self.users.get(uid)).map(super::people::User::short);
+        let creator = new
+            .creator
+            .and_then(|uid| self.users.get(uid))
+            .map(super::people::User::short);
         let room = Room {
             id: id.clone(),
             kind,
@@ -144,7 +155,11 @@ impl State {
         };
         self.rooms.insert(id.clone(), room);
         if let Some(creator) = new.creator {
-            let roles = if kind == RoomKind::Direct { Vec::new() } else { vec!["owner".to_owned()] };
+            let roles = if kind == RoomKind::Direct {
+                Vec::new()
+            } else {
+                vec!["owner".to_owned()]
+            };
             self.add_member(&id, creator, roles);
         }
         for uid in new.members {
@@ -158,7 +173,9 @@ impl State {
     pub(crate) fn add_member(&mut self, rid: &str, uid: &str, roles: Vec<String>) -> bool {
         let now = self.now();
         let known = self.users.contains_key(uid);
-        let Some(room) = self.rooms.get_mut(rid) else { return false };
+        let Some(room) = self.rooms.get_mut(rid) else {
+            return false;
+        };
         if !known || room.members.contains_key(uid) {
             return false;
         }
@@ -183,18 +200,33 @@ impl State {
     /// Takes a user out without a message; subscriptions to the room end without `nosub`.
     pub(crate) fn remove_member(&mut self, rid: &str, uid: &str) -> bool {
         let now = self.now();
-        let Some(room) = self.rooms.get_mut(rid) else { return false };
-        let Some(member) = room.members.remove(uid) else { return false };
+        let Some(room) = self.rooms.get_mut(rid) else {
+            return false;
+        };
+        let Some(member) = room.members.remove(uid) else {
+            return false;
+        };
         room.updated = now.max(room.updated + 1);
         let public = room.is_public();
         self.notify_removal(rid, uid, &member.id);
-        self.gone.push_back(Gone { uid: uid.to_owned(), rid: rid.to_owned(), sub: member.id, at: now });
+        self.gone.push_back(Gone {
+            uid: uid.to_owned(),
+            rid: rid.to_owned(),
+            sub: member.id,
+            at: now,
+        });
         if self.gone.len() > GONE_KEPT {
             self.gone.pop_front();
         }
         if !public || !self.may(uid, "preview-c-room", None) {
-            for session in self.sessions.values_mut().filter(|s| s.uid.as_deref() == Some(uid)) {
-                session.subs.retain(|sub| sub.event.split('/').next() != Some(rid));
+            for session in self
+                .sessions
+                .values_mut()
+                .filter(|s| s.uid.as_deref() == Some(uid))
+            {
+                session
+                    .subs
+                    .retain(|sub| sub.event.split('/').next() != Some(rid));
             }
         }
         self.touch();
@@ -206,9 +238,9 @@ impl State {
         let mut uids = BTreeSet::from([uid.to_owned()]);
         for username in usernames {
             let username = username.trim().trim_start_matches('@');
-            let user = self
-                .user_by_name(username)
-                .ok_or_else(|| Refusal::in_method("error-invalid-user", "Invalid user", "createDirectMessage"))?;
+            let user = self.user_by_name(username).ok_or_else(|| {
+                Refusal::in_method("error-invalid-user", "Invalid user", "createDirectMessage")
+            })?;
             uids.insert(user.id.clone());
         }
         if let Some(room) = self
@@ -219,18 +251,28 @@ impl State {
             return Ok(room.id.clone());
         }
         if !self.may(uid, "create-d", None) {
-            return Err(Refusal::in_method("error-not-allowed", "Not allowed", "createDirectMessage"));
+            return Err(Refusal::in_method(
+                "error-not-allowed",
+                "Not allowed",
+                "createDirectMessage",
+            ));
         }
         // Two people have one room for ever, and its id says so; more get a random one.
         let id = (uids.len() == 2).then(|| uids.iter().map(String::as_str).collect::<String>());
-        let new = NewRoom { id, members: uids.into_iter().collect(), ..NewRoom::default() };
+        let new = NewRoom {
+            id,
+            members: uids.into_iter().collect(),
+            ..NewRoom::default()
+        };
         self.create_room(RoomKind::Direct, new)
     }
 
     /// A user walks into a public channel. True if that is new.
     pub(crate) fn join(&mut self, rid: &str, uid: &str, method: &str) -> Result<bool, Refusal> {
-        let room =
-            self.rooms.get(rid).ok_or_else(|| Refusal::in_method("error-invalid-room", "Invalid room", method))?;
+        let room = self
+            .rooms
+            .get(rid)
+            .ok_or_else(|| Refusal::in_method("error-invalid-room", "Invalid room", method))?;
         if room.members.contains_key(uid) {
             return Ok(false);
         }
@@ -245,8 +287,10 @@ impl State {
 
     pub(crate) fn leave(&mut self, rid: &str, uid: &str) -> Result<(), Refusal> {
         let method = "leaveRoom";
-        let room =
-            self.rooms.get(rid).ok_or_else(|| Refusal::in_method("error-invalid-room", "Invalid room", method))?;
+        let room = self
+            .rooms
+            .get(rid)
+            .ok_or_else(|| Refusal::in_method("error-invalid-room", "Invalid room", method))?;
         let Some(member) = room.members.get(uid) else {
             let reason = "You are not in this room";
             return Err(Refusal::in_method("error-user-not-in-room", reason, method));
@@ -254,7 +298,11 @@ impl State {
         if room.kind == RoomKind::Direct {
             return Err(Refusal::in_method("error-not-allowed", "Not allowed", method));
         }
-        let owners = room.members.values().filter(|m| m.roles.iter().any(|r| r == "owner")).count();
+        let owners = room
+            .members
+            .values()
+            .filter(|m| m.roles.iter().any(|r| r == "owner"))
+            .count();
         if member.roles.iter().any(|r| r == "owner") && owners == 1 && room.members.len() > 1 {
             let reason = "You are the last owner. Please set new owner before leaving the room.";
             return Err(Refusal::in_method("error-you-are-last-owner", reason, method));
@@ -266,7 +314,10 @@ impl State {
     }
 
     pub(crate) fn username(&self, uid: &str) -> String {
-        self.users.get(uid).map(|user| user.username.clone()).unwrap_or_default()
+        self.users
+            .get(uid)
+            .map(|user| user.username.clone())
+            .unwrap_or_default()
     }
 
     /// Marks a room as read.

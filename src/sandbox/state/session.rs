@@ -88,10 +88,22 @@ impl Session {
 }
 
 impl State {
-    pub(crate) fn open_session(&mut self, out: mpsc::Sender<Outgoing>, cut: watch::Sender<Option<Cut>>) -> u64 {
+    pub(crate) fn open_session(
+        &mut self,
+        out: mpsc::Sender<Outgoing>,
+        cut: watch::Sender<Option<Cut>>,
+    ) -> u64 {
         let id = self.next_session_id();
-        let session =
-            Session { id, ddp: None, uid: None, token: None, subs: Vec::new(), out, cut, held: None };
+        let session = Session {
+            id,
+            ddp: None,
+            uid: None,
+            token: None,
+            subs: Vec::new(),
+            out,
+            cut,
+            held: None,
+        };
         self.sessions.insert(id, session);
         self.touch();
         id
@@ -99,7 +111,9 @@ impl State {
 
     /// Forgets a connection that has ended.
     pub(crate) fn end_session(&mut self, id: u64) {
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
         self.limits.forget_connection(id);
         if let Some(uid) = session.uid {
             self.refresh_presence(&uid);

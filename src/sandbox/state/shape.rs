@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{State, date, people::User, rooms::{Member, Room}};
+use super::{
+    State, date,
+    people::User,
+    rooms::{Member, Room},
+};
 
 fn put(object: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     if let Some(value) = value {
@@ -26,7 +30,11 @@ impl State {
         object.insert("_updatedAt".into(), date(room.updated));
         put(&mut object, "lm", room.last.map(date));
         let last = room.last_message.as_ref().and_then(|id| self.messages.get(id));
-        put(&mut object, "lastMessage", last.map(|message| Value::Object(message.doc.clone())));
+        put(
+            &mut object,
+            "lastMessage",
+            last.map(|message| Value::Object(message.doc.clone())),
+        );
         if room.name.is_none() {
             let users = room.members.keys().filter_map(|uid| self.users.get(uid));
             let (uids, names): (Vec<_>, Vec<_>) =
@@ -48,7 +56,10 @@ impl State {
         object.insert("_id".into(), json!(member.id));
         object.insert("rid".into(), json!(room.id));
         object.insert("t".into(), json!(room.kind.letter()));
-        object.insert("u".into(), self.users.get(uid).map(User::short).unwrap_or_default());
+        object.insert(
+            "u".into(),
+            self.users.get(uid).map(User::short).unwrap_or_default(),
+        );
         let (name, fname) = self.room_title(room, uid);
         object.insert("name".into(), json!(name));
         object.insert("fname".into(), json!(fname));
@@ -88,7 +99,11 @@ impl State {
         object.insert("_id".into(), json!(user.id));
         object.insert("username".into(), json!(user.username));
         object.insert("name".into(), json!(user.name));
-        let kind = if user.roles.iter().any(|role| role == "bot") { "bot" } else { "user" };
+        let kind = if user.roles.iter().any(|role| role == "bot") {
+            "bot"
+        } else {
+            "user"
+        };
         object.insert("type".into(), json!(kind));
         object.insert("status".into(), json!(user.presence.name()));
         object.insert("active".into(), json!(true));
@@ -97,12 +112,18 @@ impl State {
         }
         if private {
             object.insert("roles".into(), json!(user.roles));
-            object.insert("emails".into(), json!([{ "address": user.email(), "verified": false }]));
+            object.insert(
+                "emails".into(),
+                json!([{ "address": user.email(), "verified": false }]),
+            );
             object.insert("createdAt".into(), date(user.created));
             object.insert("_updatedAt".into(), date(user.created));
             object.insert("settings".into(), json!({ "preferences": {} }));
             // The real server hands out a hash here; clients must not log it.
-            object.insert("services".into(), json!({ "password": { "bcrypt": "$2b$10$sandbox" } }));
+            object.insert(
+                "services".into(),
+                json!({ "password": { "bcrypt": "$2b$10$sandbox" } }),
+            );
         }
         Value::Object(object)
     }
@@ -120,10 +141,13 @@ impl State {
     /// What `subscriptions/get` gives: a list, or with a date what changed since.
     pub(crate) fn subscriptions_since(&self, uid: &str, since: Option<&Value>) -> Value {
         let at = since.and_then(super::history::parse_date);
-        let mine = self.rooms_of(uid, None).filter_map(|room| Some((room, room.members.get(uid)?)));
+        let mine = self
+            .rooms_of(uid, None)
+            .filter_map(|room| Some((room, room.members.get(uid)?)));
         let changed = mine.filter(|(_, member)| at.is_none_or(|at| member.updated > at));
-        let update: Vec<Value> =
-            changed.map(|(room, member)| self.subscription_json(room, uid, member)).collect();
+        let update: Vec<Value> = changed
+            .map(|(room, member)| self.subscription_json(room, uid, member))
+            .collect();
         let Some(at) = at else { return json!(update) };
         json!({ "update": update, "remove": self.removed(uid, at, true) })
     }

@@ -6,18 +6,20 @@ use super::State;
 
 /// Mentions of people or rooms: the names after `sign`, each with where its sign stands.
 fn names(text: &str, sign: char) -> impl Iterator<Item = (usize, &str)> {
-    text.char_indices().filter(move |(_, c)| *c == sign).filter_map(move |(at, _)| {
-        let before = text[..at].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-            return None;
-        }
-        let rest = &text[at + sign.len_utf8()..];
-        let end = rest
-            .find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')))
-            .unwrap_or(rest.len());
-        let name = rest[..end].trim_end_matches(['.', '-']);
-        (!name.is_empty()).then_some((at, name))
-    })
+    text.char_indices()
+        .filter(move |(_, c)| *c == sign)
+        .filter_map(move |(at, _)| {
+            let before = text[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+                return None;
+            }
+            let rest = &text[at + sign.len_utf8()..];
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')))
+                .unwrap_or(rest.len());
+            let name = rest[..end].trim_end_matches(['.', '-']);
+            (!name.is_empty()).then_some((at, name))
+        })
 }
 
 /// `all` and `here`, if the text calls everybody.
@@ -50,7 +52,10 @@ impl State {
     pub(crate) fn channels(&self, text: &str) -> Vec<Value> {
         let mut found: Vec<Value> = Vec::new();
         for (_, name) in names(text, '#') {
-            let room = self.rooms.values().find(|room| room.name.as_deref() == Some(name));
+            let room = self
+                .rooms
+                .values()
+                .find(|room| room.name.as_deref() == Some(name));
             if let Some(room) = room.filter(|room| room.is_public()) {
                 let channel = json!({ "_id": room.id, "name": room.name, "fname": room.fname });
                 if !found.contains(&channel) {
