@@ -1,5 +1,6 @@
 //! The sandbox against raw clients: what it sends is checked against the protocol, not against our client.
 #![cfg(feature = "sandbox")]
+#![allow(clippy::expect_used, reason = "the helpers of a test may fail it")]
 
 #[path = "sandbox/client.rs"]
 mod client;

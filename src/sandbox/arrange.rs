@@ -165,6 +165,6 @@ impl Sandbox {
         let value = value.into();
         state.settings.insert(name.to_owned(), value.clone());
         let change = serde_json::json!(["updated", { "_id": name, "value": value }]);
-        state.emit("stream-notify-all", "public-settings-changed", change);
+        state.emit("stream-notify-all", "public-settings-changed", &change);
     }
 }

@@ -206,7 +206,7 @@ impl SandboxUser {
                 .ok_or_else(|| Refusal::plain("there is no such room"))?;
             let activity = if on { json!(["user-typing"]) } else { json!([]) };
             let args = json!([self.username, activity, {}]);
-            state.emit("stream-notify-room", &format!("{rid}/user-activity"), args);
+            state.emit("stream-notify-room", &format!("{rid}/user-activity"), &args);
             Ok(())
         });
     }

@@ -35,6 +35,7 @@ struct Call<'a> {
     body: Map<String, Value>,
 }
 
+#[derive(Clone, Copy)]
 struct Endpoint {
     name: &'static str,
     verb: &'static str,

@@ -92,7 +92,7 @@ impl State {
             "u": { "_id": uid, "username": name },
             "scope": rid,
         }]);
-        self.emit("stream-notify-logged", "roles-change", change);
+        self.emit("stream-notify-logged", "roles-change", &change);
         self.notify_subscription(rid, uid);
         Ok(())
     }
