@@ -159,6 +159,17 @@ impl Sandbox {
         Ok(state.set_read_only(&rid, on)?)
     }
 
+    /// Gives a room another name.
+    ///
+    /// # Errors
+    ///
+    /// An unknown room, or a bad or taken name.
+    pub fn rename(&self, room: &str, name: &str) -> Result<(), SandboxRefusal> {
+        let mut state = self.state();
+        let rid = rid(&state, room)?;
+        Ok(state.rename(&rid, name)?)
+    }
+
     /// Changes a public setting while the server runs.
     pub fn set_setting(&self, name: &str, value: impl Into<serde_json::Value>) {
         let mut state = self.state();

@@ -149,6 +149,22 @@ impl State {
         Ok(())
     }
 
+    pub(crate) fn rename(&mut self, rid: &str, name: &str) -> Result<(), Refusal> {
+        self.room_exists(rid, "saveRoomSettings")?;
+        self.check_room_name(name)?;
+        let now = self.now();
+        if let Some(room) = self.rooms.get_mut(rid) {
+            room.name = Some(name.to_owned());
+            room.fname = Some(name.to_owned());
+            room.updated = now.max(room.updated + 1);
+        }
+        if let Some(by) = self.actor(rid) {
+            self.system_message(rid, &by, "r", name, Map::new());
+        }
+        self.notify_room(rid);
+        Ok(())
+    }
+
     /// A room beside a room, announced in the parent. Returns its id.
     pub(crate) fn create_discussion(
         &mut self,
