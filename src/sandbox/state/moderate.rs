@@ -194,7 +194,7 @@ impl State {
             ..NewRoom::default()
         };
         let rid = self.create_room(kind, new)?;
-        let announcement = Map::from_iter([("drid".to_owned(), json!(rid)), ("dcount".to_owned(), json!(0))]);
+        let announcement = Map::from_iter([("drid".to_owned(), json!(rid))]);
         self.system_message(parent, uid, "discussion-created", title, announcement);
         Ok(rid)
     }
