@@ -295,6 +295,7 @@ fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) 
         Ok(object) => answer::success(object),
         Err(refused) => answer::refused(&refused),
     };
+    state.touch();
     if let Some(verdict) = verdict {
         answer::limit_headers(&mut response, &verdict, now);
     }
