@@ -13,6 +13,8 @@ mod server_url;
 
 pub mod event;
 pub mod response;
+#[cfg(feature = "client")]
+pub mod rest;
 pub mod transport;
 
 pub use tower::BoxError;
