@@ -1,6 +1,6 @@
 //! Peers over in-memory pipes on the test's own runtime, so that paused time works: bytes for HTTP, frames for DDP.
 
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
 use std::sync::{Arc, Mutex};
 
