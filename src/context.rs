@@ -1,0 +1,217 @@
+//! The handles that travel with every request.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tower::BoxError;
+
+use crate::dispatch::Receipt;
+use crate::dispatch::stack_info::StackInfo;
+use crate::event::{MessageId, RoomId, RoomKind, User, UserId};
+use crate::request::Request;
+use crate::response::Action;
+use crate::router::runtime_listeners::RuntimeListeners;
+use crate::transport::Arrival;
+
+/// Who the bot is.
+///
+/// ```
+/// use rocketbotte::Identity;
+///
+/// let bot = Identity::new("uB", "rocketbotte");
+/// assert_eq!(bot.username(), "rocketbotte");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    user: User,
+}
+
+impl Identity {
+    /// The bot's id and user name.
+    pub fn new(id: impl Into<UserId>, username: impl Into<String>) -> Self {
+        Self {
+            user: User::new(id, username),
+        }
+    }
+
+    /// Adds the display name.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self {
+            user: self.user.with_name(name),
+        }
+    }
+
+    /// The bot's user id.
+    pub fn id(&self) -> &UserId {
+        self.user.id()
+    }
+
+    /// The bot's user name, without `@`. Empty where nobody said who the bot is.
+    pub fn username(&self) -> &str {
+        self.user.username()
+    }
+
+    /// The bot's display name.
+    pub fn name(&self) -> Option<&str> {
+        self.user.name()
+    }
+}
+
+/// Carries out resolved actions at once, for handlers that talk before they end.
+pub(crate) trait Perform: Send + Sync {
+    fn perform(&self, action: Action) -> BoxFuture<'static, Result<Receipt, BoxError>>;
+}
+
+/// Shows or hides that the bot is typing, best effort.
+pub(crate) trait ShowTyping: Send + Sync {
+    fn show_typing(&self, room_id: &RoomId, thread_id: Option<&MessageId>, is_typing: bool);
+}
+
+/// The server's own default for `Message_MaxAllowedSize`.
+const DEFAULT_MESSAGE_SIZE_LIMIT: usize = 5000;
+
+/// What all requests of one bot share.
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) listeners: RuntimeListeners,
+    pub(crate) stack: StackInfo,
+    pub(crate) perform: Option<Arc<dyn Perform>>,
+    pub(crate) typing: Option<Arc<dyn ShowTyping>>,
+    pub(crate) ids: crate::dispatch::ids::IdSource,
+    /// UTF-16 units of a message's text, by the server's settings.
+    pub(crate) message_size_limit: usize,
+    /// The server's own address, which links to messages begin with.
+    pub(crate) site_url: Option<String>,
+    #[cfg(feature = "client")]
+    pub(crate) client: Option<crate::rest::Client>,
+}
+
+impl Shared {
+    pub(crate) fn new(identity: Identity) -> Self {
+        let ids = crate::dispatch::ids::IdSource::new(identity.id(), crate::random::id().as_bytes());
+        Self {
+            identity,
+            listeners: RuntimeListeners::default(),
+            stack: StackInfo::default(),
+            perform: None,
+            typing: None,
+            ids,
+            message_size_limit: DEFAULT_MESSAGE_SIZE_LIMIT,
+            site_url: None,
+            #[cfg(feature = "client")]
+            client: None,
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn message_size_limit(&self) -> usize {
+        self.message_size_limit
+    }
+
+    /// What a text begins with to quote the message that a request is about.
+    pub(crate) fn quote_of(&self, request: &Request) -> Option<String> {
+        let (site_url, message) = (self.site_url.as_deref()?, request.message()?);
+        let room = message.room();
+        let kind = match room.kind() {
+            RoomKind::Channel => "channel",
+            RoomKind::Private => "group",
+            RoomKind::Direct => "direct",
+            RoomKind::Livechat | RoomKind::Unknown => return None,
+        };
+        let name = if room.is_direct() {
+            room.id().as_str()
+        } else {
+            room.name().unwrap_or_else(|| room.id().as_str())
+        };
+        // A name may hold anything; what would end the link is no name that a server allows.
+        let is_plain = name
+            .chars()
+            .all(|character| character.is_alphanumeric() || "-_.".contains(character));
+        is_plain.then(|| format!("[ ]({site_url}/{kind}/{name}?msg={}) ", message.id()))
+    }
+}
+
+/// Handles that travel with every request: who the bot is, how the event arrived, the way to the server. Cheap to
+/// clone.
+#[derive(Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+    arrival: Arrival,
+    received_at: Option<Instant>,
+}
+
+impl Context {
+    /// A context without a bot behind it, for tests of services.
+    pub fn detached() -> Self {
+        static DETACHED: LazyLock<Arc<Shared>> =
+            LazyLock::new(|| Arc::new(Shared::new(Identity::new("", ""))));
+        Self {
+            shared: Arc::clone(&DETACHED),
+            arrival: Arrival::Live,
+            received_at: None,
+        }
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, arrival: Arrival, received_at: Instant) -> Self {
+        Self {
+            shared,
+            arrival,
+            received_at: Some(received_at),
+        }
+    }
+
+    /// A context of a bot with this identity, for tests of services.
+    pub fn for_bot(identity: Identity) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(identity)),
+            arrival: Arrival::Live,
+            received_at: None,
+        }
+    }
+
+    /// Who the bot is.
+    pub fn identity(&self) -> &Identity {
+        &self.shared.identity
+    }
+
+    /// How the event arrived.
+    pub fn arrival(&self) -> Arrival {
+        self.arrival
+    }
+
+    /// When the event reached the pipeline; `None` outside a served bot.
+    pub fn received_at(&self) -> Option<Instant> {
+        self.received_at
+    }
+
+    /// Shows, or stops to show, that the bot is typing in a room. Best effort: without a connection nothing happens.
+    /// Clients forget it after 15 s, so a long job repeats it.
+    pub fn typing(&self, room_id: &RoomId, thread_id: Option<&MessageId>, is_typing: bool) {
+        if let Some(typing) = &self.shared.typing {
+            typing.show_typing(room_id, thread_id, is_typing);
+        }
+    }
+
+    /// The REST client of the bot's account; `None` outside a bot that is connected to a server.
+    #[cfg(feature = "client")]
+    pub fn client(&self) -> Option<&crate::rest::Client> {
+        self.shared.client.as_ref()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("identity", &self.shared.identity)
+            .field("arrival", &self.arrival)
+            .finish_non_exhaustive()
+    }
+}

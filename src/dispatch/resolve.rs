@@ -1,0 +1,164 @@
+//! Makes a route's actions complete: the room, the thread, the parts of a long text, and the ids. Pure.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::context::Shared;
+use crate::dispatch::ids::{Channel, MessageOrigin};
+use crate::dispatch::text::{neutralise_group_mentions, split};
+use crate::event::{MessageId, RoomId};
+use crate::request::Request;
+use crate::response::{Action, RouteName, Send, Thread};
+
+/// A reply that is later than this quotes the message that it answers: the talk has gone on since.
+const QUOTE_AFTER: Duration = Duration::from_secs(60);
+
+/// The route name of what no router answered.
+const NO_ROUTE: &str = "service";
+
+/// Why an action can not be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// Text was returned for an event that happened in no room.
+    #[error(
+        "the route `{route}` answered a `{event}` event, which has no room: say where with `route(…).to(room)` or `Send::to`"
+    )]
+    NoRoom {
+        /// Which route.
+        route: String,
+        /// For which kind of event.
+        event: &'static str,
+    },
+    /// A reaction without a message to react to.
+    #[error(
+        "the route `{route}` reacts to a `{event}` event, which has no message: say which with `React::to`"
+    )]
+    NoMessage {
+        /// Which route.
+        route: String,
+        /// For which kind of event.
+        event: &'static str,
+    },
+}
+
+/// What actions are completed from: the event that they answer, and the bot.
+#[derive(Clone)]
+pub(crate) struct Resolver {
+    shared: Arc<Shared>,
+    channel: Channel,
+    event_key: Cow<'static, str>,
+    event: &'static str,
+    room_id: Option<RoomId>,
+    message_id: Option<MessageId>,
+    thread_id: Option<MessageId>,
+    /// The start of a text that answers late: a link that clients show as a quotation.
+    quote: Option<String>,
+}
+
+impl Resolver {
+    pub(crate) fn of_returned(request: &Request) -> Self {
+        Self::new(request, Channel::Returned)
+    }
+
+    pub(crate) fn of_outbox(request: &Request) -> Self {
+        Self::new(request, Channel::Outbox)
+    }
+
+    fn new(request: &Request, channel: Channel) -> Self {
+        let event = request.event();
+        Self {
+            shared: Arc::clone(request.context().shared()),
+            channel,
+            event_key: Cow::Owned(event.key().into_owned()),
+            event: event.kind().name(),
+            room_id: event.room_id().cloned(),
+            message_id: event.message().map(|message| message.id().clone()),
+            thread_id: event.thread_id().cloned(),
+            quote: None,
+        }
+    }
+
+    /// Says how long after the event its reply goes out.
+    pub(crate) fn late_by(mut self, delay: Duration, request: &Request) -> Self {
+        if delay > QUOTE_AFTER {
+            self.quote = self.shared.quote_of(request);
+        }
+        self
+    }
+
+    /// The complete actions that one action becomes.
+    pub(crate) fn resolve(
+        &self,
+        mut action: Action,
+        route: Option<&RouteName>,
+        position: u32,
+    ) -> Result<Vec<Action>, ResolveError> {
+        let route = route.map_or(NO_ROUTE, RouteName::as_str);
+        let room_id = match action.room_id().or(self.room_id.as_ref()) {
+            Some(room_id) => room_id.clone(),
+            None => {
+                return Err(ResolveError::NoRoom {
+                    route: route.to_owned(),
+                    event: self.event,
+                });
+            }
+        };
+        let is_answer = Some(&room_id) == self.room_id.as_ref();
+        action.set_room_id(room_id);
+        match action {
+            Action::Send(send) => Ok(self.resolve_send(&send, route, position, is_answer)),
+            Action::React(mut react) => {
+                if react.message_id.is_none() {
+                    react.message_id = self.message_id.clone();
+                }
+                if react.message_id.is_none() {
+                    return Err(ResolveError::NoMessage {
+                        route: route.to_owned(),
+                        event: self.event,
+                    });
+                }
+                Ok(vec![Action::React(react)])
+            }
+            Action::Edit(mut edit) => {
+                edit.text = neutralise_group_mentions(&edit.text).into_owned();
+                Ok(vec![Action::Edit(edit)])
+            }
+            Action::Delete(_) => Ok(vec![action]),
+        }
+    }
+
+    fn resolve_send(&self, send: &Send, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
+        let thread = match send.thread() {
+            Thread::AsAsked if is_answer => self.thread_id.clone(),
+            Thread::Always if is_answer => self.thread_id.clone().or_else(|| self.message_id.clone()),
+            Thread::AsAsked | Thread::Always | Thread::Never => None,
+            Thread::Of(id) => Some(id.clone()),
+        };
+        let mut text = Cow::Borrowed(send.content());
+        if !send.allows_group_mentions() {
+            text = Cow::Owned(neutralise_group_mentions(&text).into_owned());
+        }
+        if let Some(quote) = self.quote.as_ref().filter(|_| is_answer) {
+            text = Cow::Owned(format!("{quote}{text}"));
+        }
+        let parts = split(&text, self.shared.message_size_limit());
+        (0u32..)
+            .zip(parts)
+            .map(|(part, text)| {
+                let mut piece = send.clone();
+                piece.set_text(text.into_owned());
+                piece.set_thread(thread.clone().map_or(Thread::Never, Thread::Of));
+                piece.set_ids(self.shared.ids.derive(&MessageOrigin {
+                    event_key: &self.event_key,
+                    route,
+                    channel: self.channel,
+                    position,
+                    part,
+                }));
+                Action::Send(piece)
+            })
+            .collect()
+    }
+}

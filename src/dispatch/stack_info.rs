@@ -1,0 +1,112 @@
+//! What the pipeline tells about itself to what drives it: the user's stack is opaque, so its layers announce
+//! themselves with the first request that reaches them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::command::CommandParser;
+use crate::handler::LaneUse;
+use crate::request::Request;
+use crate::router::CommandInfo;
+use crate::router::table::Table;
+
+/// A stack has one or two of each; a program that makes them for each event is not followed.
+const MOST_ANNOUNCED: usize = 16;
+
+/// The prefix parsers and the routers of a stack.
+#[derive(Default)]
+pub(crate) struct StackInfo {
+    parsers: Announced<CommandParser>,
+    tables: Announced<Table>,
+    hears_bots: AtomicBool,
+}
+
+struct Announced<T> {
+    all: RwLock<Vec<Arc<T>>>,
+    /// The address of the one announced last: nearly always that of the next one.
+    last: AtomicUsize,
+}
+
+impl<T> Default for Announced<T> {
+    fn default() -> Self {
+        Self {
+            all: RwLock::default(),
+            last: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl<T> Announced<T> {
+    /// Whether it is announced for the first time.
+    fn announce(&self, one: &Arc<T>) -> bool {
+        let address = Arc::as_ptr(one).addr();
+        if self.last.swap(address, Ordering::Relaxed) == address {
+            return false;
+        }
+        let is_known =
+            |all: &[Arc<T>]| all.len() >= MOST_ANNOUNCED || all.iter().any(|known| Arc::ptr_eq(known, one));
+        if is_known(&self.all.read().unwrap_or_else(PoisonError::into_inner)) {
+            return false;
+        }
+        self.all
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(one));
+        true
+    }
+
+    fn get(&self) -> Vec<Arc<T>> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl StackInfo {
+    pub(crate) fn announce_parser(&self, parser: &Arc<CommandParser>) {
+        self.parsers.announce(parser);
+    }
+
+    pub(crate) fn announce_table(&self, table: &Arc<Table>) {
+        if self.tables.announce(table) && table.hears_bots() {
+            self.hears_bots.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any route asked for the messages of bots.
+    pub(crate) fn hears_bots(&self) -> bool {
+        self.hears_bots.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn prefixes(&self) -> Vec<String> {
+        self.parsers
+            .get()
+            .iter()
+            .flat_map(|parser| parser.prefixes().to_vec())
+            .collect()
+    }
+
+    pub(crate) fn commands(&self) -> Vec<CommandInfo> {
+        self.tables
+            .get()
+            .iter()
+            .flat_map(|table| table.commands())
+            .collect()
+    }
+
+    /// How an event waits for its turn in its room or thread.
+    pub(crate) fn lane_use(&self, request: &Request) -> LaneUse {
+        let command = self.parsers.get().iter().find_map(|parser| parser.parse(request));
+        let tables = self.tables.get();
+        tables
+            .iter()
+            .map(|table| table.lane_use(request, command.as_ref()))
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Whether an event reads like a command.
+    pub(crate) fn is_command(&self, text: &str) -> bool {
+        self.prefixes()
+            .iter()
+            .any(|prefix| !prefix.is_empty() && text.starts_with(prefix.as_str()))
+    }
+}

@@ -1,0 +1,22 @@
+//! `Option` and `Result` of extractors, for what may be missing.
+
+use std::convert::Infallible;
+
+use super::FromRequest;
+use crate::request::Request;
+
+impl<S: Sync, T: FromRequest<S>> FromRequest<S> for Option<T> {
+    type Rejection = Infallible;
+
+    async fn from_request(request: &Request, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(T::from_request(request, state).await.ok())
+    }
+}
+
+impl<S: Sync, T: FromRequest<S>> FromRequest<S> for Result<T, T::Rejection> {
+    type Rejection = Infallible;
+
+    async fn from_request(request: &Request, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(T::from_request(request, state).await)
+    }
+}

@@ -1,0 +1,81 @@
+//! Sending while a handler runs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tower::BoxError;
+
+use super::{FromRequest, MissingPart};
+use crate::dispatch::Receipt;
+use crate::dispatch::resolve::Resolver;
+use crate::request::Request;
+use crate::response::{Action, Send};
+
+/// Sends while the handler runs, for long jobs that talk before they end.
+///
+/// What goes through it is carried out at once and is not undone by a later error, panic or timeout. For everything
+/// else return a value: that is delivered as a whole or not at all.
+///
+/// ```
+/// use rocketbotte::{BoxError, extract::Outbox};
+///
+/// async fn deploy(outbox: Outbox) -> Result<&'static str, BoxError> {
+///     outbox.send("building").await?;
+///     // … the work …
+///     Ok("deployed")
+/// }
+/// # let _ = rocketbotte::Router::<()>::new().command("deploy", deploy);
+/// ```
+#[derive(Clone)]
+pub struct Outbox {
+    request: Request,
+    position: Arc<AtomicU32>,
+}
+
+impl Outbox {
+    /// Posts a text where the event happened.
+    ///
+    /// # Errors
+    ///
+    /// The server refused it, or could not be reached for too long.
+    pub async fn send(&self, text: impl Into<String>) -> Result<Receipt, BoxError> {
+        self.perform(Send::text(text)).await
+    }
+
+    /// Carries out an action. A text of several parts is posted as several messages; the receipt is the last one's.
+    ///
+    /// # Errors
+    ///
+    /// The server refused it, could not be reached for too long, or the event has no room and the action names none.
+    pub async fn perform(&self, action: impl Into<Action>) -> Result<Receipt, BoxError> {
+        let shared = self.request.context().shared();
+        let perform = shared.perform.clone().ok_or("this bot has no way to send")?;
+        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let resolver = Resolver::of_outbox(&self.request);
+        let mut receipt = Receipt::default();
+        for action in resolver.resolve(action.into(), self.request.route(), position)? {
+            receipt = perform.perform(action).await?;
+        }
+        Ok(receipt)
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Sync> FromRequest<S> for Outbox {
+    type Rejection = MissingPart;
+
+    async fn from_request(request: &Request, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            request: request.clone(),
+            position: Arc::clone(request.outbox_position()),
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! How a router treats a route: everything about it that is not the function.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower::BoxError;
+
+use super::Handler;
+use crate::event::RoomId;
+use crate::request::Request;
+use crate::response::Response;
+
+/// Wraps a handler to say how the router treats it.
+///
+/// ```
+/// use std::time::Duration;
+/// use rocketbotte::Router;
+/// use rocketbotte::handler::route;
+///
+/// async fn deploy() -> &'static str { "deployed" }
+/// async fn stop() -> &'static str { "stopped" }
+///
+/// let router: Router = Router::new()
+///     .command("deploy", route(deploy).description("Deploys the main branch").timeout(Duration::from_secs(600)))
+///     .command("stop", route(stop).control());
+/// ```
+pub fn route<H>(handler: H) -> Configured<H> {
+    Configured {
+        handler,
+        options: RouteOptions::default(),
+    }
+}
+
+/// A handler with what [`route`] said about it.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Configured<H> {
+    handler: H,
+    options: RouteOptions,
+}
+
+/// What a route says about itself.
+#[derive(Clone, Debug, Default)]
+pub struct RouteOptions {
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) description: Option<Cow<'static, str>>,
+    pub(crate) deadline: RouteDeadline,
+    pub(crate) lane: LaneUse,
+    pub(crate) hears_bots: bool,
+    pub(crate) room_id: Option<RoomId>,
+}
+
+/// How long a route may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RouteDeadline {
+    /// What the layers around the router say.
+    #[default]
+    Inherited,
+    After(Duration),
+    Never,
+}
+
+/// Whether an event waits for its turn in the room or thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LaneUse {
+    /// One at a time, in order.
+    #[default]
+    InOrder,
+    /// Not in order, but within the bounds.
+    Concurrent,
+    /// At once, past every bound.
+    Control,
+}
+
+impl<H> Configured<H> {
+    /// Says what it does, for the list of commands.
+    pub fn description(mut self, description: impl Into<Cow<'static, str>>) -> Self {
+        self.options.description = Some(description.into());
+        self
+    }
+
+    /// Names a listener's route. The ids of its messages are derived from the name, so give one to a closure, or when
+    /// the function is renamed. A command's route is named by the command.
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.options.name = Some(name.into());
+        self
+    }
+
+    /// Gives it a deadline of its own, shorter or longer than that of the layers around the router.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.deadline = RouteDeadline::After(timeout);
+        self
+    }
+
+    /// Lets it run for as long as it takes.
+    pub fn no_timeout(mut self) -> Self {
+        self.options.deadline = RouteDeadline::Never;
+        self
+    }
+
+    /// Does not wait for its turn in the room or thread, nor let others wait. Its reply comes when it is ready.
+    ///
+    /// A listener's event skips the order only if all listeners of that kind of event are concurrent.
+    pub fn concurrent(mut self) -> Self {
+        self.options.lane = LaneUse::Concurrent;
+        self
+    }
+
+    /// Runs at once, also when the room is busy and the bot is at its bounds: for `!stop`.
+    pub fn control(mut self) -> Self {
+        self.options.lane = LaneUse::Control;
+        self
+    }
+
+    /// Also hears other bots, and the bot's own messages. Two bots that hear each other may talk for ever: a breaker
+    /// ends it after ten replies in ten seconds, but say something only when it is needed.
+    pub fn from_bots(mut self) -> Self {
+        self.options.hears_bots = true;
+        self
+    }
+
+    /// Sends what it returns to a room, where the event has none: `Ready`, schedules, events the program fires.
+    pub fn to(mut self, room_id: impl Into<RoomId>) -> Self {
+        self.options.room_id = Some(room_id.into());
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<H, T, S> Handler<T, S> for Configured<H>
+where
+    H: Handler<T, S>,
+    S: Send + Sync + 'static,
+{
+    fn call(
+        self,
+        request: Request,
+        state: Arc<S>,
+    ) -> impl Future<Output = Result<Response, BoxError>> + Send + 'static {
+        self.handler.call(request, state)
+    }
+
+    fn options(&self) -> RouteOptions {
+        self.options.clone()
+    }
+
+    fn name() -> &'static str {
+        H::name()
+    }
+}

@@ -1,0 +1,27 @@
+//! Layers for chat events.
+
+/// The accessors that every service of a layer has.
+macro_rules! accessors {
+    ($service:ident $(<$($parameter:ident),+>)?) => {
+        impl<S $(, $($parameter),+)?> $service<S $(, $($parameter),+)?> {
+            /// The service inside.
+            pub fn get_ref(&self) -> &S {
+                &self.inner
+            }
+
+            /// The service inside, to change it.
+            pub fn get_mut(&mut self) -> &mut S {
+                &mut self.inner
+            }
+
+            /// The service inside, alone.
+            pub fn into_inner(self) -> S {
+                self.inner
+            }
+        }
+    };
+}
+pub(crate) use accessors;
+
+pub mod catch_panic;
+pub mod timeout;

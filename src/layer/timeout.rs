@@ -1,0 +1,161 @@
+//! Gives up on what takes too long.
+//!
+//! Inside a [`Router`](crate::Router) each route has a deadline of its own: this layer sets it, so that a route that
+//! hangs takes nothing from the others. It guards by itself what is no router.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project::pin_project;
+use tokio::time::{Instant, Sleep};
+use tower::{BoxError, Layer, Service};
+
+use crate::request::{Deadline, Request};
+
+/// Sets how long a request may take. A route may set a longer or a shorter time for itself.
+///
+/// `tower::timeout` works too, and is the blunter tool: it gives up on the whole request, with everything that other
+/// routes have answered.
+///
+/// ```
+/// use std::time::Duration;
+/// use rocketbotte::{Router, layer::timeout::TimeoutLayer};
+/// use tower::ServiceBuilder;
+///
+/// let app = ServiceBuilder::new().layer(TimeoutLayer::new(Duration::from_secs(30))).service(Router::new());
+/// # let _ = app;
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct TimeoutLayer {
+    timeout: Duration,
+}
+
+impl TimeoutLayer {
+    /// A limit for each request.
+    pub const fn new(timeout: Duration) -> Self {
+        Self { timeout }
+    }
+}
+
+impl<S> Layer<S> for TimeoutLayer {
+    type Service = Timeout<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Timeout {
+            inner,
+            timeout: self.timeout,
+        }
+    }
+}
+
+/// The service of a [`TimeoutLayer`].
+#[derive(Clone, Debug)]
+pub struct Timeout<S> {
+    inner: S,
+    timeout: Duration,
+}
+
+super::accessors!(Timeout);
+
+impl<S> Service<Request> for Timeout<S>
+where
+    S: Service<Request>,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        // A limit beyond what the clock can count is no limit.
+        let deadline = Instant::now().checked_add(self.timeout).map(|at| Deadline {
+            at,
+            after: self.timeout,
+        });
+        if let Some(deadline) = deadline {
+            request.set_deadline(deadline);
+        }
+        ResponseFuture {
+            inner: self.inner.call(request),
+            deadline,
+            sleep: None,
+        }
+    }
+}
+
+/// The future of a [`Timeout`].
+#[pin_project]
+pub struct ResponseFuture<F> {
+    #[pin]
+    inner: F,
+    deadline: Option<Deadline>,
+    /// Made when the first poll did not finish: most requests need no timer.
+    #[pin]
+    sleep: Option<Sleep>,
+}
+
+impl<F, T, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<T, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        // A router inside answers at the deadline by itself, so it is asked first.
+        if let Poll::Ready(result) = this.inner.poll(cx) {
+            return Poll::Ready(result.map_err(Into::into));
+        }
+        let Some(deadline) = *this.deadline else {
+            return Poll::Pending;
+        };
+        if this.sleep.is_none() {
+            this.sleep.set(Some(tokio::time::sleep_until(deadline.at)));
+        }
+        if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
+            ready!(sleep.poll(cx));
+        }
+        Poll::Ready(Err(Elapsed {
+            after: deadline.after,
+        }
+        .into()))
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed {
+    after: Duration,
+}
+
+impl Elapsed {
+    /// The limit.
+    pub const fn after(&self) -> Duration {
+        self.after
+    }
+}
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "took longer than {:?}", self.after)
+    }
+}
+
+impl std::error::Error for Elapsed {}

@@ -1,0 +1,217 @@
+//! Makes the table of a router that has its state, and runs it as a service.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use tower::{BoxError, Service};
+
+use super::future::RouterFuture;
+use super::help::CommandInfo;
+use super::route::{NamedRoute, Route};
+use super::table::{CommandSlot, Filter, Group, Listener, Table, TableParts, Target};
+use super::{CommandEntry, Definition, EntryTarget, Router};
+use crate::handler::RouteOptions;
+use crate::request::Request;
+use crate::response::{Response, RouteKind, RouteName};
+
+/// A router that can run.
+#[derive(Clone)]
+pub(super) struct Compiled {
+    table: Arc<Table>,
+    /// The table behind the router's own layers, if it has any.
+    layered: Option<Route>,
+}
+
+impl<S: Send + Sync + 'static> Router<S> {
+    /// Gives the handlers their state. What it returns is a `tower::Service` if no other state is asked for.
+    pub fn with_state<S2: Send + Sync + 'static>(mut self, state: S) -> Router<S2> {
+        let state = Arc::new(state);
+        let definition = std::mem::take(self.edit());
+        Router {
+            definition: Arc::new(definition.with_state(&state)),
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Definition<S> {
+    fn with_state<S2: Send + Sync + 'static>(self, state: &Arc<S>) -> Definition<S2> {
+        Definition {
+            commands: self
+                .commands
+                .into_iter()
+                .map(|CommandEntry { names, target }| CommandEntry {
+                    names,
+                    target: match target {
+                        EntryTarget::Command(entry) => EntryTarget::Command(entry.with_state(state)),
+                        EntryTarget::Group { mut router, order } => {
+                            let definition = std::mem::take(router.edit()).with_state(state);
+                            EntryTarget::Group {
+                                router: Router {
+                                    definition: Arc::new(definition),
+                                },
+                                order,
+                            }
+                        }
+                    },
+                })
+                .collect(),
+            listeners: self
+                .listeners
+                .into_iter()
+                .map(|(filter, entry)| (filter, entry.with_state(state)))
+                .collect(),
+            fallback: self.fallback.map(|entry| entry.with_state(state)),
+            unknown_command: self.unknown_command.map(|entry| entry.with_state(state)),
+            layers: self.layers,
+            hold: self.hold,
+            next_order: self.next_order,
+            compiled: std::sync::OnceLock::new(),
+        }
+    }
+
+    fn compile(&self, state: &Arc<S>) -> Compiled {
+        let table = self.table(state, "");
+        let layered = (!self.layers.is_empty()).then(|| {
+            let inner = Arc::clone(&table);
+            let core = Route::from_service(tower::service_fn(move |request| inner.run(request)));
+            self.layers.iter().fold(core, |route, layer| layer(route))
+        });
+        Compiled { table, layered }
+    }
+
+    fn table(&self, state: &Arc<S>, path: &str) -> Arc<Table> {
+        Arc::new_cyclic(|table| {
+            Table::new(TableParts {
+                slots: self
+                    .commands
+                    .iter()
+                    .map(|command| command.slot(state, table, path))
+                    .collect(),
+                listeners: self.listeners(state, table),
+                fallback: self.fallback.as_ref().map(|entry| {
+                    entry.instantiate(state, table, RouteName::new("fallback"), RouteKind::Listener)
+                }),
+                unknown_command: self.unknown_command.as_ref().map(|entry| {
+                    entry.instantiate(
+                        state,
+                        table,
+                        RouteName::new("unknown command"),
+                        RouteKind::Command,
+                    )
+                }),
+                path: path.into(),
+                hold: self.hold,
+            })
+        })
+    }
+
+    /// Listeners with the same event and name are numbered, so that each has ids of its own.
+    fn listeners(&self, state: &Arc<S>, table: &Weak<Table>) -> Vec<Listener> {
+        let mut known = HashMap::<String, u32>::new();
+        let listener = |(filter, entry): &(Filter, super::route::Entry<S>)| {
+            let event = match filter {
+                Filter::Kind(kind) => kind.name().to_owned(),
+                Filter::Custom(name) => format!("custom/{name}"),
+                Filter::Command => "command".to_owned(),
+                Filter::Predicate(_) => "any".to_owned(),
+            };
+            let mut name = format!("on_{event}/{}", entry.options.name.as_deref().unwrap_or_default());
+            let count = known.entry(name.clone()).or_default();
+            *count += 1;
+            if *count > 1 {
+                name = format!("{name}#{count}");
+            }
+            Listener {
+                filter: filter.clone(),
+                route: entry.instantiate(state, table, RouteName::new(&name), RouteKind::Listener),
+            }
+        };
+        self.listeners.iter().map(listener).collect()
+    }
+}
+
+impl<S: Send + Sync + 'static> CommandEntry<S> {
+    fn slot(&self, state: &Arc<S>, table: &Weak<Table>, path: &str) -> CommandSlot {
+        let name = &self.names[0];
+        let path = if path.is_empty() {
+            name.to_string()
+        } else {
+            format!("{path} {name}")
+        };
+        let target = match &self.target {
+            EntryTarget::Command(entry) => {
+                Target::Command(entry.instantiate(state, table, RouteName::new(&path), RouteKind::Command))
+            }
+            EntryTarget::Group { router, order } => {
+                let definition = &router.definition;
+                let table = definition.table(state, &path);
+                let layered = (!definition.layers.is_empty()).then(|| NamedRoute {
+                    name: RouteName::new(&path),
+                    kind: RouteKind::Command,
+                    order: *order,
+                    options: RouteOptions {
+                        hears_bots: table.hears_bots(),
+                        ..RouteOptions::default()
+                    },
+                    route: definition
+                        .layers
+                        .iter()
+                        .fold(table.command_service(), |route, layer| layer(route)),
+                });
+                Target::Group(Group {
+                    table,
+                    layered,
+                    order: *order,
+                })
+            }
+        };
+        CommandSlot {
+            names: self.names.clone(),
+            target,
+        }
+    }
+}
+
+impl Router {
+    /// The commands, in order of registration, with those of groups.
+    ///
+    /// ```
+    /// use rocketbotte::Router;
+    ///
+    /// async fn ping() -> &'static str { "pong" }
+    ///
+    /// let router: Router = Router::new().command("ping", ping).alias("p");
+    /// assert_eq!(router.commands()[0].path(), "ping");
+    /// ```
+    pub fn commands(&self) -> Vec<CommandInfo> {
+        self.compiled().table.commands()
+    }
+
+    fn compiled(&self) -> &Compiled {
+        self.definition
+            .compiled
+            .get_or_init(|| self.definition.compile(&Arc::new(())))
+    }
+}
+
+impl Service<Request> for Router {
+    type Response = Response;
+    type Error = BoxError;
+    type Future = RouterFuture;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let compiled = self.compiled();
+        if !request.is_inside_router() {
+            request.context().shared().stack.announce_table(&compiled.table);
+        }
+        match &compiled.layered {
+            Some(layered) => RouterFuture::layered(layered.run(request)),
+            None => compiled.table.run(request),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Joining routers, and what can be wrong with a route.
+
+use std::fmt;
+
+use super::{Definition, EntryTarget, Router, unwrap};
+
+impl<S: Send + Sync + 'static> Router<S> {
+    /// Adds the routes of another router, as if they had been registered here. Its own [layers](Self::layer) stay
+    /// around its commands; its fallback and its handler of unknown commands are taken if this router has none.
+    ///
+    /// # Panics
+    ///
+    /// Both have a command of the same name. [`try_merge`](Self::try_merge) returns the error.
+    #[track_caller]
+    pub fn merge(self, other: Self) -> Self {
+        unwrap(self.try_merge(other))
+    }
+
+    /// Like [`merge`](Self::merge), for routers that are known only at run time.
+    ///
+    /// # Errors
+    ///
+    /// Both have a command of the same name.
+    pub fn try_merge(mut self, mut other: Self) -> Result<Self, RouterError> {
+        let definition = self.edit();
+        let other = other.edit();
+        for name in other.commands.iter().flat_map(|command| &command.names) {
+            definition.check_name(name)?;
+        }
+        let layers = std::mem::take(&mut other.layers);
+        let first = definition.next_order;
+        for mut command in std::mem::take(&mut other.commands) {
+            match &mut command.target {
+                EntryTarget::Command(entry) => {
+                    entry.order += first;
+                    layers.iter().for_each(|layer| entry.push_layer(layer.clone()));
+                }
+                EntryTarget::Group { router, order } => {
+                    *order += first;
+                    router.edit().layers.extend(layers.iter().cloned());
+                }
+            }
+            definition.commands.push(command);
+        }
+        definition.take_listeners(other);
+        definition.fallback = definition.fallback.take().or(other.fallback.take());
+        definition.unknown_command = definition.unknown_command.take().or(other.unknown_command.take());
+        Ok(self)
+    }
+}
+
+impl<S: Send + Sync + 'static> Definition<S> {
+    /// Moves another's listeners behind the ones that are here, in their order.
+    pub(super) fn take_listeners(&mut self, other: &mut Self) {
+        let first = self.next_order;
+        for (filter, mut entry) in other.listeners.drain(..) {
+            entry.order += first;
+            self.listeners.push((filter, entry));
+        }
+        self.next_order += other.next_order;
+    }
+}
+
+/// Why a route can not be registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouterError {
+    message: String,
+}
+
+impl RouterError {
+    pub(super) fn taken(name: &str) -> Self {
+        Self {
+            message: format!(
+                "the command name `{name}` is taken (names are compared without regard to case)"
+            ),
+        }
+    }
+
+    pub(super) fn bad_name(name: &str) -> Self {
+        Self {
+            message: format!(
+                "`{name}` can not be a command's name: it has to be one word without white space"
+            ),
+        }
+    }
+
+    pub(super) fn alias_of_nothing(alias: &str) -> Self {
+        Self {
+            message: format!("the alias `{alias}` has no command before it"),
+        }
+    }
+}
+
+impl fmt::Display for RouterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for RouterError {}

@@ -1,0 +1,245 @@
+//! Runs the routes of one event: side by side, each with its own deadline and its own panic boundary.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use pin_project::pin_project;
+use smallvec::SmallVec;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::BoxError;
+
+use super::route::NamedRoute;
+use crate::event::RoomId;
+use crate::handler::RouteDeadline;
+use crate::layer::catch_panic::panic_message;
+use crate::request::{Deadline, Request};
+use crate::response::{Outcome, Response, RouteKind, RouteName, RouteOutcome, RunningRoute};
+
+/// The routes of one event, while they run.
+#[pin_project]
+pub(super) struct RunRoutes {
+    routes: SmallVec<[ActiveRoute; 1]>,
+    /// What is answered besides what the routes answer.
+    response: Response,
+    /// How long finished replies wait for the routes that have not finished.
+    hold: Option<Duration>,
+    /// When the routes that may take longer are handed over, so that what is around the router has its answer.
+    hand_over_at: Option<Instant>,
+    first_finished_at: Option<Instant>,
+    #[pin]
+    timer: Option<Sleep>,
+    timer_at: Option<Instant>,
+}
+
+struct ActiveRoute {
+    name: RouteName,
+    kind: RouteKind,
+    room_id: Option<RoomId>,
+    deadline: Option<Deadline>,
+    state: ActiveState,
+}
+
+enum ActiveState {
+    Running(BoxFuture<'static, Result<Response, BoxError>>),
+    Finished(Response),
+}
+
+impl RunRoutes {
+    pub(super) fn new(response: Response, hold: Duration, inherited: Option<Deadline>) -> Self {
+        Self {
+            routes: SmallVec::new(),
+            response,
+            hold: Some(hold),
+            hand_over_at: inherited.map(|deadline| deadline.at),
+            first_finished_at: None,
+            timer: None,
+            timer_at: None,
+        }
+    }
+
+    /// Starts a route: its future is made here, and polled with the others.
+    pub(super) fn start(&mut self, route: &NamedRoute, mut request: Request) {
+        let deadline = match route.options.deadline {
+            RouteDeadline::Inherited => request.deadline(),
+            RouteDeadline::Never => None,
+            RouteDeadline::After(after) => Instant::now().checked_add(after).map(|at| Deadline { at, after }),
+        };
+        request.set_route(route.name.clone());
+        let future = catch_unwind(AssertUnwindSafe(|| route.route.run(request)));
+        let state = match future {
+            Ok(future) => ActiveState::Running(future),
+            Err(payload) => ActiveState::Finished(finished(
+                &route.name,
+                route.kind,
+                None,
+                Err(Outcome::Panicked(panic_message(&*payload))),
+            )),
+        };
+        self.routes.push(ActiveRoute {
+            name: route.name.clone(),
+            kind: route.kind,
+            room_id: route.options.room_id.clone(),
+            deadline,
+            state,
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
+    pub(super) fn answer_with(&mut self, response: Response) {
+        self.response = response;
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        self.response
+    }
+}
+
+impl ActiveRoute {
+    fn is_running(&self) -> bool {
+        matches!(self.state, ActiveState::Running(_))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        let ActiveState::Running(future) = &mut self.state else {
+            return;
+        };
+        let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(result)) => result.map_err(Outcome::from_error),
+            Err(payload) => Err(Outcome::Panicked(panic_message(&*payload))),
+        };
+        self.finish(result);
+    }
+
+    fn expire(&mut self, now: Instant) {
+        if let Some(deadline) = self.deadline.filter(|deadline| deadline.at <= now) {
+            self.finish(Err(Outcome::TimedOut(deadline.after)));
+        }
+    }
+
+    fn finish(&mut self, result: Result<Response, Outcome>) {
+        self.state = ActiveState::Finished(finished(&self.name, self.kind, self.room_id.as_ref(), result));
+    }
+
+    /// A route that goes on behind the response.
+    fn into_running(self) -> RunningRoute {
+        let route = self.name.clone();
+        let run = RunRoutes {
+            routes: SmallVec::from_buf([self]),
+            response: Response::empty(),
+            hold: None,
+            hand_over_at: None,
+            first_finished_at: None,
+            timer: None,
+            timer_at: None,
+        };
+        RunningRoute {
+            route,
+            future: Box::pin(run),
+        }
+    }
+}
+
+/// The part of the response that a route is answerable for.
+fn finished(
+    route: &RouteName,
+    kind: RouteKind,
+    room_id: Option<&RoomId>,
+    result: Result<Response, Outcome>,
+) -> Response {
+    let (mut response, outcome) = match result {
+        Ok(response) => (response, Outcome::Handled),
+        Err(outcome) => (Response::empty(), outcome),
+    };
+    response.claim_actions(route);
+    if let Some(room_id) = room_id {
+        for action in response.actions_mut().filter(|action| action.room_id().is_none()) {
+            action.set_room_id(room_id.clone());
+        }
+    }
+    // A group of commands has run its own routes: their outcomes are there already.
+    if response.outcomes().next().is_none() || !matches!(outcome, Outcome::Handled) {
+        response.push_outcome(RouteOutcome::new(route.clone(), kind, outcome));
+    }
+    response
+}
+
+impl Future for RunRoutes {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            for route in this.routes.iter_mut() {
+                route.poll(cx);
+            }
+            if this.routes.iter().all(|route| !route.is_running()) {
+                break;
+            }
+            let now = Instant::now();
+            for route in this.routes.iter_mut().filter(|route| route.is_running()) {
+                route.expire(now);
+            }
+            let running = this.routes.iter().filter(|route| route.is_running()).count();
+            if running == 0 {
+                break;
+            }
+            if running < this.routes.len() {
+                this.first_finished_at.get_or_insert(now);
+            }
+            let hold_until = this
+                .hold
+                .zip(*this.first_finished_at)
+                .and_then(|(hold, at)| at.checked_add(hold));
+            let hand_over_at = [hold_until, *this.hand_over_at].into_iter().flatten().min();
+            if hand_over_at.is_some_and(|at| at <= now) {
+                break;
+            }
+            let next_deadline = this
+                .routes
+                .iter()
+                .filter(|route| route.is_running())
+                .filter_map(|route| Some(route.deadline?.at))
+                .min();
+            let Some(wake_at) = [hand_over_at, next_deadline].into_iter().flatten().min() else {
+                return Poll::Pending;
+            };
+            if *this.timer_at != Some(wake_at) {
+                this.timer.set(Some(sleep_until(wake_at)));
+                *this.timer_at = Some(wake_at);
+            }
+            match this.timer.as_mut().as_pin_mut() {
+                Some(timer) => ready!(timer.poll(cx)),
+                // The timer was just set.
+                None => return Poll::Pending,
+            }
+        }
+        let mut response = std::mem::take(this.response);
+        for route in this.routes.drain(..) {
+            match route.state {
+                ActiveState::Finished(part) => response.append(part),
+                ActiveState::Running(_) => response.push_running(route.into_running()),
+            }
+        }
+        Poll::Ready(response)
+    }
+}
+
+impl fmt::Debug for RunRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunRoutes")
+            .field(
+                "routes",
+                &self.routes.iter().map(|route| &route.name).collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}

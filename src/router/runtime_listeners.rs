@@ -1,0 +1,133 @@
+//! Listeners that are added and removed while the bot runs: a copy-on-write list.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use super::route::Entry;
+use super::table::{Filter, Listener};
+use crate::handler::Handler;
+use crate::response::{RouteKind, RouteName};
+
+type List = Arc<[(u64, Listener)]>;
+
+/// The list that the outermost router of a bot runs after its own listeners.
+#[derive(Default)]
+pub(crate) struct RuntimeListeners {
+    list: Arc<RwLock<Option<List>>>,
+    /// Read first, so that a bot without any pays nothing.
+    is_used: AtomicBool,
+    next_id: AtomicU64,
+}
+
+impl RuntimeListeners {
+    pub(super) fn for_each(&self, mut run: impl FnMut(&Listener)) {
+        if !self.is_used.load(Ordering::Acquire) {
+            return;
+        }
+        // The lock is not held while a listener is started: it may add or remove one.
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (_, listener) in list.iter().flat_map(|list| list.iter()) {
+            run(listener);
+        }
+    }
+
+    pub(crate) fn add<H, T>(&self, event: EventSelector, handler: H) -> ListenerHandle
+    where
+        H: Handler<T, ()>,
+        T: 'static,
+    {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let name = handler
+            .options()
+            .name
+            .unwrap_or(std::borrow::Cow::Borrowed(H::name()));
+        let name = RouteName::new(&format!("at run time/{name}"));
+        let route =
+            Entry::new(handler, u32::MAX).instantiate(&Arc::new(()), &Weak::new(), name, RouteKind::Listener);
+        let listener = Listener {
+            filter: event.0,
+            route,
+        };
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let longer = list
+            .iter()
+            .flat_map(|list| list.iter().cloned())
+            .chain([(id, listener)])
+            .collect();
+        *list = Some(longer);
+        self.is_used.store(true, Ordering::Release);
+        ListenerHandle {
+            id,
+            list: Arc::downgrade(&self.list),
+        }
+    }
+}
+
+/// Which events a listener that is added at run time hears.
+pub struct EventSelector(pub(super) Filter);
+
+impl EventSelector {
+    /// Every event of a kind.
+    pub fn kind(kind: crate::event::EventKind) -> Self {
+        Self(Filter::Kind(kind))
+    }
+
+    /// Every recognised command, known or not.
+    pub fn command() -> Self {
+        Self(Filter::Command)
+    }
+
+    /// The custom events of a name.
+    pub fn custom(name: &str) -> Self {
+        Self(Filter::Custom(name.into()))
+    }
+}
+
+impl From<crate::event::EventKind> for EventSelector {
+    fn from(kind: crate::event::EventKind) -> Self {
+        Self::kind(kind)
+    }
+}
+
+impl fmt::Debug for EventSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSelector").finish_non_exhaustive()
+    }
+}
+
+/// Removes a listener that was added at run time. Dropping the handle leaves the listener where it is.
+#[derive(Clone, Debug)]
+pub struct ListenerHandle {
+    id: u64,
+    list: Weak<RwLock<Option<List>>>,
+}
+
+impl ListenerHandle {
+    /// Removes the listener, from the next event on. `false` if it was removed before.
+    pub fn remove(&self) -> bool {
+        let Some(list) = self.list.upgrade() else {
+            return false;
+        };
+        let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(listeners) = list.as_ref() else {
+            return false;
+        };
+        let fewer: List = listeners
+            .iter()
+            .filter(|(id, _)| *id != self.id)
+            .cloned()
+            .collect();
+        let was_there = fewer.len() < listeners.len();
+        *list = Some(fewer);
+        was_there
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("route", &self.route.name)
+            .finish_non_exhaustive()
+    }
+}

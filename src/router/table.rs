@@ -1,0 +1,349 @@
+//! The routes of a router, indexed so that an event costs nothing for the routes that it does not concern.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::future::RouterFuture;
+use super::route::{NamedRoute, Route};
+use super::run::RunRoutes;
+use super::unknown;
+use crate::command::{Address, Command};
+use crate::event::{Event, EventKind};
+use crate::handler::LaneUse;
+use crate::request::Request;
+use crate::response::{Outcome, Response, RouteKind, RouteOutcome};
+
+/// Which events a listener hears.
+#[derive(Clone)]
+pub(super) enum Filter {
+    Kind(EventKind),
+    Custom(Box<str>),
+    /// Every recognised command, known or not.
+    Command,
+    Predicate(Arc<dyn Fn(&Request) -> bool + Send + Sync>),
+}
+
+impl Filter {
+    pub(super) fn may_hear(&self, kind: EventKind) -> bool {
+        match self {
+            Self::Kind(own) => *own == kind,
+            Self::Custom(_) => kind == EventKind::Custom,
+            Self::Command => {
+                matches!(kind, EventKind::Message | EventKind::Edited | EventKind::Livechat)
+            }
+            Self::Predicate(_) => true,
+        }
+    }
+
+    pub(super) fn matches(&self, request: &Request, is_command: bool) -> bool {
+        match self {
+            Self::Kind(kind) => *kind == request.kind(),
+            Self::Custom(name) => matches!(request.event(), Event::Custom(event) if event.name() == &**name),
+            Self::Command => is_command,
+            Self::Predicate(predicate) => predicate(request),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Listener {
+    pub(super) filter: Filter,
+    pub(super) route: NamedRoute,
+}
+
+/// A command's word and what stands behind it.
+#[derive(Clone)]
+pub(super) struct CommandSlot {
+    /// The name, then the aliases.
+    pub(super) names: Vec<Box<str>>,
+    pub(super) target: Target,
+}
+
+#[derive(Clone)]
+pub(super) enum Target {
+    Command(NamedRoute),
+    Group(Group),
+}
+
+/// A group of commands under one word.
+#[derive(Clone)]
+pub(super) struct Group {
+    pub(super) table: Arc<Table>,
+    /// The table behind the group's layers, if it has any.
+    pub(super) layered: Option<NamedRoute>,
+    pub(super) order: u32,
+}
+
+/// The routes of a router that can run.
+pub(crate) struct Table {
+    pub(super) slots: Vec<CommandSlot>,
+    /// From a name in lower case to its slot.
+    by_name: HashMap<Box<str>, usize>,
+    listeners: Vec<Listener>,
+    /// For each kind of event, the listeners that may hear it, in order of registration.
+    by_kind: [Vec<usize>; EventKind::ALL.len()],
+    fallback: Option<NamedRoute>,
+    unknown_command: Option<NamedRoute>,
+    /// The words in front of this table's commands: `admin` for the table of that group.
+    pub(super) path: Box<str>,
+    pub(super) hold: Duration,
+    hears_bots: bool,
+}
+
+pub(super) struct TableParts {
+    pub(super) slots: Vec<CommandSlot>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) fallback: Option<NamedRoute>,
+    pub(super) unknown_command: Option<NamedRoute>,
+    pub(super) path: Box<str>,
+    pub(super) hold: Duration,
+}
+
+impl Table {
+    pub(super) fn new(parts: TableParts) -> Self {
+        let TableParts {
+            slots,
+            listeners,
+            fallback,
+            unknown_command,
+            path,
+            hold,
+        } = parts;
+        let by_name = slots
+            .iter()
+            .enumerate()
+            .flat_map(|(index, slot)| slot.names.iter().map(move |name| (fold(name).into(), index)))
+            .collect();
+        let by_kind = EventKind::ALL.map(|kind| {
+            (0..listeners.len())
+                .filter(|index| listeners[*index].filter.may_hear(kind))
+                .collect()
+        });
+        let hears_bots = listeners.iter().any(|listener| listener.route.options.hears_bots)
+            || slots.iter().any(|slot| match &slot.target {
+                Target::Command(route) => route.options.hears_bots,
+                Target::Group(group) => group.table.hears_bots,
+            });
+        Self {
+            slots,
+            by_name,
+            listeners,
+            by_kind,
+            fallback,
+            unknown_command,
+            path,
+            hold,
+            hears_bots,
+        }
+    }
+
+    /// Whether any route asked for the messages of bots.
+    pub(crate) fn hears_bots(&self) -> bool {
+        self.hears_bots
+    }
+
+    pub(super) fn find(&self, name: &str, folds_case: bool) -> Option<&CommandSlot> {
+        let is_lower = !name
+            .bytes()
+            .any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii());
+        let index = if is_lower {
+            self.by_name.get(name).copied()
+        } else {
+            self.by_name.get(&*fold(name)).copied()
+        };
+        let slot = &self.slots[index?];
+        (folds_case || slot.names.iter().any(|known| &**known == name)).then_some(slot)
+    }
+
+    /// How the event waits for its turn in the room or thread.
+    pub(crate) fn lane_use(&self, request: &Request, command: Option<&Command>) -> LaneUse {
+        if let Some(command) = command {
+            match self
+                .find(command.name(), command.folds_case())
+                .map(|slot| &slot.target)
+            {
+                Some(Target::Command(route)) => return route.options.lane,
+                Some(Target::Group(group)) => {
+                    return group.table.lane_use(request, Some(&command.descend()));
+                }
+                None => {}
+            }
+        }
+        let listeners = &self.by_kind[request.kind().index()];
+        listeners
+            .iter()
+            .map(|index| self.listeners[*index].route.options.lane)
+            .min()
+            .unwrap_or_default()
+    }
+
+    /// Runs every route that the event concerns.
+    pub(super) fn run(&self, mut request: Request) -> RouterFuture {
+        let is_from_bot = request.is_from_bot();
+        let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
+
+        let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
+        let mut response = Response::empty();
+        let mut command_route = None;
+        let mut is_command = false;
+        if let Some(command) = request.command().cloned() {
+            match self.select(&command) {
+                Selected::Route(route, command) => {
+                    is_command = true;
+                    if may_run(route) {
+                        match request.refusal() {
+                            Some(rejection) => response.push_outcome(RouteOutcome::new(
+                                route.name.clone(),
+                                RouteKind::Command,
+                                Outcome::Rejected(rejection.clone()),
+                            )),
+                            None => command_route = Some((route, command)),
+                        }
+                    }
+                }
+                Selected::Unknown { table, command } if command.address() != Address::Direct => {
+                    is_command = true;
+                    match &table.unknown_command {
+                        Some(route) if may_run(route) => command_route = Some((route, command)),
+                        None if !is_from_bot => response = unknown::answer(table, &command, &request),
+                        _ => {}
+                    }
+                    if table.path.is_empty() {
+                        response.mark_unknown_command();
+                    }
+                }
+                // A message in a direct conversation that begins with no command is just a message.
+                Selected::Unknown { .. } => request.set_command(None),
+            }
+        }
+        let has_command_answer = command_route.is_some() || !response.is_empty();
+        let mut start_command = |run: &mut RunRoutes, before: u32| {
+            if command_route
+                .as_ref()
+                .is_some_and(|(route, _)| route.order < before)
+            {
+                if let Some((route, command)) = command_route.take() {
+                    let mut request = request.clone();
+                    request.set_command(Some(command));
+                    run.start(route, request);
+                }
+            }
+        };
+        for index in &self.by_kind[request.kind().index()] {
+            let listener = &self.listeners[*index];
+            if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
+                start_command(&mut run, listener.route.order);
+                run.start(&listener.route, request.clone());
+            }
+        }
+        start_command(&mut run, u32::MAX);
+        if !request.is_inside_router() {
+            request.context().shared().listeners.for_each(|listener| {
+                if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
+                    run.start(&listener.route, request.clone());
+                }
+            });
+        }
+        if let Some(fallback) = self.fallback.as_ref().filter(|route| may_run(route)) {
+            if run.is_empty() && !has_command_answer {
+                run.start(fallback, request);
+            }
+        }
+        run.answer_with(response);
+        RouterFuture::of_routes(run)
+    }
+
+    /// Runs the command alone: what a group does, whose listeners belong to the router around it.
+    pub(super) fn run_command(&self, mut request: Request) -> RouterFuture {
+        let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
+        if let Some(command) = request.command().cloned() {
+            match self.select(&command) {
+                Selected::Route(route, command) => {
+                    if !request.is_from_bot() || route.options.hears_bots {
+                        request.set_command(Some(command));
+                        run.start(route, request);
+                    }
+                }
+                Selected::Unknown { table, command } => match &table.unknown_command {
+                    Some(route) => {
+                        request.set_command(Some(command));
+                        run.start(route, request);
+                    }
+                    None => run.answer_with(unknown::answer(table, &command, &request)),
+                },
+            }
+        }
+        RouterFuture::of_routes(run)
+    }
+
+    fn select<'a>(&'a self, command: &Command) -> Selected<'a> {
+        match self
+            .find(command.name(), command.folds_case())
+            .map(|slot| &slot.target)
+        {
+            Some(Target::Command(route)) => Selected::Route(route, command.clone()),
+            Some(Target::Group(group)) => {
+                let inner = command.descend();
+                match &group.layered {
+                    Some(layered) => Selected::Route(layered, inner),
+                    None => group.table.select(&inner),
+                }
+            }
+            None => Selected::Unknown {
+                table: self,
+                command: command.clone(),
+            },
+        }
+    }
+
+    /// The group's table behind its layers, as a service.
+    pub(super) fn command_service(self: &Arc<Self>) -> Route {
+        let table = Arc::clone(self);
+        Route::from_service(tower::service_fn(move |request| table.run_command(request)))
+    }
+}
+
+/// What a command leads to.
+enum Selected<'a> {
+    Route(&'a NamedRoute, Command),
+    /// The table that does not have it: the router's own, or that of a group.
+    Unknown {
+        table: &'a Table,
+        command: Command,
+    },
+}
+
+impl Target {
+    pub(super) fn order(&self) -> u32 {
+        match self {
+            Self::Command(route) => route.order,
+            Self::Group(group) => group.order,
+        }
+    }
+}
+
+/// The form in which names are compared when case is folded.
+pub(super) fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field(
+                "commands",
+                &self.slots.iter().map(|slot| &slot.names[0]).collect::<Vec<_>>(),
+            )
+            .field(
+                "listeners",
+                &self
+                    .listeners
+                    .iter()
+                    .map(|listener| &listener.route.name)
+                    .collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! What is answered to a command that the router does not have.
+
+use super::table::{Table, fold};
+use crate::command::{Address, Command};
+use crate::rejection::{Rejection, RejectionKind};
+use crate::request::Request;
+use crate::response::{Action, Outcome, Response, RouteKind, RouteName, RouteOutcome, Send};
+
+/// How alike two names have to be, from 0 to 1, for one to be offered for the other.
+const ALIKE: f64 = 0.6;
+
+/// How many names are listed in one line.
+const LISTED: usize = 12;
+
+/// Nothing in a channel, where another bot may have the same prefix. A line for who speaks to this bot alone, or names
+/// one of its groups of commands.
+pub(super) fn answer(table: &Table, command: &Command, request: &Request) -> Response {
+    let mut response = Response::empty();
+    if !table.path.is_empty() {
+        let rejection = unknown_subcommand(table, command);
+        let outcome = Outcome::Rejected(rejection);
+        response.push_outcome(RouteOutcome::new(
+            RouteName::new(&table.path),
+            RouteKind::Command,
+            outcome,
+        ));
+        return response;
+    }
+    let text = match command.address() {
+        Address::Mention if command.name().is_empty() => help_line(table, command),
+        Address::Mention => unknown_command(table, command),
+        Address::Prefix if request.is_direct_with_bot() => unknown_command(table, command),
+        Address::Prefix | Address::Direct => return response,
+    };
+    response.push_routed(
+        Some(RouteName::new("unknown command")),
+        Action::from(Send::text(text)),
+    );
+    response
+}
+
+fn unknown_command(table: &Table, command: &Command) -> String {
+    let name = command.name().replace('`', "'");
+    match nearest(table, command.name()) {
+        Some(known) => format!(
+            "I don't know `{name}`. Did you mean `{}{known}`? {}",
+            invocation(command),
+            help_line(table, command)
+        ),
+        None => format!("I don't know `{name}`. {}", help_line(table, command)),
+    }
+}
+
+fn unknown_subcommand(table: &Table, command: &Command) -> Rejection {
+    let path = &table.path;
+    let known = names(table);
+    let text = if command.name().is_empty() {
+        format!("`{path}` needs one of: {known}.")
+    } else {
+        let name = command.name().replace('`', "'");
+        format!("There is no `{path} {name}`. There is: {known}.")
+    };
+    Rejection::of(RejectionKind::UnknownSubcommand, text)
+}
+
+fn help_line(table: &Table, command: &Command) -> String {
+    let invocation = invocation(command);
+    if table.find("help", true).is_some() {
+        return format!("Say `{invocation}help` for what I can do.");
+    }
+    match names(table) {
+        names if names.is_empty() => "I have no commands.".to_owned(),
+        names => format!("I know: {names}."),
+    }
+}
+
+/// What stands in front of a command's word when it is said the way this one was.
+fn invocation(command: &Command) -> String {
+    match command.address() {
+        Address::Prefix => command.prefix().to_owned(),
+        Address::Mention => format!("{} ", command.prefix().trim_end_matches([':', ','])),
+        Address::Direct => String::new(),
+    }
+}
+
+fn names(table: &Table) -> String {
+    let names: Vec<_> = table
+        .slots
+        .iter()
+        .take(LISTED)
+        .map(|slot| format!("`{}`", slot.names[0]))
+        .collect();
+    let more = if table.slots.len() > LISTED {
+        " and more"
+    } else {
+        ""
+    };
+    format!("{}{more}", names.join(", "))
+}
+
+fn nearest<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
+    // The comparison takes the product of the lengths: nobody means a command by a word of that length.
+    if name.is_empty() || name.len() > 64 {
+        return None;
+    }
+    let name = fold(name);
+    let score = |known: &str| strsim::normalized_damerau_levenshtein(&name, &fold(known));
+    table
+        .slots
+        .iter()
+        .flat_map(|slot| slot.names.iter())
+        .map(|known| (score(known), &**known))
+        .filter(|(score, _)| *score >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, known)| known)
+}
