@@ -24,6 +24,8 @@ pub mod response;
 #[cfg(feature = "client")]
 pub mod rest;
 pub mod router;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod transport;
 
 pub use tower::BoxError;

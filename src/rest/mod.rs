@@ -23,4 +23,4 @@ pub mod endpoint;
 pub use self::client::{Client, ClientBuilder};
 pub use self::endpoint::Endpoint;
 pub use self::error::{RestError, RestErrorKind};
-pub use self::sink::{Receipt, RestSink, SinkFuture};
+pub use self::sink::{RestSink, SinkFuture};

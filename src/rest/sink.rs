@@ -13,6 +13,7 @@ use super::endpoint::{
     BotMark, DeleteMessage, GetMessage, OutgoingMessage, React, RestMessage, SendMessage, UpdateMessage,
 };
 use super::error::{RestError, RestErrorKind};
+use crate::dispatch::Receipt;
 use crate::event::{MessageId, RoomId, UserId};
 use crate::response::{Action, Delete, Edit, Send};
 
@@ -39,16 +40,6 @@ impl RestSink {
     }
 }
 
-/// What became of an action that was carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// The message that was posted, edited, deleted or reacted to.
-    pub message_id: MessageId,
-    /// The message was there already, from an attempt whose answer was lost.
-    pub was_known: bool,
-}
-
 impl Service<Action> for RestSink {
     type Response = Receipt;
     type Error = RestError;
@@ -73,10 +64,7 @@ impl Service<Action> for RestSink {
                         should_react: action.is_added(),
                     };
                     client.call(&react).await?;
-                    Ok(Receipt {
-                        message_id,
-                        was_known: false,
-                    })
+                    Ok(Receipt::of_message(message_id))
                 }
             }
         }))
@@ -112,10 +100,7 @@ async fn edit(client: &Client, action: &Edit) -> Result<Receipt, RestError> {
         text: action.content().to_owned(),
     };
     client.call(&update).await?;
-    Ok(Receipt {
-        message_id: update.message_id,
-        was_known: false,
-    })
+    Ok(Receipt::of_message(update.message_id))
 }
 
 async fn delete(client: &Client, action: &Delete) -> Result<Receipt, RestError> {
@@ -123,59 +108,39 @@ async fn delete(client: &Client, action: &Delete) -> Result<Receipt, RestError> 
         room_id: known(action.room_id.as_ref(), "delete", "room")?.clone(),
         message_id: action.message_id().clone(),
     };
-    let was_known = match client.call(&delete).await {
-        Ok(_) => false,
-        Err(error) if *error.kind() == RestErrorKind::NotFound => true,
+    match client.call(&delete).await {
+        Ok(_) => {}
+        Err(error) if *error.kind() == RestErrorKind::NotFound => {
+            tracing::debug!(message_id = %delete.message_id, "the message to delete is gone already");
+        }
         Err(error) => return Err(error),
-    };
-    Ok(Receipt {
-        message_id: delete.message_id,
-        was_known,
-    })
+    }
+    Ok(Receipt::of_message(delete.message_id))
 }
 
 async fn send(client: &Client, action: &Send) -> Result<Receipt, RestError> {
     let room_id = known(action.room_id(), "send", "room")?;
     let ids = known(action.ids(), "send", "id")?;
-    match send_as(client, action, room_id, ids.first()).await? {
-        Posted::New => {
-            return Ok(Receipt {
-                message_id: ids.first().clone(),
-                was_known: false,
-            });
-        }
-        Posted::Before => {
-            return Ok(Receipt {
-                message_id: ids.first().clone(),
-                was_known: true,
-            });
-        }
-        Posted::Taken => {
-            tracing::warn!(message_id = %ids.first(), %room_id, "a message of another has the id of ours");
+    for message_id in [ids.first(), ids.second()] {
+        match send_as(client, action, room_id, message_id).await? {
+            Posted::New => return Ok(Receipt::of_message(message_id.clone())),
+            Posted::Before => {
+                tracing::debug!(%message_id, "the message was posted before, its receipt was lost");
+                return Ok(Receipt::of_message(message_id.clone()));
+            }
+            Posted::Taken => tracing::warn!(%message_id, %room_id, "a message of another has the id of ours"),
         }
     }
-    match send_as(client, action, room_id, ids.second()).await? {
-        Posted::New => Ok(Receipt {
-            message_id: ids.second().clone(),
-            was_known: false,
-        }),
-        Posted::Before => Ok(Receipt {
-            message_id: ids.second().clone(),
-            was_known: true,
-        }),
-        Posted::Taken => {
-            let message = format!(
-                "both ids of the message ({} and {}) are taken",
-                ids.first(),
-                ids.second()
-            );
-            Err(RestError::new(
-                RestErrorKind::Api,
-                "POST chat.sendMessage",
-                message,
-            ))
-        }
-    }
+    let message = format!(
+        "both ids of the message ({} and {}) are taken",
+        ids.first(),
+        ids.second()
+    );
+    Err(RestError::new(
+        RestErrorKind::Api,
+        "POST chat.sendMessage",
+        message,
+    ))
 }
 
 /// What the server did with a message and its id.

@@ -22,6 +22,7 @@ use super::backoff::BackoffConfig;
 use super::connect::Connector;
 use super::state::ConnectionState;
 use super::{Delivery, Transport, TransportError};
+use crate::context::ShowTyping;
 use crate::credentials::Credentials;
 use crate::event::{MessageId, RoomId};
 use crate::server_url::ServerUrl;
@@ -217,6 +218,12 @@ impl DdpHandle {
     /// How many events were dropped because the pipeline did not take them in time.
     pub fn overflowed(&self) -> u64 {
         self.overflow.load(Ordering::Relaxed)
+    }
+}
+
+impl ShowTyping for DdpHandle {
+    fn show_typing(&self, room_id: &RoomId, thread_id: Option<&MessageId>, is_typing: bool) {
+        self.typing(room_id.clone(), thread_id.cloned(), is_typing);
     }
 }
 

@@ -1,0 +1,11 @@
+//! The sandbox against raw clients: what it sends is checked against the protocol, not against our client.
+#![cfg(feature = "sandbox")]
+
+#[path = "sandbox/client.rs"]
+mod client;
+#[path = "sandbox/faults.rs"]
+mod faults;
+#[path = "sandbox/realtime.rs"]
+mod realtime;
+#[path = "sandbox/rest.rs"]
+mod rest;
