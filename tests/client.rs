@@ -1,5 +1,6 @@
 //! REST client, sink and realtime transport against the sandbox over real sockets, plain and with TLS.
 #![cfg(all(feature = "client", feature = "sandbox"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
 use std::sync::Arc;
 use std::time::Duration;

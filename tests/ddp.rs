@@ -1,5 +1,6 @@
 //! The realtime transport against a server on the other end of in-memory pipes, with paused time.
 #![cfg(feature = "client")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
 #[path = "support/pipes.rs"]
 mod pipes;

@@ -1,5 +1,6 @@
 //! The REST client and the sink against a server that answers by script.
 #![cfg(feature = "client")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
 #[path = "support/pipes.rs"]
 mod pipes;

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tower::{BoxError, ServiceExt as _};
 
-use super::session::CloseReason;
+use super::output::CloseReason;
 use crate::excerpt::excerpt;
 use crate::server_url::ServerUrl;
 use crate::transport::connect::{Connector, Io};

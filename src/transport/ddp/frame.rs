@@ -1,13 +1,13 @@
-//! DDP frames: what comes in, parsed in one pass and borrowed, and what goes out.
+//! DDP frames that come in, parsed in one pass and borrowed.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::lenient::{Fields, Text, Texts};
 use crate::excerpt::excerpt;
 
 /// A frame from the server, as far as a client has to know it.
@@ -100,7 +100,7 @@ impl<'a> Inbound<'a> {
     }
 }
 
-/// What a text frame holds. Some servers use the framing of SockJS when a proxy changes the path: `o`, `h`, and arrays of
+/// What a text frame holds. Some servers use the framing of `SockJS` when a proxy changes the path: `o`, `h`, and arrays of
 /// strings after an `a`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -140,132 +140,6 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
-}
-
-/// A string; any other value counts as absent.
-#[derive(Default)]
-struct Text<'a>(Option<Cow<'a, str>>);
-
-/// A list of strings; any other value counts as empty.
-#[derive(Default)]
-struct Texts<'a>(Vec<Cow<'a, str>>);
-
-/// The `fields` of a stream event; any other value counts as absent.
-#[derive(Default)]
-struct Fields<'a> {
-    event_name: Text<'a>,
-    args: Option<&'a RawValue>,
-}
-
-/// The parts of a visitor that accept a value of the wrong type as absent.
-macro_rules! lenient {
-    ($($method:ident: $type:ty),*) => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any value")
-        }
-
-        $(fn $method<E: de::Error>(self, _: $type) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
-        })*
-
-        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
-        }
-    };
-}
-
-macro_rules! drain_seq {
-    () => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-}
-
-macro_rules! drain_map {
-    () => {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-
-            lenient!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
-            drain_seq!();
-            drain_map!();
-
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Some(Cow::Borrowed(text))))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Some(Cow::Owned(text.to_owned()))))
-            }
-        }
-
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextsVisitor;
-
-        impl<'de> Visitor<'de> for TextsVisitor {
-            type Value = Texts<'de>;
-
-            lenient!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
-            drain_map!();
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts<'de>, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(Text(text)) = seq.next_element()? {
-                    texts.extend(text);
-                }
-                Ok(Texts(texts))
-            }
-        }
-
-        deserializer.deserialize_any(TextsVisitor)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
-
-            lenient!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
-            drain_seq!();
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Fields::default();
-                while let Some(Text(key)) = map.next_key()? {
-                    match key.as_deref() {
-                        Some("eventName") => fields.event_name = map.next_value()?,
-                        Some("args") => fields.args = Some(map.next_value()?),
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(fields)
-            }
-        }
-
-        deserializer.deserialize_any(FieldsVisitor)
-    }
 }
 
 /// The error of a method or subscription.
@@ -327,130 +201,10 @@ impl fmt::Display for DdpError {
     }
 }
 
-/// A frame for the server. Ids and versions are strings: servers refuse numbers.
-#[derive(Debug, Serialize)]
-#[serde(tag = "msg", rename_all = "lowercase")]
-pub(crate) enum Outbound<'a> {
-    Connect {
-        version: &'static str,
-        support: [&'static str; 1],
-    },
-    Ping {
-        id: &'a str,
-    },
-    Pong {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a str>,
-    },
-    Method {
-        id: &'a str,
-        method: &'a str,
-        params: Params<'a>,
-    },
-    Sub {
-        id: &'a str,
-        name: &'a str,
-        params: (&'a str, bool),
-    },
-}
-
-/// The parameters of the methods that we call.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Params<'a> {
-    Login([Resume<'a>; 1]),
-    /// Event name, our name, activities, and the thread if there is one.
-    Activity(&'a str, &'a str, &'a [&'a str], Thread<'a>),
-}
-
-#[derive(Serialize)]
-pub(crate) struct Resume<'a> {
-    pub(crate) resume: &'a str,
-}
-
-impl fmt::Debug for Resume<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Resume(***)")
-    }
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Thread<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tmid: Option<&'a str>,
-}
-
-impl Outbound<'_> {
-    pub(crate) const CONNECT: Self = Outbound::Connect {
-        version: "1",
-        support: ["1"],
-    };
-
-    pub(crate) fn to_json(&self) -> String {
-        // Strings, bools and fixed keys only: serde_json can write all of them.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn outgoing_frames_are_what_servers_accept() {
-        let json = |frame: Outbound<'_>| frame.to_json();
-        assert_eq!(
-            json(Outbound::CONNECT),
-            r#"{"msg":"connect","version":"1","support":["1"]}"#
-        );
-        assert_eq!(json(Outbound::Pong { id: None }), r#"{"msg":"pong"}"#);
-        assert_eq!(
-            json(Outbound::Pong { id: Some("7") }),
-            r#"{"msg":"pong","id":"7"}"#
-        );
-        assert_eq!(json(Outbound::Ping { id: "3" }), r#"{"msg":"ping","id":"3"}"#);
-        let login = Params::Login([Resume { resume: "T" }]);
-        assert_eq!(
-            json(Outbound::Method {
-                id: "1",
-                method: "login",
-                params: login
-            }),
-            r#"{"msg":"method","id":"1","method":"login","params":[{"resume":"T"}]}"#
-        );
-        assert_eq!(
-            json(Outbound::Sub {
-                id: "2",
-                name: "stream-room-messages",
-                params: ("__my_messages__", false)
-            }),
-            r#"{"msg":"sub","id":"2","name":"stream-room-messages","params":["__my_messages__",false]}"#
-        );
-        let typing = |activities, tmid| Outbound::Method {
-            id: "9",
-            method: "stream-notify-room",
-            params: Params::Activity("GENERAL/user-activity", "bot", activities, Thread { tmid }),
-        };
-        assert_eq!(
-            json(typing(&["user-typing"], None)),
-            r#"{"msg":"method","id":"9","method":"stream-notify-room","params":["GENERAL/user-activity","bot",["user-typing"],{}]}"#
-        );
-        assert_eq!(
-            json(typing(&[], Some("t1"))),
-            r#"{"msg":"method","id":"9","method":"stream-notify-room","params":["GENERAL/user-activity","bot",[],{"tmid":"t1"}]}"#
-        );
-    }
-
-    #[test]
-    fn a_login_frame_does_not_show_its_token() {
-        let frame = Outbound::Method {
-            id: "1",
-            method: "login",
-            params: Params::Login([Resume { resume: "hunter2" }]),
-        };
-        assert!(!format!("{frame:?}").contains("hunter2"));
-    }
 
     #[test]
     fn frames_without_meaning_are_ignored() {

@@ -2,6 +2,9 @@
 
 mod connection;
 mod frame;
+mod lenient;
+mod outbound;
+mod output;
 mod session;
 mod subscription;
 mod worker;

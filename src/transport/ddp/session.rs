@@ -1,13 +1,14 @@
 //! One DDP session as a state machine without sockets: frames and the time go in, what to do comes out.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use bytestring::ByteString;
 use tokio::time::Instant;
 
-use super::frame::{DdpError, Framing, Inbound, Outbound, Params, Resume, Thread};
+use super::frame::{DdpError, Framing, Inbound};
+use super::outbound::{Outbound, Params, Resume, Thread};
+use super::output::{CloseReason, OutgoingText, Output};
 use super::subscription::{Reply, Subscriptions};
 use crate::event::UserId;
 use crate::event::classify::StreamEvent;
@@ -33,50 +34,6 @@ const MAX_LIMIT: Duration = Duration::from_secs(120);
 const MAX_CALLS: usize = 64;
 /// Events kept back until the session is ready, so that `Ready` comes first. More than that pass at once.
 const MAX_HELD: usize = 256;
-
-/// What a session wants to be done.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Send this as a text frame.
-    Send(OutgoingText),
-    /// The session moved on.
-    State(ConnectionState),
-    /// Everything is subscribed.
-    Ready,
-    /// A stream has news.
-    Event(StreamEvent),
-    /// The session is over; close the socket.
-    Close(CloseReason),
-}
-
-/// The text of a frame. `Debug` hides it: it may be the login.
-pub(crate) struct OutgoingText(pub(crate) String);
-
-impl fmt::Debug for OutgoingText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OutgoingText({} bytes)", self.0.len())
-    }
-}
-
-/// Why a session ended by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CloseReason {
-    /// Something did not come in time; this is what.
-    Timeout(&'static str),
-    /// The server wants this version of DDP.
-    Version(String),
-    /// The token is not accepted.
-    TokenRefused(DdpError),
-    /// The token belongs to this user and not to the configured one.
-    OtherUser(String),
-    /// Login failed for a reason that may pass.
-    LoginFailed(DdpError),
-    /// A stream that we cannot do without was refused, or ended.
-    SubscriptionRefused {
-        stream: &'static str,
-        error: Option<DdpError>,
-    },
-}
 
 /// What a session needs to know.
 #[derive(Debug, Clone)]

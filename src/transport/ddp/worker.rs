@@ -13,7 +13,8 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::DdpTransportBuilder;
 use super::connection::{Class, Failure, Socket, open};
-use super::session::{Output, Session, SessionConfig};
+use super::output::Output;
+use super::session::{Session, SessionConfig};
 use crate::event::classify::{Classifier, StreamEvent};
 use crate::event::{Event, MessageId, Reconnected, RoomId};
 use crate::transport::backoff::{Backoff, Next};
@@ -311,7 +312,7 @@ impl Worker {
         }
     }
 
-    async fn end_with(&mut self, failure: Failure) {
+    async fn end_with(&self, failure: Failure) {
         if let Some(deliveries) = &self.deliveries {
             // An error means that nobody reads any more.
             let _ = deliveries.send(Err(failure.into_error())).await;
