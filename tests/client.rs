@@ -2,7 +2,7 @@
 #![cfg(all(feature = "client", feature = "sandbox"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -271,6 +271,81 @@ async fn login_with_a_password() {
         client.call(&Me {}).await.unwrap_err().kind(),
         &RestErrorKind::Unauthorized
     );
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a session with every call that has a secret logs at this level.
+async fn logged(level: tracing::Level) -> (String, Vec<String>) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let sandbox = builder().start().await.unwrap();
+    let password = sandbox.bot("rocketbotte").password();
+    let anonymous = Client::builder(sandbox.url().parse().unwrap(), plain()).build();
+    let client = anonymous
+        .login("rocketbotte", &Secret::new(&*password))
+        .await
+        .unwrap();
+    let mut transport = transport(&sandbox.url(), client.credentials().unwrap().clone(), plain());
+    assert!(matches!(next(&mut transport).await.unwrap(), Event::Ready));
+    client.call(&Me {}).await.unwrap();
+    sandbox.user("ann").say("general", "confidential words").await;
+    assert_eq!(next_that(&mut transport, text).await, "confidential words");
+    let room = client
+        .call(&RoomInfo::RoomName("general".to_owned()))
+        .await
+        .unwrap()
+        .room
+        .id;
+    RestSink::new(client.clone())
+        .oneshot(send(room.as_str(), "id1"))
+        .await
+        .unwrap();
+    sandbox.drop_connections();
+    next_that(&mut transport, |event| {
+        matches!(event, Event::Reconnected(_)).then_some(())
+    })
+    .await;
+    let token = client.credentials().unwrap().token().expose().to_owned();
+    client.logout().await.unwrap();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (log, vec![password, token])
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_at_any_level_and_no_text_above_trace() {
+    let (log, secrets) = logged(tracing::Level::TRACE).await;
+    assert!(
+        log.contains("chat.sendMessage") && log.contains(r#""msg":"hi""#),
+        "{log}"
+    );
+    for secret in secrets {
+        assert!(!log.contains(&secret), "{log}");
+    }
+    let (log, _) = logged(tracing::Level::DEBUG).await;
+    assert!(
+        log.contains("chat.sendMessage") && !log.contains(r#""msg":"hi""#),
+        "{log}"
+    );
+    assert!(!log.contains("confidential"), "{log}");
 }
 
 /// A sandbox with TLS, and the PEM of the authority that signed its certificate.

@@ -345,7 +345,12 @@ mod tests {
                 None,
             ),
             (400, r#"{"success":false}"#, Api, None),
-            (400, r#"{"success":false,"error":{"message":"odd"}}"#, Api, None),
+            (
+                400,
+                r#"{"success":false,"error":{"message":"something odd"}}"#,
+                Api,
+                None,
+            ),
             (400, r#"{"success":false,"error":[1,2],"errorType":7}"#, Api, None),
             (
                 405,
@@ -359,7 +364,7 @@ mod tests {
                 Api,
                 None,
             ),
-            (200, r#"{"success":false,"error":"odd"}"#, Api, None),
+            (200, r#"{"success":false,"error":"something odd"}"#, Api, None),
             (200, "<!DOCTYPE html>", NotRocketChat, None),
             (200, "", NotRocketChat, None),
             (200, "[]", NotRocketChat, None),

@@ -109,6 +109,7 @@ impl TlsFailure {
 fn is_unknown_host(text: &str) -> bool {
     [
         "Name or service not known",
+        "No address associated with hostname",
         "Name does not resolve",
         "nodename nor servname",
         "No such host is known",

@@ -56,6 +56,12 @@ const TYPING_QUEUE: usize = 32;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # Logs
+///
+/// Nothing here logs a token. The websocket library does, through the crate `log`, at its level `TRACE`: it writes whole
+/// frames, the login among them. Whoever logs everything leaves it out with a filter such as
+/// `trace,tungstenite=debug`; a warning says so.
+///
 /// # Panics
 ///
 /// If it is first polled outside of a tokio runtime.

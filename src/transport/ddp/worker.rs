@@ -92,6 +92,11 @@ impl Worker {
     }
 
     pub(super) async fn run(mut self: Box<Self>) {
+        if tracing::enabled!(target: "tungstenite::protocol", tracing::Level::TRACE) {
+            tracing::warn!(
+                "with tungstenite at TRACE the login token may get into the log; filter tungstenite=debug"
+            );
+        }
         self.backoff = Backoff::new(self.settings.backoff, Instant::now());
         while let End::Failed(failure) = self.connect().await {
             self.state.send_replace(ConnectionState::Off);
