@@ -1,9 +1,17 @@
 //! Rocket.Chat bots as tower services.
 
 mod context;
+#[cfg(feature = "client")]
+mod credentials;
+#[cfg(feature = "client")]
+mod excerpt;
 mod random;
 mod rejection;
 mod request;
+#[cfg(feature = "client")]
+mod secret;
+#[cfg(feature = "client")]
+mod server_url;
 
 pub mod args;
 pub mod command;
@@ -13,6 +21,8 @@ pub mod extract;
 pub mod handler;
 pub mod layer;
 pub mod response;
+#[cfg(feature = "client")]
+pub mod rest;
 pub mod router;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -21,7 +31,13 @@ pub mod transport;
 pub use tower::BoxError;
 
 pub use self::context::{Context, Identity};
+#[cfg(feature = "client")]
+pub use self::credentials::{Credentials, CredentialsError};
 pub use self::rejection::{Rejection, RejectionKind};
 pub use self::request::Request;
 pub use self::response::{IntoResponse, Response};
 pub use self::router::Router;
+#[cfg(feature = "client")]
+pub use self::secret::Secret;
+#[cfg(feature = "client")]
+pub use self::server_url::{ServerUrl, ServerUrlError};

@@ -9,13 +9,29 @@ use futures_core::Stream;
 
 use crate::event::Event;
 
+#[cfg(feature = "client")]
+mod backoff;
+#[cfg(feature = "client")]
+mod connect;
+#[cfg(feature = "client")]
+pub(crate) mod connect_failure;
+#[cfg(feature = "client")]
+mod ddp;
 mod error;
 mod state;
 mod stream;
+#[cfg(feature = "client")]
+mod tls;
 
+#[cfg(feature = "client")]
+pub use self::connect::{Connector, Io};
+#[cfg(feature = "client")]
+pub use self::ddp::{DdpHandle, DdpTransport, DdpTransportBuilder};
 pub use self::error::{TransportError, TransportErrorKind};
 pub use self::state::ConnectionState;
 pub use self::stream::{EventStream, from_stream};
+#[cfg(feature = "client")]
+pub use self::tls::{TlsError, TlsSettings};
 
 /// A source of events.
 ///
