@@ -14,6 +14,8 @@ mod secret;
 mod server_url;
 
 pub mod args;
+#[cfg(feature = "client")]
+pub mod bot;
 pub mod command;
 pub mod dispatch;
 pub mod event;
@@ -30,6 +32,8 @@ pub mod transport;
 
 pub use tower::BoxError;
 
+#[cfg(feature = "client")]
+pub use self::bot::{Bot, BotBuilder, BotError, BotErrorKind};
 pub use self::context::{Context, Identity};
 #[cfg(feature = "client")]
 pub use self::credentials::{Credentials, CredentialsError};

@@ -144,6 +144,13 @@ impl BotHandle {
         self.inner.state.subscribe()
     }
 
+    /// Waits until the bot has ended, by itself or by [`shutdown`](Self::shutdown).
+    pub async fn ended(&self) {
+        let mut state = self.watch_state();
+        // The sender lives in this handle.
+        let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
+    }
+
     /// What was counted since the bot began.
     pub fn counters(&self) -> Counters {
         *self.inner.counters.borrow()

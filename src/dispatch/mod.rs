@@ -15,10 +15,14 @@ mod settled;
 pub(crate) mod stack_info;
 mod text;
 
-pub(crate) use self::deliver::{Chain, Sink};
+#[cfg(feature = "client")]
+pub(crate) use self::deliver::Sink;
 pub use self::handle::{BotHandle, NotRunning};
 pub use self::receipt::Receipt;
 pub use self::report::{Counters, ServeError, ShutdownReport};
 pub use self::resolve::ResolveError;
-pub(crate) use self::serve::OnReady;
+#[cfg(feature = "client")]
+pub(crate) use self::handle::Stop;
+#[cfg(feature = "client")]
+pub(crate) use self::serve::{OnReady, Settings};
 pub use self::serve::{Overflow, Serve};

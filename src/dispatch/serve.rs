@@ -195,16 +195,19 @@ impl<T: Transport> Serve<T> {
         self.handle.clone()
     }
 
+    #[cfg(feature = "client")]
     pub(crate) fn configure(mut self, configure: impl FnOnce(&mut Shared, &mut Settings)) -> Self {
         configure(&mut self.shared, &mut self.settings);
         self
     }
 
+    #[cfg(feature = "client")]
     pub(crate) fn connection(mut self, state: watch::Receiver<ConnectionState>) -> Self {
         self.connection = Some(state);
         self
     }
 
+    #[cfg(feature = "client")]
     pub(crate) fn on_ready(mut self, on_ready: OnReady) -> Self {
         self.on_ready = Some(on_ready);
         self

@@ -24,6 +24,8 @@ mod stream;
 mod tls;
 
 #[cfg(feature = "client")]
+pub(crate) use self::backoff::{Backoff, BackoffConfig, Next as RetryDecision};
+#[cfg(feature = "client")]
 pub use self::connect::{Connector, Io};
 #[cfg(feature = "client")]
 pub use self::ddp::{DdpHandle, DdpTransport, DdpTransportBuilder};
