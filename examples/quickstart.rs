@@ -14,10 +14,10 @@ use rocketbotte::extract::Args;
 use rocketbotte::layer::rate_limit::RateLimitLayer;
 use rocketbotte::layer::timeout::TimeoutLayer;
 use rocketbotte::layer::trace::TraceLayer;
+use rocketbotte::transport::ConnectionState;
 use rocketbotte::sandbox::{MessageFeed, Sandbox, SandboxUser};
 use rocketbotte::{Bot, BotBuilder, BoxError, Request, Response, Router};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tower::{Service, ServiceBuilder};
 
 async fn test(Args(text): Args<String>) -> String {
@@ -90,12 +90,12 @@ async fn chat_in_the_terminal() -> Result<(), BoxError> {
     }
     let mut state = handle.watch_state();
     tokio::select! {
-        ready = state.wait_for(|state| state.to_string() == "READY") => _ = ready?,
+        ready = state.wait_for(|state| *state == ConnectionState::Ready) => _ = ready?,
         // The bot ends here only if it fails; below it says why.
         () = handle.ended() => {}
     }
     let said = tokio::select! {
-        said = say_lines(&ann) => said?,
+        said = say_lines(&ann) => said,
         () = handle.ended() => 0,
     };
     tokio::select! {
@@ -110,17 +110,21 @@ async fn chat_in_the_terminal() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Says each line of standard input, and how many there were.
-async fn say_lines(ann: &SandboxUser) -> Result<u64, BoxError> {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+/// Says each line of standard input, and returns how many there were.
+async fn say_lines(ann: &SandboxUser) -> u64 {
+    // A thread of its own: a read of the terminal can not be cancelled, and would hold up the end of the program.
+    let (sender, mut lines) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| sender.blocking_send(line))
+    });
     let mut said = 0;
-    while let Some(line) = lines.next_line().await? {
+    while let Some(line) = lines.recv().await {
         if !line.trim().is_empty() {
             ann.say("general", &line).await;
             said += 1;
         }
     }
-    Ok(said)
+    said
 }
 
 async fn print_replies(mut replies: MessageFeed, bot: String) {

@@ -21,7 +21,7 @@ use crate::event::CustomEvent;
 use crate::request::Request;
 use crate::response::Response;
 use crate::rest::RestSink;
-use crate::transport::{DdpTransport, Transport};
+use crate::transport::{ConnectionState, DdpTransport};
 
 /// A bot on a Rocket.Chat server.
 ///
@@ -90,11 +90,17 @@ impl Bot {
     {
         let Self { settings, handle, fired } = self;
         let _signals = settings.handles_signals.then(|| signals::shut_down_on_signals(handle.clone()));
-        let Some(session) = connect::connect(&settings, &handle).await? else {
-            return Ok(ShutdownReport::default());
+        let result = match connect::connect(&settings, &handle).await {
+            Ok(Some(session)) => {
+                let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
+                session.end().await;
+                result
+            }
+            // It was stopped before the server could be reached.
+            Ok(None) => Ok(ShutdownReport::default()),
+            Err(error) => Err(error),
         };
-        let result = serve_session(&settings, &session, handle, fired, service).await;
-        session.end().await;
+        handle.set_state(ConnectionState::Closed);
         result
     }
 
@@ -214,9 +220,3 @@ impl fmt::Debug for Bot {
         f.debug_struct("Bot").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
-
-// A transport that is served has to be one.
-const _: fn() = || {
-    fn is_transport<T: Transport>() {}
-    is_transport::<DdpTransport>();
-};
