@@ -76,7 +76,7 @@ const DEFAULT_MESSAGE_SIZE_LIMIT: usize = 5000;
 /// What all requests of one bot share.
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
-    pub(crate) listeners: RuntimeListeners,
+    pub(crate) listeners: Arc<RuntimeListeners>,
     pub(crate) stack: StackInfo,
     pub(crate) perform: Option<Arc<dyn Perform>>,
     pub(crate) typing: Option<Arc<dyn ShowTyping>>,
@@ -94,7 +94,7 @@ impl Shared {
         let ids = crate::dispatch::ids::IdSource::new(identity.id(), crate::random::id().as_bytes());
         Self {
             identity,
-            listeners: RuntimeListeners::default(),
+            listeners: Arc::default(),
             stack: StackInfo::default(),
             perform: None,
             typing: None,

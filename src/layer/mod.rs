@@ -24,4 +24,5 @@ macro_rules! accessors {
 pub(crate) use accessors;
 
 pub mod catch_panic;
+pub mod handle_error;
 pub mod timeout;

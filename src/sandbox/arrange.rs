@@ -159,12 +159,23 @@ impl Sandbox {
         Ok(state.set_read_only(&rid, on)?)
     }
 
+    /// Gives a room another name.
+    ///
+    /// # Errors
+    ///
+    /// An unknown room, or a bad or taken name.
+    pub fn rename(&self, room: &str, name: &str) -> Result<(), SandboxRefusal> {
+        let mut state = self.state();
+        let rid = rid(&state, room)?;
+        Ok(state.rename(&rid, name)?)
+    }
+
     /// Changes a public setting while the server runs.
     pub fn set_setting(&self, name: &str, value: impl Into<serde_json::Value>) {
         let mut state = self.state();
         let value = value.into();
         state.settings.insert(name.to_owned(), value.clone());
         let change = serde_json::json!(["updated", { "_id": name, "value": value }]);
-        state.emit("stream-notify-all", "public-settings-changed", change);
+        state.emit("stream-notify-all", "public-settings-changed", &change);
     }
 }

@@ -128,7 +128,7 @@ impl SandboxBuilder {
         self
     }
 
-    /// Adds a public channel with every user in it. `general` is always there.
+    /// Adds a public channel with every user in it. `general` is always there, owned by nobody.
     pub fn channel(self, name: impl Into<String>) -> Self {
         self.room(RoomKind::Channel, name.into(), None)
     }
@@ -235,15 +235,18 @@ impl SandboxBuilder {
         };
         // Cannot be refused: there is no room yet.
         let _ = state.create_room(RoomKind::Channel, general);
-        for room in self.rooms {
-            let mut members = match room.members {
-                None => everybody.clone(),
-                Some(names) => names
-                    .iter()
-                    .filter_map(|name| state.user_by_name(name))
-                    .map(|u| u.id.clone())
-                    .collect(),
-            };
+        // `general` is there already.
+        for room in self.rooms.into_iter().filter(|room| room.name != "general") {
+            let mut members = Vec::new();
+            for name in room.members.iter().flatten() {
+                match state.user_by_name(name) {
+                    Some(user) => members.push(user.id.clone()),
+                    None => tracing::warn!(room = room.name, user = name, "the sandbox has no such user"),
+                }
+            }
+            if room.members.is_none() {
+                members.clone_from(&everybody);
+            }
             let creator = (!members.is_empty()).then(|| members.remove(0));
             let new = NewRoom {
                 name: Some(&room.name),
@@ -251,9 +254,12 @@ impl SandboxBuilder {
                 members,
                 ..NewRoom::default()
             };
-            // Asking for `general` again, or for a room twice, changes nothing.
             if let Err(refused) = state.create_room(room.kind, new) {
-                tracing::debug!(room = room.name, reason = refused.message(), "room not created");
+                tracing::warn!(
+                    room = room.name,
+                    reason = refused.message(),
+                    "the sandbox has not made a room"
+                );
             }
         }
         let site = Site {

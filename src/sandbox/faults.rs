@@ -124,8 +124,8 @@ impl Sandbox {
         }
     }
 
-    /// The next call of this endpoint (`"chat.sendMessage"`, or `"*"` for any) meets the fault. Faults
-    /// queue up: call it three times for three calls.
+    /// The next call of this endpoint (`"chat.sendMessage"`, `"info"` for `/api/info`, or `"*"` for any)
+    /// meets the fault. Faults queue up: call it three times for three calls.
     pub fn fail_next(&self, endpoint: &str, fault: RestFault) {
         self.state()
             .faults

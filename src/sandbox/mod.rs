@@ -20,6 +20,7 @@ mod state;
 mod user;
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -62,7 +63,6 @@ impl Shared {
     }
 }
 
-#[derive(Debug)]
 struct Inner {
     site: Site,
     address: Option<SocketAddr>,
@@ -93,8 +93,17 @@ impl Drop for Inner {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
+
+impl fmt::Debug for Sandbox {
+    // The state holds passwords and tokens, which have no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("url", &self.0.url)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Sandbox {
     fn new(site: Site, address: Option<SocketAddr>, url: String) -> Self {

@@ -148,6 +148,11 @@ impl Sandbox {
         state.room_messages(&rid).map(SandboxMessage::new).collect()
     }
 
+    /// The id of a room, given by name or id.
+    pub fn room_id(&self, room: &str) -> Option<String> {
+        self.state().find_rid(room)
+    }
+
     /// One message by its id.
     pub fn message(&self, id: &str) -> Option<SandboxMessage> {
         self.state().messages.get(id).map(SandboxMessage::new)

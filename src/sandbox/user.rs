@@ -205,8 +205,13 @@ impl SandboxUser {
                 .find_rid(room)
                 .ok_or_else(|| Refusal::plain("there is no such room"))?;
             let activity = if on { json!(["user-typing"]) } else { json!([]) };
-            let args = json!([self.username, activity, {}]);
-            state.emit("stream-notify-room", &format!("{rid}/user-activity"), args);
+            let user = state
+                .users
+                .get(&self.id)
+                .filter(|_| state.setting_on("UI_Use_Real_Name"));
+            let name = user.map_or(&self.username, |user| &user.name);
+            let args = json!([name, activity, {}]);
+            state.emit("stream-notify-room", &format!("{rid}/user-activity"), &args);
             Ok(())
         });
     }

@@ -19,6 +19,7 @@ pub(crate) mod connect_failure;
 pub(crate) mod ddp;
 mod error;
 mod state;
+mod stream;
 #[cfg(feature = "client")]
 mod tls;
 
@@ -28,6 +29,7 @@ pub use self::connect::{Connector, Io};
 pub use self::ddp::{DdpHandle, DdpTransport, DdpTransportBuilder};
 pub use self::error::{TransportError, TransportErrorKind};
 pub use self::state::ConnectionState;
+pub use self::stream::{EventStream, from_stream};
 #[cfg(feature = "client")]
 pub use self::tls::{TlsError, TlsSettings};
 
@@ -136,17 +138,21 @@ pub enum Settled {
 /// ack.done();
 /// assert_eq!(receiver.try_recv().unwrap(), Settled::Done);
 /// ```
-pub struct Ack(Option<Box<dyn FnOnce(Settled) + Send>>);
+pub struct Ack(Option<Box<dyn FnOnce(Settled) + Send + Sync>>);
 
 impl Ack {
     /// Calls a function when the delivery is settled.
-    pub fn new(settle: impl FnOnce(Settled) + Send + 'static) -> Self {
+    pub fn new(settle: impl FnOnce(Settled) + Send + Sync + 'static) -> Self {
         Self(Some(Box::new(settle)))
     }
 
     /// An acknowledgement that nobody waits for.
     pub const fn none() -> Self {
         Self(None)
+    }
+
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.0.is_some()
     }
 
     /// The event is done with.

@@ -276,6 +276,39 @@ async fn what_clients_send_is_on_record() {
 }
 
 #[tokio::test]
+async fn whoever_waits_hears_of_frames_and_requests() {
+    let sandbox = sandbox().await;
+    let bot = sandbox.bot("rocketbotte");
+    let mut ddp = Ddp::login(&sandbox, &bot).await;
+    let before = sandbox.frames_from_clients().len();
+    let more = |sandbox: &Sandbox| sandbox.frames_from_clients().len() > before;
+    let (waited, ()) = tokio::join!(
+        sandbox.wait_until(more, PATIENCE),
+        ddp.send(json!({ "msg": "ping" }))
+    );
+    waited.expect("the frame is seen");
+    let asked = |sandbox: &Sandbox| sandbox.requests().contains_key("me");
+    let (waited, _) = tokio::join!(sandbox.wait_until(asked, PATIENCE), get(&sandbox, &bot, "me"));
+    waited.expect("the request is seen");
+}
+
+#[tokio::test]
+async fn fifty_drops_leave_one_subscription_each_time() {
+    let sandbox = sandbox().await;
+    let bot = sandbox.bot("rocketbotte");
+    for _ in 0..50 {
+        let mut ddp = Ddp::login(&sandbox, &bot).await;
+        ddp.my_messages().await;
+        assert_eq!((sandbox.connections(), sandbox.subscriptions().len()), (1, 1));
+        sandbox.drop_connections();
+        sandbox
+            .wait_until(|sandbox| sandbox.connections() == 0, PATIENCE)
+            .await
+            .expect("is forgotten");
+    }
+}
+
+#[tokio::test]
 async fn raw_messages_carry_any_field() {
     let sandbox = sandbox().await;
     let mut feed = sandbox.subscribe();

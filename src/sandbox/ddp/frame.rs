@@ -9,7 +9,7 @@ pub(crate) fn text(frame: &Value) -> Utf8Bytes {
     frame.to_string().into()
 }
 
-pub(crate) fn changed(collection: &str, event: &str, args: Value) -> Utf8Bytes {
+pub(crate) fn changed(collection: &str, event: &str, args: &Value) -> Utf8Bytes {
     text(&json!({
         "msg": "changed",
         "collection": collection,

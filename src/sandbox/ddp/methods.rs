@@ -78,7 +78,9 @@ impl State {
                 self.react(uid, text(params, 1)?, text(params, 0)?, want)?;
                 Ok(None)
             }
-            "joinRoom" => Ok(self.join(text(params, 0)?, uid, name)?.then(|| json!(true))),
+            "joinRoom" => Ok(self
+                .join(text(params, 0)?, uid, name)?
+                .then_some(Value::Bool(true))),
             "leaveRoom" => self.leave(text(params, 0)?, uid).map(|()| None),
             "createDirectMessage" => {
                 let names: Option<Vec<&str>> = params
@@ -141,7 +143,7 @@ impl State {
                     text(params, 0)?.to_owned(),
                     json!(params.get(1..).unwrap_or_default()),
                 );
-                self.emit_except(name, &event, args, Some(id));
+                self.emit_except(name, &event, &args, Some(id));
                 Ok(None)
             }
             "UserPresence:away" => {
@@ -263,7 +265,7 @@ impl State {
         let named = params.get(1).and_then(Value::as_str) == Some(name.as_str());
         if named && self.can_access(uid, room) {
             let args = json!(params.get(1..).unwrap_or_default());
-            self.emit_except("stream-notify-room", event, args, Some(id));
+            self.emit_except("stream-notify-room", event, &args, Some(id));
         }
     }
 }

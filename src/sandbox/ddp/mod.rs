@@ -27,6 +27,7 @@ impl State {
             connection: id,
             text: cut(text),
         });
+        self.touch();
         let Ok(message) = serde_json::from_str::<Value>(text) else {
             return self.reply(id, frame::error("Bad request", None));
         };

@@ -63,11 +63,13 @@ where
     tokio::select! {
         () = read(&shared, id, stream, &out) => {}
         () = write(&shared, &line, sink, outgoing) => {}
-        how = async { cut.wait_for(Option::is_some).await.map(|how| *how) } => {
-            if matches!(how, Ok(Some(Cut::Reset))) {
+        // The mode must be set before the socket is dropped, which `select!` does on its way out.
+        () = async {
+            let how = cut.wait_for(Option::is_some).await;
+            if how.is_ok_and(|how| *how == Some(Cut::Reset)) {
                 line.reset();
             }
-        }
+        } => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
 }

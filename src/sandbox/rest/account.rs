@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::{Call, Outcome, object, paged};
 use crate::sandbox::{
     refusal::Refusal,
-    state::people::{Presence, User},
+    state::{
+        State,
+        people::{Presence, User},
+    },
 };
 
 /// The version that is imitated.
@@ -36,7 +39,7 @@ pub(super) fn login(call: &mut Call<'_>) -> Outcome {
         .state
         .users
         .get(&login.uid)
-        .map(|user| call.state.user_json(user, true));
+        .map(|user| State::user_json(user, true));
     let data = json!({ "userId": login.uid, "authToken": login.token, "me": me });
     Ok(object([("status", json!("success")), ("data", data)]))
 }
@@ -50,7 +53,7 @@ pub(super) fn logout(call: &mut Call<'_>) -> Outcome {
 
 pub(super) fn me(call: &mut Call<'_>) -> Outcome {
     let user = call.state.users.get(&call.uid).ok_or(Refusal::NotLoggedIn)?;
-    match call.state.user_json(user, true) {
+    match State::user_json(user, true) {
         Value::Object(me) => Ok(me),
         _ => Err(Refusal::Bare),
     }
@@ -71,7 +74,7 @@ fn asked<'a>(call: &'a Call<'_>) -> Result<&'a User, Refusal> {
 pub(super) fn user_info(call: &mut Call<'_>) -> Outcome {
     let user = asked(call)?;
     let private = user.id == call.uid || call.state.may(&call.uid, "view-full-other-user-info", None);
-    Ok(object([("user", call.state.user_json(user, private))]))
+    Ok(object([("user", State::user_json(user, private))]))
 }
 
 pub(super) fn user_list(call: &mut Call<'_>) -> Outcome {
@@ -79,7 +82,7 @@ pub(super) fn user_list(call: &mut Call<'_>) -> Outcome {
         .state
         .users
         .values()
-        .map(|user| call.state.user_json(user, false))
+        .map(|user| State::user_json(user, false))
         .collect();
     Ok(paged(call, "users", &users))
 }

@@ -193,12 +193,13 @@ pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     let id = own(call)?;
     let stored = call.state.messages.get(&id).ok_or_else(|| no_message(&id))?;
     let about = json!({ "_id": id, "rid": stored.rid, "u": stored.doc.get("u") });
-    let mut by = call.uid.clone();
-    // `asUser` deletes in the name of the author.
-    if call.body.get("asUser") == Some(&json!(true)) && stored.author() == call.uid {
-        by = stored.author().to_owned();
+    let (uid, author) = (call.uid.clone(), stored.author().to_owned());
+    // `asUser` deletes in the name of the author, which only an administrator may do for others.
+    if call.body.get("asUser") == Some(&json!(true)) && author != uid {
+        let text = "Unauthorized. You must have the permission \"force-delete-message\" to delete other's message as them.";
+        return Err(Refusal::plain(text));
     }
-    call.state.delete(&by, &id)?;
+    call.state.delete(&uid, &id)?;
     let ts = call.state.now().to_string();
     Ok(object([
         ("_id", json!(id)),

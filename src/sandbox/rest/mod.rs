@@ -35,6 +35,7 @@ struct Call<'a> {
     body: Map<String, Value>,
 }
 
+#[derive(Clone, Copy)]
 struct Endpoint {
     name: &'static str,
     verb: &'static str,
@@ -294,6 +295,7 @@ fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) 
         Ok(object) => answer::success(object),
         Err(refused) => answer::refused(&refused),
     };
+    state.touch();
     if let Some(verdict) = verdict {
         answer::limit_headers(&mut response, &verdict, now);
     }

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::{Call, Outcome, object, paged};
 use crate::sandbox::{
     refusal::Refusal,
-    state::rooms::{NewRoom, Room, RoomKind},
+    state::{
+        State,
+        rooms::{NewRoom, Room, RoomKind},
+    },
 };
 
 fn word(kind: RoomKind) -> &'static str {
@@ -75,7 +78,7 @@ pub(super) fn group_info(call: &mut Call<'_>) -> Outcome {
 fn members(call: &Call<'_>, kind: RoomKind) -> Outcome {
     let room = named(call, kind)?;
     let users = room.members.keys().filter_map(|uid| call.state.users.get(uid));
-    let all: Vec<Value> = users.map(|user| call.state.user_json(user, false)).collect();
+    let all: Vec<Value> = users.map(|user| State::user_json(user, false)).collect();
     Ok(paged(call, "members", &all))
 }
 

@@ -1,11 +1,13 @@
 //! All that the server knows: users, rooms, messages, open connections. No sockets in here.
 
+mod counters;
 pub(crate) mod history;
 pub(crate) mod messages;
 pub(crate) mod moderate;
 pub(crate) mod notify;
 pub(crate) mod people;
 pub(crate) mod permissions;
+mod post;
 pub(crate) mod rooms;
 pub(crate) mod session;
 pub(crate) mod shape;

@@ -92,7 +92,7 @@ impl State {
             "u": { "_id": uid, "username": name },
             "scope": rid,
         }]);
-        self.emit("stream-notify-logged", "roles-change", change);
+        self.emit("stream-notify-logged", "roles-change", &change);
         self.notify_subscription(rid, uid);
         Ok(())
     }
@@ -149,6 +149,22 @@ impl State {
         Ok(())
     }
 
+    pub(crate) fn rename(&mut self, rid: &str, name: &str) -> Result<(), Refusal> {
+        self.room_exists(rid, "saveRoomSettings")?;
+        self.check_room_name(name)?;
+        let now = self.now();
+        if let Some(room) = self.rooms.get_mut(rid) {
+            room.name = Some(name.to_owned());
+            room.fname = Some(name.to_owned());
+            room.updated = now.max(room.updated + 1);
+        }
+        if let Some(by) = self.actor(rid) {
+            self.system_message(rid, &by, "r", name, Map::new());
+        }
+        self.notify_room(rid);
+        Ok(())
+    }
+
     /// A room beside a room, announced in the parent. Returns its id.
     pub(crate) fn create_discussion(
         &mut self,
@@ -178,7 +194,7 @@ impl State {
             ..NewRoom::default()
         };
         let rid = self.create_room(kind, new)?;
-        let announcement = Map::from_iter([("drid".to_owned(), json!(rid)), ("dcount".to_owned(), json!(0))]);
+        let announcement = Map::from_iter([("drid".to_owned(), json!(rid))]);
         self.system_message(parent, uid, "discussion-created", title, announcement);
         Ok(rid)
     }

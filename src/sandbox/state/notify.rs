@@ -20,11 +20,11 @@ impl State {
     }
 
     /// One event to every subscription of it.
-    pub(crate) fn emit(&mut self, stream: &str, event: &str, args: Value) {
+    pub(crate) fn emit(&mut self, stream: &str, event: &str, args: &Value) {
         self.emit_except(stream, event, args, None);
     }
 
-    pub(crate) fn emit_except(&mut self, stream: &str, event: &str, args: Value, except: Option<u64>) {
+    pub(crate) fn emit_except(&mut self, stream: &str, event: &str, args: &Value, except: Option<u64>) {
         if !self.has_listener(stream, event) {
             return;
         }
@@ -65,7 +65,7 @@ impl State {
             for sub in session.subs.iter().filter(|sub| sub.stream == ROOM_MESSAGES) {
                 if sub.event == room.id && self.can_preview(uid, room) {
                     let frame =
-                        by_room.get_or_insert_with(|| frame::changed(ROOM_MESSAGES, &room.id, json!([doc])));
+                        by_room.get_or_insert_with(|| frame::changed(ROOM_MESSAGES, &room.id, &json!([doc])));
                     deliveries.push((session.id, frame.clone()));
                 } else if sub.event == MY_MESSAGES && self.can_access(uid, room) {
                     let member = room.members.contains_key(uid);
@@ -74,7 +74,7 @@ impl State {
                         if let (Some(name), Some(object)) = (&room.name, about.as_object_mut()) {
                             object.insert("roomName".into(), json!(name));
                         }
-                        frame::changed(ROOM_MESSAGES, MY_MESSAGES, json!([doc, about]))
+                        frame::changed(ROOM_MESSAGES, MY_MESSAGES, &json!([doc, about]))
                     });
                     deliveries.push((session.id, frame.clone()));
                 }
@@ -99,10 +99,13 @@ impl State {
 
     pub(crate) fn notify_user(&mut self, uid: &str, event: &str, args: impl FnOnce(&Self) -> Option<Value>) {
         let event = format!("{uid}/{event}");
-        if self.has_listener(NOTIFY_USER, &event) {
-            if let Some(args) = args(self) {
-                self.emit(NOTIFY_USER, &event, args);
-            }
+        let args = if self.has_listener(NOTIFY_USER, &event) {
+            args(self)
+        } else {
+            None
+        };
+        if let Some(args) = args {
+            self.emit(NOTIFY_USER, &event, &args);
         }
     }
 
@@ -139,11 +142,14 @@ impl State {
         for uid in members {
             self.notify_user(&uid, "rooms-changed", |state| state.room_args(rid, "updated"));
         }
-        if self.has_listener("stream-room-data", rid) {
-            if let Some(room) = self.rooms.get(rid) {
-                let room = self.room_json(room);
-                self.emit("stream-room-data", rid, json!([room]));
-            }
+        let listened = self.has_listener("stream-room-data", rid);
+        let room = self
+            .rooms
+            .get(rid)
+            .filter(|_| listened)
+            .map(|room| self.room_json(room));
+        if let Some(room) = room {
+            self.emit("stream-room-data", rid, &json!([room]));
         }
     }
 

@@ -307,7 +307,7 @@ impl State {
             user.name,
             user.roles
         ]]);
-        self.emit("stream-notify-logged", "user-status", args);
+        self.emit("stream-notify-logged", "user-status", &args);
         self.touch();
     }
 }

@@ -108,20 +108,23 @@ impl State {
         self.find_room(name).map(|room| room.id.clone())
     }
 
+    pub(crate) fn check_room_name(&self, name: &str) -> Result<(), Refusal> {
+        let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let details = json!({ "function": "RocketChat.getValidRoomName", "channel_name": name });
+        if name.is_empty() || !name.chars().all(fits) {
+            let reason = format!("{name} is not a valid room name.");
+            return Err(Refusal::coded("error-invalid-room-name", &reason).with_details(details));
+        }
+        if self.rooms.values().any(|room| room.name.as_deref() == Some(name)) {
+            let reason = format!("A channel with name '{name}' exists");
+            return Err(Refusal::coded("error-duplicate-channel-name", &reason).with_details(details));
+        }
+        Ok(())
+    }
+
     pub(crate) fn create_room(&mut self, kind: RoomKind, new: NewRoom<'_>) -> Result<String, Refusal> {
         if let Some(name) = new.name {
-            let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-            let in_function = || json!({ "function": "RocketChat.getValidRoomName", "channel_name": name });
-            if name.is_empty() || !name.chars().all(fits) {
-                let reason = format!("{name} is not a valid room name.");
-                return Err(Refusal::coded("error-invalid-room-name", &reason).with_details(in_function()));
-            }
-            if self.rooms.values().any(|room| room.name.as_deref() == Some(name)) {
-                let reason = format!("A channel with name '{name}' exists");
-                return Err(
-                    Refusal::coded("error-duplicate-channel-name", &reason).with_details(in_function())
-                );
-            }
+            self.check_room_name(name)?;
         }
         if self.rooms.len() >= ROOMS_MAX {
             return Err(Refusal::coded(

@@ -123,10 +123,13 @@ impl State {
 
     /// Ends a connection from the server's side with 1000 and no frame.
     pub(crate) fn close_session(&mut self, id: u64) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.subs.clear();
-            session.uid = None;
-            session.push(Outgoing::Close);
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.subs.clear();
+        session.push(Outgoing::Close);
+        if let Some(uid) = session.uid.take() {
+            self.refresh_presence(&uid);
         }
     }
 }

@@ -94,7 +94,7 @@ impl State {
     }
 
     /// A user for everybody, or with the private part for the user itself.
-    pub(crate) fn user_json(&self, user: &User, private: bool) -> Value {
+    pub(crate) fn user_json(user: &User, private: bool) -> Value {
         let mut object = Map::new();
         object.insert("_id".into(), json!(user.id));
         object.insert("username".into(), json!(user.username));
