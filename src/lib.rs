@@ -5,6 +5,9 @@ mod context;
 mod credentials;
 #[cfg(feature = "client")]
 mod excerpt;
+#[cfg(all(fuzzing, feature = "client"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod random;
 mod rejection;
 mod request;

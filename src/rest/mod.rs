@@ -24,3 +24,10 @@ pub use self::client::{Client, ClientBuilder};
 pub use self::endpoint::Endpoint;
 pub use self::error::{RestError, RestErrorKind};
 pub use self::sink::{RestSink, SinkFuture};
+
+#[cfg(fuzzing)]
+pub(crate) fn fuzzing(url: &crate::ServerUrl, response: &http::Response<bytes::Bytes>) {
+    if let Err(error) = reply::read::<endpoint::MeReply>("GET me", url, response) {
+        let _ = error.to_string();
+    }
+}

@@ -16,7 +16,7 @@ mod connect;
 #[cfg(feature = "client")]
 pub(crate) mod connect_failure;
 #[cfg(feature = "client")]
-mod ddp;
+pub(crate) mod ddp;
 mod error;
 mod state;
 mod stream;

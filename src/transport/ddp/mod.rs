@@ -2,6 +2,8 @@
 
 mod connection;
 mod frame;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod lenient;
 mod outbound;
 mod output;
