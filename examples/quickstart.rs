@@ -90,7 +90,7 @@ async fn chat_in_the_terminal() -> Result<(), BoxError> {
     }
     let mut state = handle.watch_state();
     tokio::select! {
-        ready = state.wait_for(|state| *state == ConnectionState::Ready) => _ = ready?,
+        ready = state.wait_for(|state| *state == ConnectionState::Ready) => drop(ready?),
         // The bot ends here only if it fails; below it says why.
         () = handle.ended() => {}
     }
@@ -99,7 +99,7 @@ async fn chat_in_the_terminal() -> Result<(), BoxError> {
         () = handle.ended() => 0,
     };
     tokio::select! {
-        all_heard = heard_count.wait_for(|heard| *heard >= said) => _ = all_heard?,
+        all_heard = heard_count.wait_for(|heard| *heard >= said) => drop(all_heard?),
         () = handle.ended() => {}
     }
     // Stops gracefully: what runs ends first, and its replies go out.

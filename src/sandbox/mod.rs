@@ -153,6 +153,7 @@ impl Sandbox {
     pub async fn shutdown(&self) {
         self.shared().stop.send_replace(true);
         self.shared().stop.closed().await;
+        self.state().end_feeds();
     }
 
     pub(crate) fn shared(&self) -> &Shared {

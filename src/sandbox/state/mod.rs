@@ -139,6 +139,11 @@ impl State {
         self.feed.subscribe()
     }
 
+    /// Ends the feeds that were handed out: what is posted later is told to nobody.
+    pub(crate) fn end_feeds(&mut self) {
+        self.feed = broadcast::Sender::new(1);
+    }
+
     pub(crate) fn next_session_id(&mut self) -> u64 {
         self.next_session += 1;
         self.next_session
