@@ -14,6 +14,8 @@ pub mod handler;
 pub mod layer;
 pub mod response;
 pub mod router;
+#[cfg(feature = "test-util")]
+pub mod testing;
 pub mod transport;
 
 pub use tower::BoxError;

@@ -157,6 +157,11 @@ impl Table {
         (folds_case || slot.names.iter().any(|known| &**known == name)).then_some(slot)
     }
 
+    /// Whether the command's first word is one of this router's.
+    pub(crate) fn knows(&self, command: &Command) -> bool {
+        self.find(command.name(), command.folds_case()).is_some()
+    }
+
     /// How the event waits for its turn in the room or thread.
     pub(crate) fn lane_use(&self, request: &Request, command: Option<&Command>) -> LaneUse {
         if let Some(command) = command {
@@ -215,7 +220,11 @@ impl Table {
                     }
                 }
                 // A message in a direct conversation that begins with no command is just a message.
-                Selected::Unknown { .. } => request.set_command(None),
+                Selected::Unknown { .. } => {
+                    request.set_command(None);
+                    // A rate limit around the router took it for a command.
+                    response.mark_unknown_command();
+                }
             }
         }
         let has_command_answer = command_route.is_some() || !response.is_empty();
