@@ -154,7 +154,9 @@ impl Rule {
 fn happened_at(request: &Request) -> Option<Timestamp> {
     let message = request.message()?;
     Some(match request.event() {
-        Event::Message(_) | Event::Livechat(_) | Event::Encrypted(_) | Event::System(_) => message.created_at(),
+        Event::Message(_) | Event::Livechat(_) | Event::Encrypted(_) | Event::System(_) => {
+            message.created_at()
+        }
         _ => message.updated_at().unwrap_or_else(|| message.created_at()),
     })
 }

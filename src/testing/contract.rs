@@ -114,7 +114,10 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { layer, request, what } = self;
-        write!(f, "the layer `{layer}` breaks the contract with {request}: {what}")
+        write!(
+            f,
+            "the layer `{layer}` breaks the contract with {request}: {what}"
+        )
     }
 }
 
@@ -189,7 +192,10 @@ where
     /// Waits for a response. An error is one too: some layers refuse.
     async fn respond(&self, future: S::Future) -> Result<(), Violation> {
         let is_there = tokio::time::timeout(PATIENCE, future).await.is_ok();
-        self.ensure(is_there, "its response did not come, though the service inside answered")
+        self.ensure(
+            is_there,
+            "its response did not come, though the service inside answered",
+        )
     }
 
     /// Calls it several times, ready each time.
@@ -221,7 +227,10 @@ where
         let future = service.call(self.request.clone());
         self.respond(future).await?;
         drop(service);
-        self.make_ready(&mut clone, "a clone could not be made ready after the first was done")?;
+        self.make_ready(
+            &mut clone,
+            "a clone could not be made ready after the first was done",
+        )?;
         let future = clone.call(self.request.clone());
         self.respond(future).await?;
         self.service = clone;
@@ -232,7 +241,10 @@ where
         let mut service = self.service.clone();
         self.make_ready(&mut service, "it was not ready, though the service inside was")?;
         drop(service.call(self.request.clone()));
-        self.make_ready(&mut service, "a response that was dropped before its first poll kept the place")?;
+        self.make_ready(
+            &mut service,
+            "a response that was dropped before its first poll kept the place",
+        )?;
 
         self.probe.set_hangs(true);
         {
@@ -240,14 +252,20 @@ where
             let _ = future.as_mut().poll(&mut Context::from_waker(&self.waker));
         }
         self.probe.set_hangs(false);
-        self.make_ready(&mut service, "a response that was dropped while it waited kept the place")?;
+        self.make_ready(
+            &mut service,
+            "a response that was dropped while it waited kept the place",
+        )?;
         let future = service.call(self.request.clone());
         self.respond(future).await?;
 
         self.make_ready(&mut service, "it was not ready after a response was dropped")?;
         drop(service);
         self.service = self.service.clone();
-        self.ensure(!self.probe.is_taken(), "a ready service that was dropped kept the place")
+        self.ensure(
+            !self.probe.is_taken(),
+            "a ready service that was dropped kept the place",
+        )
     }
 
     async fn passes_pending_readiness_on(mut self) -> Result<(), Violation> {
@@ -262,7 +280,10 @@ where
         self.probe.set_readiness(Readiness::Open);
         let is_woken = self.wakes.0.load(Ordering::Relaxed) > before;
         self.ensure(is_woken, "it did not wake who waited for it to be ready")?;
-        self.make_ready(&mut service, "it was not ready when the service inside became ready")?;
+        self.make_ready(
+            &mut service,
+            "it was not ready when the service inside became ready",
+        )?;
         let calls = self.probe.calls();
         let future = service.call(self.request.clone());
         self.respond(future).await?;

@@ -17,8 +17,8 @@ use bytestring::ByteString;
 
 use crate::context::Identity;
 use crate::event::{
-    Deleted, Edited, Event, Membership, Message, MessageBuilder, Pinned, RawEvent, Reaction, Reconnected, Room,
-    RoomKind, ThreadUpdate, Typing, Updated, User,
+    Deleted, Edited, Event, Membership, Message, MessageBuilder, Pinned, RawEvent, Reaction, Reconnected,
+    Room, RoomKind, ThreadUpdate, Typing, Updated, User,
 };
 
 /// The bot that [`testing::call`](super::call) runs a service as.
@@ -112,12 +112,22 @@ pub fn deleted(message_id: &str) -> Event {
 
 /// A reaction of `bob` to a message of `ann`.
 pub fn reaction(emoji: &str) -> Event {
-    Event::Reaction(Arc::new(Reaction::new(Arc::new(build("hi").build()), emoji, "bob", true)))
+    Event::Reaction(Arc::new(Reaction::new(
+        Arc::new(build("hi").build()),
+        emoji,
+        "bob",
+        true,
+    )))
 }
 
 /// A reaction that `bob` took away.
 pub fn reaction_removed(emoji: &str) -> Event {
-    Event::Reaction(Arc::new(Reaction::new(Arc::new(build("hi").build()), emoji, "bob", false)))
+    Event::Reaction(Arc::new(Reaction::new(
+        Arc::new(build("hi").build()),
+        emoji,
+        "bob",
+        false,
+    )))
 }
 
 /// A message that was pinned or unpinned.

@@ -85,11 +85,7 @@ impl Buckets {
         if self.by_key.len() < MOST_KEYS {
             return;
         }
-        let mut ends: Vec<_> = self
-            .by_key
-            .values()
-            .map(|bucket| bucket.cell.full_at())
-            .collect();
+        let mut ends: Vec<_> = self.by_key.values().map(|bucket| bucket.cell.full_at()).collect();
         let (_, limit, _) = ends.select_nth_unstable(FORGOTTEN);
         let limit = *limit;
         let mut left = FORGOTTEN;
@@ -156,7 +152,17 @@ mod tests {
             Verdict::Passed(_) => None,
             Verdict::Refused { is_first, .. } => Some(is_first),
         };
-        let seen = [first(0), first(1), first(2), first(10_000), first(10_001), first(10_002)];
-        assert_eq!(seen, [None, Some(true), Some(false), None, Some(true), Some(false)]);
+        let seen = [
+            first(0),
+            first(1),
+            first(2),
+            first(10_000),
+            first(10_001),
+            first(10_002),
+        ];
+        assert_eq!(
+            seen,
+            [None, Some(true), Some(false), None, Some(true), Some(false)]
+        );
     }
 }

@@ -63,10 +63,11 @@ where
             }
             StateProj::Refused(rejection) => {
                 // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
-                Poll::Ready(rejection.take().map_or_else(
-                    || Ok(Response::empty()),
-                    |rejection| Err(rejection.into()),
-                ))
+                Poll::Ready(
+                    rejection
+                        .take()
+                        .map_or_else(|| Ok(Response::empty()), |rejection| Err(rejection.into())),
+                )
             }
         }
     }

@@ -83,10 +83,7 @@ mod tests {
 
     fn quota() -> impl Strategy<Value = (Quota, u32)> {
         (1u32..20, 1u64..100_000, 1u32..20).prop_map(|(count, millis, burst)| {
-            (
-                Quota::new(count, Duration::from_millis(millis), burst),
-                burst,
-            )
+            (Quota::new(count, Duration::from_millis(millis), burst), burst)
         })
     }
 

@@ -15,10 +15,10 @@ use std::task::{Context, Poll};
 
 use tower::{BoxError, Service};
 
-pub use self::future::ResponseFuture;
-pub use self::layer::RateLimitLayer;
 use self::buckets::Verdict;
+pub use self::future::ResponseFuture;
 use self::layer::Limiter;
+pub use self::layer::RateLimitLayer;
 use crate::rejection::Rejection;
 use crate::request::Request;
 use crate::response::Response;
@@ -64,7 +64,11 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         // What is refused already runs nothing that would have to be limited.
         let runs_nothing = request.command().is_some() && request.refusal().is_some();
-        let key = if runs_nothing { None } else { self.limiter.key_of(&request) };
+        let key = if runs_nothing {
+            None
+        } else {
+            self.limiter.key_of(&request)
+        };
         let Some(key) = key else {
             return ResponseFuture::passed(self.inner.call(request), None);
         };

@@ -53,10 +53,11 @@ where
             StateProj::Passed(inner) => inner.poll(cx).map_err(Into::into),
             StateProj::Refused(rejection) => {
                 // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
-                Poll::Ready(rejection.take().map_or_else(
-                    || Ok(Response::empty()),
-                    |rejection| Err(rejection.into()),
-                ))
+                Poll::Ready(
+                    rejection
+                        .take()
+                        .map_or_else(|| Ok(Response::empty()), |rejection| Err(rejection.into())),
+                )
             }
         }
     }

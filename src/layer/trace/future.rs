@@ -52,13 +52,7 @@ impl Drop for Record {
 }
 
 impl<F, OnResp, OnFail> ResponseFuture<F, OnResp, OnFail> {
-    pub(super) fn new(
-        inner: F,
-        span: Span,
-        start: Instant,
-        on_response: OnResp,
-        on_failure: OnFail,
-    ) -> Self {
+    pub(super) fn new(inner: F, span: Span, start: Instant, on_response: OnResp, on_failure: OnFail) -> Self {
         Self {
             inner,
             record: Record {

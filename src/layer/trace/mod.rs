@@ -73,6 +73,12 @@ where
             self.on_request.on_request(&request, &span);
             self.inner.call(request)
         };
-        ResponseFuture::new(inner, span, start, self.on_response.clone(), self.on_failure.clone())
+        ResponseFuture::new(
+            inner,
+            span,
+            start,
+            self.on_response.clone(),
+            self.on_failure.clone(),
+        )
     }
 }
