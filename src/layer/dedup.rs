@@ -91,10 +91,10 @@ impl Seen {
         if !self.hashes.insert(hash) {
             return false;
         }
-        if self.order.len() >= self.limit {
-            if let Some((oldest, _)) = self.order.pop_front() {
-                self.hashes.remove(&oldest);
-            }
+        if self.order.len() >= self.limit
+            && let Some((oldest, _)) = self.order.pop_front()
+        {
+            self.hashes.remove(&oldest);
         }
         self.order.push_back((hash, now));
         true

@@ -215,6 +215,12 @@ impl Table {
                         None if !is_from_bot => response = unknown::answer(table, &command, &request),
                         _ => {}
                     }
+                    // A hint is an answer too: who is refused gets no more of them than of others.
+                    if let Some(refusal) = request.refusal()
+                        && (command_route.take().is_some() || !response.is_empty())
+                    {
+                        response = unknown::refuse(table, refusal);
+                    }
                     if table.path.is_empty() {
                         response.mark_unknown_command();
                     }

@@ -1,5 +1,7 @@
 //! The layers, on the public API.
 
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 mod contract;
 mod dedup;
 mod from_fn;

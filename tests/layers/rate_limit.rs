@@ -224,3 +224,18 @@ async fn a_service_without_a_router_is_refused_early() {
     assert!(Rejection::find(&error).unwrap().is_silent());
     assert_eq!(app.rejected(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn hints_are_answers_and_are_limited_too() {
+    let limit = RateLimitLayer::per_user(1, TEN_SECONDS);
+    let mut app = stack(limit.clone(), router());
+    assert!(say(&mut app, events::message("@rocketbotte pnig")).await[0].contains("Did you mean"));
+    let refused = ["Slow down, please: try again in 10 seconds."];
+    assert_eq!(say(&mut app, events::message("@rocketbotte pnig")).await, refused);
+    assert!(say(&mut app, events::message("@rocketbotte pnig")).await.is_empty());
+
+    let router = router().unknown_command(async || "What?");
+    let mut app = stack(RateLimitLayer::per_user(1, TEN_SECONDS), router);
+    assert_eq!(say(&mut app, events::message("!x")).await, ["What?"]);
+    assert_eq!(say(&mut app, events::message("!x")).await, refused);
+}

@@ -112,12 +112,12 @@ works!(map_request, |builder| builder
     .map_request(|request: Request| request));
 works!(map_response, |builder| builder
     .map_response(|response: Response| response));
-works!(map_err, |builder| builder.map_err(|error| BoxError::from(error)));
+works!(map_err, |builder| builder.map_err(BoxError::from));
 works!(map_result, |builder| builder
     .map_result(|result: Result<Response, BoxError>| result)
     .map_err(BoxError::from));
 works!(map_future, |builder| builder
-    .map_future(|future| async move { future.await }));
+    .map_future(tokio::task::unconstrained));
 works!(then, |builder| builder
     .then(|result: Result<Response, BoxError>| ready(result))
     .map_err(BoxError::from));

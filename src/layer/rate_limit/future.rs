@@ -10,7 +10,7 @@ use tower::BoxError;
 
 use super::Taken;
 use crate::rejection::Rejection;
-use crate::response::Response;
+use crate::response::{Response, RouteKind};
 
 /// The future of a [`RateLimit`](super::RateLimit).
 #[pin_project]
@@ -54,10 +54,10 @@ where
         match this.state.project() {
             StateProj::Passed(inner) => {
                 let result = ready!(inner.poll(cx));
-                if let (Some(taken), Ok(response)) = (this.taken.take(), &result) {
-                    if response.is_unknown_command() {
-                        taken.undo();
-                    }
+                if let (Some(taken), Ok(response)) = (this.taken.take(), &result)
+                    && is_of_another_bot(response)
+                {
+                    taken.undo();
                 }
                 Poll::Ready(result.map_err(Into::into))
             }
@@ -71,6 +71,14 @@ where
             }
         }
     }
+}
+
+/// Whether the router neither has the command, nor said anything about it.
+fn is_of_another_bot(response: &Response) -> bool {
+    response.is_unknown_command()
+        && response
+            .outcomes()
+            .all(|outcome| outcome.kind() != RouteKind::Command)
 }
 
 impl<F> fmt::Debug for ResponseFuture<F> {

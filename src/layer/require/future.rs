@@ -80,6 +80,10 @@ where
 }
 
 #[pin_project(project = CheckStateProj)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the request waits for the check in place: a box would cost an allocation for each"
+)]
 enum CheckState<S, Fut>
 where
     S: Service<Request>,
