@@ -14,8 +14,8 @@ use rocketbotte::extract::Args;
 use rocketbotte::layer::rate_limit::RateLimitLayer;
 use rocketbotte::layer::timeout::TimeoutLayer;
 use rocketbotte::layer::trace::TraceLayer;
-use rocketbotte::transport::ConnectionState;
 use rocketbotte::sandbox::{MessageFeed, Sandbox, SandboxUser};
+use rocketbotte::transport::ConnectionState;
 use rocketbotte::{Bot, BotBuilder, BoxError, Request, Response, Router};
 use tokio::sync::{mpsc, watch};
 use tower::{Service, ServiceBuilder};
@@ -34,7 +34,11 @@ async fn hello(message: Arc<Message>) -> Option<&'static str> {
 
 /// The bot: a stack of tower layers around a router.
 fn app() -> impl Service<Request, Response = Response, Error = BoxError, Future: Send> + Send + 'static {
-    let router = Router::new().command("test", test).command("ping", ping).on_message(hello).help();
+    let router = Router::new()
+        .command("test", test)
+        .command("ping", ping)
+        .on_message(hello)
+        .help();
     ServiceBuilder::new()
         .layer(TraceLayer::new())
         .layer(CommandLayer::new("!"))
@@ -46,7 +50,9 @@ fn app() -> impl Service<Request, Response = Response, Error = BoxError, Future:
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+        )
         .with_writer(std::io::stderr)
         .init();
     if BotBuilder::env_is_set() {
@@ -73,7 +79,9 @@ async fn chat_in_the_terminal() -> Result<(), BoxError> {
     let (bot_account, ann) = (sandbox.bot("rocketbotte"), sandbox.user("ann"));
     let replies = sandbox.subscribe();
 
-    let bot = Bot::builder(sandbox.url()).token(bot_account.id(), bot_account.token()).build()?;
+    let bot = Bot::builder(sandbox.url())
+        .token(bot_account.id(), bot_account.token())
+        .build()?;
     let handle = bot.handle();
     let (heard, mut heard_count) = watch::channel(0_u64);
     handle.add_listener(EventKind::Message, move || {
@@ -83,7 +91,10 @@ async fn chat_in_the_terminal() -> Result<(), BoxError> {
     let serving = tokio::spawn(bot.serve(app()));
     let printing = tokio::spawn(print_replies(replies, bot_account.username().to_owned()));
 
-    eprintln!("A Rocket.Chat runs at {} inside this program; you are ann, in #general.", sandbox.url());
+    eprintln!(
+        "A Rocket.Chat runs at {} inside this program; you are ann, in #general.",
+        sandbox.url()
+    );
     eprintln!("Try: !test it   !ping 7   hello there   !help");
     if std::io::stdin().is_terminal() {
         eprintln!("End with Ctrl-D or Ctrl-C.");
@@ -115,7 +126,10 @@ async fn say_lines(ann: &SandboxUser) -> u64 {
     // A thread of its own: a read of the terminal can not be cancelled, and would hold up the end of the program.
     let (sender, mut lines) = mpsc::channel(16);
     std::thread::spawn(move || {
-        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| sender.blocking_send(line))
+        std::io::stdin()
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| sender.blocking_send(line))
     });
     let mut said = 0;
     while let Some(line) = lines.recv().await {

@@ -3,6 +3,7 @@
 mod context;
 #[cfg(feature = "client")]
 mod credentials;
+mod error_chain;
 #[cfg(feature = "client")]
 mod excerpt;
 #[cfg(all(fuzzing, feature = "client"))]
@@ -31,6 +32,8 @@ pub mod rest;
 pub mod router;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+#[cfg(feature = "test-util")]
+pub mod testing;
 pub mod transport;
 
 pub use tower::BoxError;

@@ -11,7 +11,7 @@ use crate::command::Command;
 use crate::context::Context;
 use crate::event::{Event, EventKind, Message, Room, User};
 use crate::rejection::Rejection;
-use crate::response::RouteName;
+use crate::response::{RouteKind, RouteName};
 
 /// An event on its way through the pipeline. Cheap to clone.
 ///
@@ -32,7 +32,7 @@ pub struct Request {
     extensions: Extensions,
     refusal: Option<Arc<Rejection>>,
     deadline: Option<Deadline>,
-    route: Option<RouteName>,
+    route: Option<(RouteName, RouteKind)>,
     outbox_position: OnceLock<Arc<AtomicU32>>,
 }
 
@@ -173,16 +173,21 @@ impl Request {
     }
 
     pub(crate) fn route(&self) -> Option<&RouteName> {
-        self.route.as_ref()
+        self.route.as_ref().map(|(name, _)| name)
     }
 
-    pub(crate) fn set_route(&mut self, route: RouteName) {
-        self.route = Some(route);
+    pub(crate) fn set_route(&mut self, route: RouteName, kind: RouteKind) {
+        self.route = Some((route, kind));
         self.outbox_position = OnceLock::new();
     }
 
     pub(crate) fn is_inside_router(&self) -> bool {
         self.route.is_some()
+    }
+
+    /// Whether it is at a route that hears events, rather than at the one that the command is for.
+    pub(crate) fn is_at_listener(&self) -> bool {
+        matches!(self.route, Some((_, RouteKind::Listener)))
     }
 
     /// Counts what the route sends while it runs; made only when asked for.

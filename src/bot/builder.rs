@@ -64,14 +64,20 @@ impl BotBuilder {
     /// The account, by its user id and a personal access token (or a login token). The best way for a bot: such a token
     /// does not expire and needs no second factor.
     pub fn token(mut self, user_id: impl Into<String>, token: impl Into<Secret>) -> Self {
-        self.account = Some(Account::Token { user_id: user_id.into(), token: token.into() });
+        self.account = Some(Account::Token {
+            user_id: user_id.into(),
+            token: token.into(),
+        });
         self
     }
 
     /// The account, by user name (or email address) and password. The token that this makes is given back when the bot
     /// stops.
     pub fn password(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
-        self.account = Some(Account::Password { user: user.into(), password: password.into() });
+        self.account = Some(Account::Password {
+            user: user.into(),
+            password: password.into(),
+        });
         self
     }
 

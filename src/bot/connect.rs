@@ -47,7 +47,10 @@ impl Session {
     /// What the ids of replies are derived with: the part of the configuration that nobody else knows and that stays
     /// the same from start to start.
     pub(super) fn id_secret(&self) -> &str {
-        self.password.as_ref().unwrap_or_else(|| self.credentials.token()).expose()
+        self.password
+            .as_ref()
+            .unwrap_or_else(|| self.credentials.token())
+            .expose()
     }
 
     /// Gives a login token back: it would be valid for months. A personal access token would be deleted by this.
@@ -214,8 +217,10 @@ async fn ask(client: &Client) -> Known {
                 .and_then(serde_json::Value::as_u64)
                 .and_then(|limit| usize::try_from(limit).ok())
                 .filter(|limit| *limit > 0);
-            known.uses_real_names =
-                settings.get("UI_Use_Real_Name").and_then(serde_json::Value::as_bool).unwrap_or_default();
+            known.uses_real_names = settings
+                .get("UI_Use_Real_Name")
+                .and_then(serde_json::Value::as_bool)
+                .unwrap_or_default();
         }
         Err(error) => tracing::debug!(%error, "the server does not tell its settings"),
     }

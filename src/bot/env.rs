@@ -51,13 +51,18 @@ impl BotBuilder {
     fn from_lookup(lookup: Lookup<'_>) -> Result<Self, BotError> {
         let [url, user_id, auth_token, user, password] = ACCOUNT.map(|name| read(lookup, name));
         let (user_id, auth_token, user, password) = (user_id?, auth_token?, user?, password?);
-        let url = url?.ok_or_else(|| missing(URL, "the address of the server, such as https://chat.example.org"))?;
+        let url =
+            url?.ok_or_else(|| missing(URL, "the address of the server, such as https://chat.example.org"))?;
         let mut settings = Self::new(url);
         settings = match (user_id, auth_token, user, password) {
             (Some(user_id), Some(auth_token), None, None) => settings.token(user_id, auth_token),
             (None, None, Some(user), Some(password)) => settings.password(user, Secret::new(password)),
-            (Some(_), None, None, None) => return Err(missing(AUTH_TOKEN, "the token that belongs to the user id")),
-            (None, Some(_), None, None) => return Err(missing(USER_ID, "the user id that was shown with the token")),
+            (Some(_), None, None, None) => {
+                return Err(missing(AUTH_TOKEN, "the token that belongs to the user id"));
+            }
+            (None, Some(_), None, None) => {
+                return Err(missing(USER_ID, "the user id that was shown with the token"));
+            }
             (None, None, Some(_), None) => return Err(missing(PASSWORD, "the password of the user")),
             (None, None, None, Some(_)) => return Err(missing(USER, "the name of the user")),
             (None, None, None, None) => {
@@ -77,15 +82,17 @@ impl BotBuilder {
         match lookup(INSECURE).as_deref() {
             None | Some("" | "0" | "false") => Ok(settings),
             Some("1" | "true") => Ok(settings.danger_accept_invalid_certs(true)),
-            Some(other) => {
-                Err(BotError::configuration(format!("{INSECURE} is \"{other}\": set it to true or false")))
-            }
+            Some(other) => Err(BotError::configuration(format!(
+                "{INSECURE} is \"{other}\": set it to true or false"
+            ))),
         }
     }
 }
 
 fn missing(name: &str, what: &str) -> BotError {
-    BotError::configuration(format!("{name} is not set: set it to {what}, or {name}_FILE to a file that holds it"))
+    BotError::configuration(format!(
+        "{name} is not set: set it to {what}, or {name}_FILE to a file that holds it"
+    ))
 }
 
 /// The value of a variable, or of the file that its `_FILE` twin names. An empty variable counts as not set.
@@ -96,12 +103,14 @@ fn read(lookup: Lookup<'_>, name: &str) -> Result<Option<String>, BotError> {
         return Ok(value.map(|value| value.trim().to_owned()));
     };
     if value.is_some() {
-        return Err(BotError::configuration(format!("{name} and {file_name} are both set: keep one of them")));
+        return Err(BotError::configuration(format!(
+            "{name} and {file_name} are both set: keep one of them"
+        )));
     }
     match std::fs::read_to_string(&path) {
-        Ok(text) if text.trim().is_empty() => {
-            Err(BotError::configuration(format!("the file {path} that {file_name} names is empty")))
-        }
+        Ok(text) if text.trim().is_empty() => Err(BotError::configuration(format!(
+            "the file {path} that {file_name} names is empty"
+        ))),
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(error) => Err(BotError::configuration(format!(
             "the file {path} that {file_name} names can not be read: {error}"
@@ -117,7 +126,10 @@ mod tests {
     fn from(variables: &[(&str, &str)]) -> Result<BotBuilder, BotError> {
         let variables: Vec<_> = variables.to_vec();
         BotBuilder::from_lookup(&|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -144,7 +156,11 @@ mod tests {
         let path = std::env::temp_dir().join(format!("rocketbotte-env-test-{}", crate::random::id()));
         std::fs::write(&path, "t0ken\n").unwrap();
         let file = path.to_string_lossy().into_owned();
-        let variables = [(URL, "https://chat.example.org"), (USER_ID, "u"), ("ROCKETCHAT_AUTH_TOKEN_FILE", &*file)];
+        let variables = [
+            (URL, "https://chat.example.org"),
+            (USER_ID, "u"),
+            ("ROCKETCHAT_AUTH_TOKEN_FILE", &*file),
+        ];
         let settings = from(&variables).unwrap();
         assert!(!format!("{settings:?}").contains("t0ken"));
         assert!(settings.build().is_ok());

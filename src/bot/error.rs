@@ -40,19 +40,35 @@ pub enum BotErrorKind {
 
 impl BotError {
     pub(super) fn configuration(message: impl Into<String>) -> Self {
-        Self { kind: BotErrorKind::Configuration, message: message.into(), source: None }
+        Self {
+            kind: BotErrorKind::Configuration,
+            message: message.into(),
+            source: None,
+        }
     }
 
     pub(super) fn unreachable(message: impl Into<String>) -> Self {
-        Self { kind: BotErrorKind::Unreachable, message: message.into(), source: None }
+        Self {
+            kind: BotErrorKind::Unreachable,
+            message: message.into(),
+            source: None,
+        }
     }
 
     pub(super) fn of_service(error: BoxError) -> Self {
-        Self { kind: BotErrorKind::Service, message: format!("the pipeline failed: {error}"), source: Some(error) }
+        Self {
+            kind: BotErrorKind::Service,
+            message: format!("the pipeline failed: {error}"),
+            source: Some(error),
+        }
     }
 
     pub(super) fn refused(message: impl Into<String>, error: RestError) -> Self {
-        Self { kind: BotErrorKind::Refused, message: message.into(), source: Some(error.into()) }
+        Self {
+            kind: BotErrorKind::Refused,
+            message: message.into(),
+            source: Some(error.into()),
+        }
     }
 
     pub(super) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -82,7 +98,11 @@ impl From<TransportError> for BotError {
             TransportErrorKind::Refused => BotErrorKind::Refused,
             TransportErrorKind::Broken | TransportErrorKind::Event => BotErrorKind::Unreachable,
         };
-        Self { kind, message: error.to_string(), source: Some(error.into()) }
+        Self {
+            kind,
+            message: error.to_string(),
+            source: Some(error.into()),
+        }
     }
 }
 
@@ -95,7 +115,11 @@ impl From<RestError> for BotError {
             RestErrorKind::Transport | RestErrorKind::RateLimited { .. } => BotErrorKind::Unreachable,
             _ => BotErrorKind::Configuration,
         };
-        Self { kind, message: error.to_string(), source: Some(error.into()) }
+        Self {
+            kind,
+            message: error.to_string(),
+            source: Some(error.into()),
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tower::{BoxError, Service, ServiceExt};
 
 pub use self::builder::BotBuilder;
-pub use self::error::{BotError, BotErrorKind};
 use self::connect::Session;
+pub use self::error::{BotError, BotErrorKind};
 use crate::dispatch::{BotHandle, OnReady, Serve, ServeError, ShutdownReport, Sink};
 use crate::event::CustomEvent;
 use crate::request::Request;
@@ -63,7 +63,11 @@ impl Bot {
 
     fn new(settings: BotBuilder) -> Self {
         let (handle, fired) = BotHandle::new();
-        Self { settings, handle, fired }
+        Self {
+            settings,
+            handle,
+            fired,
+        }
     }
 
     /// A handle: to send, to fire events, to add listeners, to stop the bot.
@@ -88,8 +92,14 @@ impl Bot {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        let Self { settings, handle, fired } = self;
-        let _signals = settings.handles_signals.then(|| signals::shut_down_on_signals(handle.clone()));
+        let Self {
+            settings,
+            handle,
+            fired,
+        } = self;
+        let _signals = settings
+            .handles_signals
+            .then(|| signals::shut_down_on_signals(handle.clone()));
         let result = match connect::connect(&settings, &handle).await {
             Ok(Some(session)) => {
                 let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
@@ -176,9 +186,17 @@ where
 /// One line when the bot is ready, and what its owner should know.
 fn log_ready(session: &Session) -> OnReady {
     let name = session.identity.username().to_owned();
-    let (version, rooms, roles) = (session.server_version.clone(), session.room_count, session.roles.clone());
+    let (version, rooms, roles) = (
+        session.server_version.clone(),
+        session.room_count,
+        session.roles.clone(),
+    );
     Box::new(move |stack| {
-        let commands: Vec<_> = stack.commands().iter().map(|command| command.path().to_owned()).collect();
+        let commands: Vec<_> = stack
+            .commands()
+            .iter()
+            .map(|command| command.path().to_owned())
+            .collect();
         tracing::info!(
             name,
             server = version.as_deref().unwrap_or("unknown"),
@@ -191,7 +209,10 @@ fn log_ready(session: &Session) -> OnReady {
             tracing::warn!("the bot is in no room: invite it, or write to it directly");
         }
         // The permission `api-bypass-rate-limit`, which these roles have unless an administrator changed it.
-        if !roles.iter().any(|role| matches!(role.as_str(), "bot" | "admin" | "app")) {
+        if !roles
+            .iter()
+            .any(|role| matches!(role.as_str(), "bot" | "admin" | "app"))
+        {
             tracing::warn!(
                 "the account has no role that lifts the server's limits, so it may send 10 messages a minute: give it the role `bot`"
             );
@@ -201,10 +222,13 @@ fn log_ready(session: &Session) -> OnReady {
 
 impl BotBuilder {
     fn transport(&self, session: &Session) -> crate::transport::DdpTransportBuilder {
-        let mut transport =
-            DdpTransport::builder(session.url.clone(), session.credentials.clone(), session.connector.clone())
-                .unjoined_rooms(self.unjoined_rooms)
-                .max_retry_time(self.backoff.max_retry_time);
+        let mut transport = DdpTransport::builder(
+            session.url.clone(),
+            session.credentials.clone(),
+            session.connector.clone(),
+        )
+        .unjoined_rooms(self.unjoined_rooms)
+        .max_retry_time(self.backoff.max_retry_time);
         if let Some(attempts) = self.backoff.max_retry {
             transport = transport.max_retry(attempts);
         }
@@ -217,6 +241,8 @@ impl BotBuilder {
 
 impl fmt::Debug for Bot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bot").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Bot")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -17,12 +17,12 @@ mod text;
 
 #[cfg(feature = "client")]
 pub(crate) use self::deliver::Sink;
+#[cfg(feature = "client")]
+pub(crate) use self::handle::Stop;
 pub use self::handle::{BotHandle, NotRunning};
 pub use self::receipt::Receipt;
 pub use self::report::{Counters, ServeError, ShutdownReport};
 pub use self::resolve::ResolveError;
-#[cfg(feature = "client")]
-pub(crate) use self::handle::Stop;
 #[cfg(feature = "client")]
 pub(crate) use self::serve::{OnReady, Settings};
 pub use self::serve::{Overflow, Serve};

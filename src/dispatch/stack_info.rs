@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::command::CommandParser;
+use crate::command::{Address, Command, CommandParser};
 use crate::handler::LaneUse;
 use crate::request::Request;
 use crate::router::CommandInfo;
@@ -108,12 +108,26 @@ impl StackInfo {
             .unwrap_or_default()
     }
 
-    /// Whether an event is a command that one of the routers has.
-    pub(crate) fn is_known_command(&self, request: &Request) -> bool {
-        let Some(command) = self.parsers.get().iter().find_map(|parser| parser.parse(request)) else {
-            return false;
+    /// The command of this stack that an event is, also where no `CommandLayer` has seen it yet.
+    pub(crate) fn is_own_command(&self, request: &Request) -> bool {
+        let tables = self.tables.get();
+        let is_known = |command: &Command| {
+            // Without a router, what is recognised is a command.
+            (tables.is_empty() && command.address() != Address::Direct)
+                || tables.iter().any(|table| table.knows(command))
         };
-        self.tables.get().iter().any(|table| table.knows(&command))
+        if request.is_from_bot() && !self.hears_bots() {
+            return false;
+        }
+        match request.command() {
+            Some(command) => is_known(command),
+            None => self
+                .parsers
+                .get()
+                .iter()
+                .filter_map(|parser| parser.parse(request))
+                .any(|command| is_known(&command)),
+        }
     }
 
     /// Whether an event reads like a command.

@@ -24,5 +24,11 @@ macro_rules! accessors {
 pub(crate) use accessors;
 
 pub mod catch_panic;
+pub mod dedup;
+pub mod from_fn;
 pub mod handle_error;
+pub mod ignore;
+pub mod rate_limit;
+pub mod require;
 pub mod timeout;
+pub mod trace;

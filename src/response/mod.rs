@@ -45,8 +45,10 @@ pub(crate) struct RoutedAction {
 /// A route that had not finished when the response was due.
 pub(crate) struct RunningRoute {
     pub(crate) route: RouteName,
-    pub(crate) future: Pin<Box<dyn Future<Output = Response> + std::marker::Send>>,
+    pub(crate) future: RunningFuture,
 }
+
+pub(crate) type RunningFuture = Pin<Box<dyn Future<Output = Response> + std::marker::Send>>;
 
 impl Response {
     /// Nothing to do.
@@ -158,6 +160,13 @@ impl Response {
         self.outcomes.iter_mut()
     }
 
+    /// Whether a route failed and no layer has answered for it.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.outcomes
+            .iter()
+            .any(|outcome| !outcome.is_answered() && !matches!(outcome.outcome(), Outcome::Handled))
+    }
+
     pub(crate) fn mark_unknown_command(&mut self) {
         self.is_unknown_command = true;
     }
@@ -170,16 +179,20 @@ impl Response {
         std::mem::take(&mut self.running)
     }
 
+    /// Wraps the futures of routes that still run.
+    pub(crate) fn wrap_running(&mut self, mut wrap: impl FnMut(RunningFuture) -> RunningFuture) {
+        for running in &mut self.running {
+            let future = std::mem::replace(&mut running.future, Box::pin(std::future::ready(Self::empty())));
+            running.future = wrap(future);
+        }
+    }
+
     /// Runs a function on the responses of routes that still run, once they are there.
     pub(crate) fn map_running<F>(&mut self, map: F)
     where
         F: Fn(Self) -> Self + Clone + std::marker::Send + 'static,
     {
-        for running in &mut self.running {
-            let map = map.clone();
-            let future = std::mem::replace(&mut running.future, Box::pin(std::future::ready(Self::empty())));
-            running.future = Box::pin(future.map(map));
-        }
+        self.wrap_running(|future| Box::pin(future.map(map.clone())));
     }
 }
 

@@ -69,7 +69,12 @@ impl RunRoutes {
             RouteDeadline::Never => None,
             RouteDeadline::After(after) => Instant::now().checked_add(after).map(|at| Deadline { at, after }),
         };
-        request.set_route(route.name.clone());
+        request.set_route(route.name.clone(), route.kind);
+        if route.kind == RouteKind::Command {
+            // The span of a `TraceLayer` around the router: only here it is sure that the word is a command's name, and
+            // not what somebody wrote.
+            tracing::Span::current().record("command", route.name.as_str());
+        }
         let future = catch_unwind(AssertUnwindSafe(|| route.route.run(request)));
         let state = match future {
             Ok(future) => ActiveState::Running(future),

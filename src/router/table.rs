@@ -154,11 +154,6 @@ impl Table {
         self.hears_bots
     }
 
-    /// Whether it has a command of that name.
-    pub(crate) fn knows(&self, command: &Command) -> bool {
-        self.find(command.name(), command.folds_case()).is_some()
-    }
-
     /// Whether [`lane_use`](Self::lane_use) says anything but "in order" for any event.
     pub(crate) fn skips_lanes(&self) -> bool {
         self.skips_lanes
@@ -175,6 +170,11 @@ impl Table {
         };
         let slot = &self.slots[index?];
         (folds_case || slot.names.iter().any(|known| &**known == name)).then_some(slot)
+    }
+
+    /// Whether the command's first word is one of this router's.
+    pub(crate) fn knows(&self, command: &Command) -> bool {
+        self.find(command.name(), command.folds_case()).is_some()
     }
 
     /// How the event waits for its turn in the room or thread.
@@ -230,12 +230,22 @@ impl Table {
                         None if !is_from_bot => response = unknown::answer(table, &command, &request),
                         _ => {}
                     }
+                    // A hint is an answer too: who is refused gets no more of them than of others.
+                    if let Some(refusal) = request.refusal()
+                        && (command_route.take().is_some() || !response.is_empty())
+                    {
+                        response = unknown::refuse(table, refusal);
+                    }
                     if table.path.is_empty() {
                         response.mark_unknown_command();
                     }
                 }
                 // A message in a direct conversation that begins with no command is just a message.
-                Selected::Unknown { .. } => request.set_command(None),
+                Selected::Unknown { .. } => {
+                    request.set_command(None);
+                    // A rate limit around the router took it for a command.
+                    response.mark_unknown_command();
+                }
             }
         }
         let has_command_answer = command_route.is_some() || !response.is_empty();

@@ -19,11 +19,7 @@ pub(super) fn answer(table: &Table, command: &Command, request: &Request) -> Res
     if !table.path.is_empty() {
         let rejection = unknown_subcommand(table, command);
         let outcome = Outcome::Rejected(rejection);
-        response.push_outcome(RouteOutcome::new(
-            RouteName::new(&table.path),
-            RouteKind::Command,
-            outcome,
-        ));
+        response.push_outcome(RouteOutcome::new(route_name(table), RouteKind::Command, outcome));
         return response;
     }
     let text = match command.address() {
@@ -32,11 +28,29 @@ pub(super) fn answer(table: &Table, command: &Command, request: &Request) -> Res
         Address::Prefix if request.is_direct_with_bot() => unknown_command(table, command),
         Address::Prefix | Address::Direct => return response,
     };
-    response.push_routed(
-        Some(RouteName::new("unknown command")),
-        Action::from(Send::text(text)),
-    );
+    let route = route_name(table);
+    response.push_routed(Some(route.clone()), Action::from(Send::text(text)));
+    response.push_outcome(RouteOutcome::new(route, RouteKind::Command, Outcome::Handled));
     response
+}
+
+/// What is answered instead to who may not, or not so often.
+pub(super) fn refuse(table: &Table, refusal: &Rejection) -> Response {
+    let mut response = Response::empty();
+    response.push_outcome(RouteOutcome::new(
+        route_name(table),
+        RouteKind::Command,
+        Outcome::Rejected(refusal.clone()),
+    ));
+    response
+}
+
+fn route_name(table: &Table) -> RouteName {
+    if table.path.is_empty() {
+        RouteName::new("unknown command")
+    } else {
+        RouteName::new(&table.path)
+    }
 }
 
 fn unknown_command(table: &Table, command: &Command) -> String {

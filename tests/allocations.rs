@@ -1,0 +1,74 @@
+//! What an event costs in allocations: the framework's promise, counted.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rocketbotte::command::CommandLayer;
+use rocketbotte::layer::rate_limit::RateLimitLayer;
+use rocketbotte::layer::timeout::TimeoutLayer;
+use rocketbotte::layer::trace::TraceLayer;
+use rocketbotte::testing::{self, events};
+use rocketbotte::{BoxError, Request, Response, Router};
+use tower::{Service, ServiceBuilder};
+
+async fn nothing() {}
+
+fn stack() -> impl Service<Request, Response = Response, Error = BoxError> {
+    let router = (0..1_000).fold(Router::new(), |router, number| {
+        router.command(&format!("command{number}"), nothing)
+    });
+    ServiceBuilder::new()
+        .layer(TraceLayer::new())
+        .layer(CommandLayer::new("!"))
+        .layer(RateLimitLayer::per_user(u32::MAX, Duration::from_secs(1)))
+        .layer(TimeoutLayer::new(Duration::from_secs(30)))
+        .service(router)
+}
+
+/// What the second run of a request costs: the first one compiles the router and makes the bucket.
+fn allocations_of(request: &Request) -> u64 {
+    let mut app = stack();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut run = |request: Request| {
+        assert!(app.poll_ready(&mut cx).is_ready());
+        let mut future = pin!(app.call(request));
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(response) => assert!(black_box(response).is_ok()),
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    };
+    run(request.clone());
+    let request = request.clone();
+    allocation_counter::measure(|| run(request)).count_total
+}
+
+#[test]
+fn chatter_costs_none() {
+    for event in [
+        events::message("hello there"),
+        events::thread_message("t1", "hello there"),
+        events::reaction(":+1:"),
+        events::typing(true),
+        events::bot_message("hello there"),
+    ] {
+        let kind = event.kind();
+        assert_eq!(allocations_of(&testing::request(event)), 0, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_command_that_is_not_known_costs_none() {
+    assert_eq!(
+        allocations_of(&testing::request(events::message("!other one"))),
+        0
+    );
+}
+
+#[test]
+fn a_command_costs_one() {
+    let request = testing::request(events::message("!command500 with arguments"));
+    assert_eq!(allocations_of(&request), 1);
+}
