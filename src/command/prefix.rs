@@ -59,11 +59,13 @@ impl CommandParser {
             let after = trim_start(rest);
             // `@bot !ping` is what people write who know both ways.
             let after = self.strip_prefix(after, message.room()).unwrap_or(after);
+            let after = after.trim_start_matches(is_invisible);
             return Some(self.command(message, Address::Mention, body, rest, after));
         }
         if let Some(after) = self.strip_prefix(body, message.room()) {
-            let is_command = !first_word(after).is_empty();
-            return is_command.then(|| self.command(message, Address::Prefix, body, after, after));
+            let word = after.trim_start_matches(is_invisible);
+            let is_command = !first_word(word).is_empty();
+            return is_command.then(|| self.command(message, Address::Prefix, body, after, word));
         }
         if self.direct_without_prefix && request.is_direct_with_bot() && !first_word(body).is_empty() {
             return Some(self.command(message, Address::Direct, body, body, body));
@@ -110,7 +112,7 @@ impl CommandParser {
         Some(if prefix.ends_with(is_blank) {
             trim_start(rest)
         } else {
-            rest.trim_start_matches(is_invisible)
+            rest
         })
     }
 
