@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use self::layer::{CommandLayer, CommandService};
-pub(crate) use self::prefix::{CommandParser, quotes};
+pub(crate) use self::prefix::{CommandParser, is_blank, is_invisible, quotes};
 use crate::event::Message;
 
 /// How a command was addressed to the bot.
@@ -92,6 +92,23 @@ impl Command {
         Self {
             name: as_u32(start)..as_u32(start + length),
             ..self.clone()
+        }
+    }
+
+    /// What stands in front of a command's word when it is said the way this one was: `!`, `@bot ` or nothing.
+    pub(crate) fn invocation(&self) -> String {
+        let prefix = self.prefix();
+        match self.address {
+            Address::Mention => format!("{} ", prefix.trim_end_matches([':', ','])),
+            Address::Prefix | Address::Direct => {
+                let word = prefix.trim_end_matches(is_blank);
+                let space = if prefix.ends_with(char::is_whitespace) {
+                    " "
+                } else {
+                    ""
+                };
+                format!("{word}{space}")
+            }
         }
     }
 

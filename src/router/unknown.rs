@@ -58,7 +58,7 @@ fn unknown_command(table: &Table, command: &Command) -> String {
     match nearest(table, command.name()) {
         Some(known) => format!(
             "I don't know `{name}`. Did you mean `{}{known}`? {}",
-            invocation(command),
+            command.invocation(),
             help_line(table, command)
         ),
         None => format!("I don't know `{name}`. {}", help_line(table, command)),
@@ -78,22 +78,13 @@ fn unknown_subcommand(table: &Table, command: &Command) -> Rejection {
 }
 
 fn help_line(table: &Table, command: &Command) -> String {
-    let invocation = invocation(command);
+    let invocation = command.invocation();
     if table.find("help", true).is_some() {
         return format!("Say `{invocation}help` for what I can do.");
     }
     match names(table) {
         names if names.is_empty() => "I have no commands.".to_owned(),
         names => format!("I know: {names}."),
-    }
-}
-
-/// What stands in front of a command's word when it is said the way this one was.
-fn invocation(command: &Command) -> String {
-    match command.address() {
-        Address::Prefix => command.prefix().to_owned(),
-        Address::Mention => format!("{} ", command.prefix().trim_end_matches([':', ','])),
-        Address::Direct => String::new(),
     }
 }
 
