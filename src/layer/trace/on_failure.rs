@@ -90,7 +90,7 @@ impl fmt::Display for Failure<'_> {
                 Outcome::TimedOut(after) => write!(f, "took longer than {after:?}"),
                 Outcome::Panicked(message) => write!(f, "panicked: {message}"),
             },
-            Self::Service(error) => fmt::Display::fmt(&Chain(&**error), f),
+            Self::Service(error) => fmt::Display::fmt(&Chain(&***error), f),
         }
     }
 }
