@@ -116,10 +116,6 @@ impl ArgsError {
         self
     }
 
-    pub(super) fn problem(&self) -> &Problem {
-        &self.problem
-    }
-
     pub(super) fn problem_mut(&mut self) -> &mut Problem {
         &mut self.problem
     }

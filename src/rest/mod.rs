@@ -15,6 +15,7 @@ mod error;
 mod limit;
 mod reply;
 mod retry;
+mod room_roles;
 mod sink;
 mod trace;
 

@@ -73,7 +73,6 @@ pub(super) struct Group {
     pub(super) table: Arc<Table>,
     /// The table behind the group's layers, if it has any.
     pub(super) layered: Option<NamedRoute>,
-    pub(super) order: u32,
 }
 
 /// The routes of a router that can run.
@@ -343,15 +342,6 @@ enum Selected<'a> {
         table: &'a Table,
         command: Command,
     },
-}
-
-impl Target {
-    pub(super) fn order(&self) -> u32 {
-        match self {
-            Self::Command(route) => route.order,
-            Self::Group(group) => group.order,
-        }
-    }
 }
 
 /// The form in which names are compared when case is folded.
