@@ -265,11 +265,15 @@ pub(super) fn dashed(name: &str) -> String {
 
 /// What somebody typed, in backticks: cut, on one line, and unable to mention anybody or to leave the backticks.
 pub(super) fn quote(text: &str) -> String {
-    let text = tidy(text, LONGEST_QUOTE).replace('`', "'");
-    match text.trim() {
+    match shown(text).trim() {
         "" => "an empty text".to_owned(),
         text => format!("`{text}`"),
     }
+}
+
+/// What somebody typed, to stand between backticks.
+pub(crate) fn shown(text: &str) -> String {
+    tidy(text, LONGEST_QUOTE).replace('`', "'")
 }
 
 /// Without control characters and those that change the direction of writing, and cut.

@@ -159,7 +159,7 @@ impl<S: Send + Sync + 'static> CommandEntry<S> {
                         .iter()
                         .fold(table.command_service(), |route, layer| layer(route)),
                 });
-                Target::Group(Group { table, layered })
+                Target::Group(Group { table, layered, order: *order })
             }
         };
         CommandSlot {
