@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_chain_names_each_cause_once() {
         let error: BoxError = Saving(std::io::Error::other("disk full")).into();
-        assert_eq!(Chain(&error).to_string(), "saving: disk full");
+        assert_eq!(Chain(&*error).to_string(), "saving: disk full");
         assert_eq!(Chain(&"alone".into()).to_string(), "alone");
     }
 
