@@ -1,11 +1,24 @@
 //! Rocket.Chat bots as tower services.
 
 mod context;
+#[cfg(feature = "client")]
+mod credentials;
+#[cfg(feature = "client")]
+mod excerpt;
+#[cfg(all(fuzzing, feature = "client"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod random;
 mod rejection;
 mod request;
+#[cfg(feature = "client")]
+mod secret;
+#[cfg(feature = "client")]
+mod server_url;
 
 pub mod args;
+#[cfg(feature = "client")]
+pub mod bot;
 pub mod command;
 pub mod dispatch;
 pub mod event;
@@ -13,15 +26,27 @@ pub mod extract;
 pub mod handler;
 pub mod layer;
 pub mod response;
+#[cfg(feature = "client")]
+pub mod rest;
 pub mod router;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod transport;
 
 pub use tower::BoxError;
 
+#[cfg(feature = "client")]
+pub use self::bot::{Bot, BotBuilder, BotError, BotErrorKind};
 pub use self::context::{Context, Identity};
+#[cfg(feature = "client")]
+pub use self::credentials::{Credentials, CredentialsError};
 pub use self::rejection::{Rejection, RejectionKind};
 pub use self::request::Request;
 pub use self::response::{IntoResponse, Response};
 pub use self::router::Router;
+#[cfg(feature = "client")]
+pub use self::secret::Secret;
+#[cfg(feature = "client")]
+pub use self::server_url::{ServerUrl, ServerUrlError};

@@ -1,9 +1,28 @@
 //! Drives events through the pipeline and carries out what it answers.
 
+mod deliver;
+mod dispatcher;
+mod handle;
 pub(crate) mod ids;
+mod lane_key;
+mod lanes;
 mod receipt;
+mod report;
 pub(crate) mod resolve;
+mod run;
+mod serve;
+mod settled;
 pub(crate) mod stack_info;
 mod text;
 
+#[cfg(feature = "client")]
+pub(crate) use self::deliver::Sink;
+#[cfg(feature = "client")]
+pub(crate) use self::handle::Stop;
+pub use self::handle::{BotHandle, NotRunning};
 pub use self::receipt::Receipt;
+pub use self::report::{Counters, ServeError, ShutdownReport};
+pub use self::resolve::ResolveError;
+#[cfg(feature = "client")]
+pub(crate) use self::serve::{OnReady, Settings};
+pub use self::serve::{Overflow, Serve};

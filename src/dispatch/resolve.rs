@@ -66,6 +66,20 @@ impl Resolver {
         Self::new(request, Channel::Outbox)
     }
 
+    /// For what the program sends by itself: no event, so each has ids of its own.
+    pub(crate) fn of_program(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            channel: Channel::Program,
+            event_key: Cow::Owned(crate::random::id()),
+            event: "program",
+            room_id: None,
+            message_id: None,
+            thread_id: None,
+            quote: None,
+        }
+    }
+
     fn new(request: &Request, channel: Channel) -> Self {
         let event = request.event();
         Self {

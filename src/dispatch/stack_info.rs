@@ -19,6 +19,7 @@ pub(crate) struct StackInfo {
     parsers: Announced<CommandParser>,
     tables: Announced<Table>,
     hears_bots: AtomicBool,
+    skips_lanes: AtomicBool,
 }
 
 struct Announced<T> {
@@ -66,8 +67,9 @@ impl StackInfo {
     }
 
     pub(crate) fn announce_table(&self, table: &Arc<Table>) {
-        if self.tables.announce(table) && table.hears_bots() {
-            self.hears_bots.store(true, Ordering::Relaxed);
+        if self.tables.announce(table) {
+            self.hears_bots.fetch_or(table.hears_bots(), Ordering::Relaxed);
+            self.skips_lanes.fetch_or(table.skips_lanes(), Ordering::Relaxed);
         }
     }
 
@@ -94,6 +96,9 @@ impl StackInfo {
 
     /// How an event waits for its turn in its room or thread.
     pub(crate) fn lane_use(&self, request: &Request) -> LaneUse {
+        if !self.skips_lanes.load(Ordering::Relaxed) {
+            return LaneUse::InOrder;
+        }
         let command = self.parsers.get().iter().find_map(|parser| parser.parse(request));
         let tables = self.tables.get();
         tables
@@ -123,6 +128,14 @@ impl StackInfo {
                 .filter_map(|parser| parser.parse(request))
                 .any(|command| is_known(&command)),
         }
+    }
+
+    /// Whether an event is a command that one of the routers has.
+    pub(crate) fn is_known_command(&self, request: &Request) -> bool {
+        let Some(command) = self.parsers.get().iter().find_map(|parser| parser.parse(request)) else {
+            return false;
+        };
+        self.tables.get().iter().any(|table| table.knows(&command))
     }
 
     /// Whether an event reads like a command.

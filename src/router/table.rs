@@ -90,6 +90,8 @@ pub(crate) struct Table {
     pub(super) path: Box<str>,
     pub(super) hold: Duration,
     hears_bots: bool,
+    /// Whether any route asked not to wait for its turn.
+    skips_lanes: bool,
 }
 
 pub(super) struct TableParts {
@@ -126,6 +128,13 @@ impl Table {
                 Target::Command(route) => route.options.hears_bots,
                 Target::Group(group) => group.table.hears_bots,
             });
+        let skips_lanes = listeners
+            .iter()
+            .any(|listener| listener.route.options.lane != LaneUse::InOrder)
+            || slots.iter().any(|slot| match &slot.target {
+                Target::Command(route) => route.options.lane != LaneUse::InOrder,
+                Target::Group(group) => group.table.skips_lanes,
+            });
         Self {
             slots,
             by_name,
@@ -136,12 +145,23 @@ impl Table {
             path,
             hold,
             hears_bots,
+            skips_lanes,
         }
     }
 
     /// Whether any route asked for the messages of bots.
     pub(crate) fn hears_bots(&self) -> bool {
         self.hears_bots
+    }
+
+    /// Whether it has a command of that name.
+    pub(crate) fn knows(&self, command: &Command) -> bool {
+        self.find(command.name(), command.folds_case()).is_some()
+    }
+
+    /// Whether [`lane_use`](Self::lane_use) says anything but "in order" for any event.
+    pub(crate) fn skips_lanes(&self) -> bool {
+        self.skips_lanes
     }
 
     pub(super) fn find(&self, name: &str, folds_case: bool) -> Option<&CommandSlot> {
@@ -155,11 +175,6 @@ impl Table {
         };
         let slot = &self.slots[index?];
         (folds_case || slot.names.iter().any(|known| &**known == name)).then_some(slot)
-    }
-
-    /// Whether the command's first word is one of this router's.
-    pub(crate) fn knows(&self, command: &Command) -> bool {
-        self.find(command.name(), command.folds_case()).is_some()
     }
 
     /// How the event waits for its turn in the room or thread.

@@ -9,9 +9,31 @@ use futures_core::Stream;
 
 use crate::event::Event;
 
+#[cfg(feature = "client")]
+mod backoff;
+#[cfg(feature = "client")]
+mod connect;
+#[cfg(feature = "client")]
+pub(crate) mod connect_failure;
+#[cfg(feature = "client")]
+pub(crate) mod ddp;
 mod error;
+mod state;
+mod stream;
+#[cfg(feature = "client")]
+mod tls;
 
+#[cfg(feature = "client")]
+pub(crate) use self::backoff::{Backoff, BackoffConfig, Next as RetryDecision};
+#[cfg(feature = "client")]
+pub use self::connect::{Connector, Io};
+#[cfg(feature = "client")]
+pub use self::ddp::{DdpHandle, DdpTransport, DdpTransportBuilder};
 pub use self::error::{TransportError, TransportErrorKind};
+pub use self::state::ConnectionState;
+pub use self::stream::{EventStream, from_stream};
+#[cfg(feature = "client")]
+pub use self::tls::{TlsError, TlsSettings};
 
 /// A source of events.
 ///
@@ -118,17 +140,21 @@ pub enum Settled {
 /// ack.done();
 /// assert_eq!(receiver.try_recv().unwrap(), Settled::Done);
 /// ```
-pub struct Ack(Option<Box<dyn FnOnce(Settled) + Send>>);
+pub struct Ack(Option<Box<dyn FnOnce(Settled) + Send + Sync>>);
 
 impl Ack {
     /// Calls a function when the delivery is settled.
-    pub fn new(settle: impl FnOnce(Settled) + Send + 'static) -> Self {
+    pub fn new(settle: impl FnOnce(Settled) + Send + Sync + 'static) -> Self {
         Self(Some(Box::new(settle)))
     }
 
     /// An acknowledgement that nobody waits for.
     pub const fn none() -> Self {
         Self(None)
+    }
+
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.0.is_some()
     }
 
     /// The event is done with.

@@ -232,7 +232,11 @@ async fn hints_are_answers_and_are_limited_too() {
     assert!(say(&mut app, events::message("@rocketbotte pnig")).await[0].contains("Did you mean"));
     let refused = ["Slow down, please: try again in 10 seconds."];
     assert_eq!(say(&mut app, events::message("@rocketbotte pnig")).await, refused);
-    assert!(say(&mut app, events::message("@rocketbotte pnig")).await.is_empty());
+    assert!(
+        say(&mut app, events::message("@rocketbotte pnig"))
+            .await
+            .is_empty()
+    );
 
     let router = router().unknown_command(async || "What?");
     let mut app = stack(RateLimitLayer::per_user(1, TEN_SECONDS), router);

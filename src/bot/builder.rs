@@ -1,0 +1,223 @@
+//! The settings of a bot.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Bot;
+use super::error::BotError;
+use crate::credentials::Credentials;
+use crate::dispatch::{Overflow, Settings};
+use crate::secret::Secret;
+use crate::server_url::ServerUrl;
+use crate::transport::{BackoffConfig, Connector, TlsSettings};
+
+/// Settings of a [`Bot`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use rocketbotte::Bot;
+///
+/// let bot = Bot::builder("https://chat.example.org")
+///     .token("rKy9v9n4yYWWjyyx5", std::env::var("TOKEN")?)
+///     .max_retry_time(Duration::from_secs(30))
+///     .build()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct BotBuilder {
+    pub(super) url: String,
+    pub(super) account: Option<Account>,
+    pub(super) rest_api: String,
+    pub(super) backoff: BackoffConfig,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) accepts_invalid_certs: bool,
+    pub(super) connector: Option<Connector>,
+    pub(super) unjoined_rooms: bool,
+    pub(super) handles_signals: bool,
+    pub(super) dispatch: Settings,
+}
+
+/// Whose account the bot uses.
+#[derive(Clone, Debug)]
+pub(super) enum Account {
+    Token { user_id: String, token: Secret },
+    Password { user: String, password: Secret },
+}
+
+impl BotBuilder {
+    pub(super) fn new(url: String) -> Self {
+        Self {
+            url,
+            account: None,
+            rest_api: "api/v1".to_owned(),
+            backoff: BackoffConfig::default(),
+            ca_file: None,
+            accepts_invalid_certs: false,
+            connector: None,
+            unjoined_rooms: false,
+            handles_signals: true,
+            dispatch: Settings::default(),
+        }
+    }
+
+    /// The account, by its user id and a personal access token (or a login token). The best way for a bot: such a token
+    /// does not expire and needs no second factor.
+    pub fn token(mut self, user_id: impl Into<String>, token: impl Into<Secret>) -> Self {
+        self.account = Some(Account::Token {
+            user_id: user_id.into(),
+            token: token.into(),
+        });
+        self
+    }
+
+    /// The account, by user name (or email address) and password. The token that this makes is given back when the bot
+    /// stops.
+    pub fn password(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.account = Some(Account::Password {
+            user: user.into(),
+            password: password.into(),
+        });
+        self
+    }
+
+    /// The path of the REST API below the server's address: `api/v1` unless set.
+    pub fn rest_api(mut self, path: impl Into<String>) -> Self {
+        self.rest_api = path.into();
+        self
+    }
+
+    /// How often in a row it tries to connect before it gives up. Without end unless set.
+    pub fn max_retry(mut self, attempts: u32) -> Self {
+        self.backoff.max_retry = Some(attempts);
+        self
+    }
+
+    /// The longest pause between two attempts: 60 s unless set. The first pause is under 50 ms, and each is picked by
+    /// chance below a limit that doubles.
+    pub fn max_retry_time(mut self, pause: Duration) -> Self {
+        self.backoff.max_retry_time = pause;
+        self
+    }
+
+    /// How long it goes on without a connection before it gives up. Without end unless set.
+    pub fn max_off_time(mut self, time: Duration) -> Self {
+        self.backoff.max_off_time = Some(time);
+        self
+    }
+
+    /// A PEM file with the authority that signed the server's certificate, besides those that the system trusts.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// Accepts any certificate. Whoever can reach the connection can then read the token: prefer
+    /// [`ca_file`](Self::ca_file).
+    pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
+        self.accepts_invalid_certs = accept;
+        self
+    }
+
+    /// How connections are made, for websocket and REST alike: a proxy, or a server in memory. TLS is then the
+    /// connector's affair.
+    pub fn connector(mut self, connector: Connector) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// Whether messages of public channels that the bot has not joined are events too. They are not unless switched on.
+    pub fn unjoined_rooms(mut self, is_on: bool) -> Self {
+        self.unjoined_rooms = is_on;
+        self
+    }
+
+    /// Whether SIGINT and SIGTERM stop the bot. They do unless switched off.
+    pub fn handle_signals(mut self, is_on: bool) -> Self {
+        self.handles_signals = is_on;
+        self
+    }
+
+    /// How long an event waits for the one before it in its room or thread: 5 s unless set. A handler that takes
+    /// longer goes on by itself, and its reply comes when it is ready.
+    pub fn hold(mut self, hold: Duration) -> Self {
+        self.dispatch.hold = hold;
+        self
+    }
+
+    /// How many handlers run at once: 256 unless set, at least 1.
+    pub fn max_running(mut self, handlers: usize) -> Self {
+        self.dispatch.bounds.running = handlers.max(1);
+        self
+    }
+
+    /// How many events wait in one room or thread (256 unless set, at least 1), and what happens to those above.
+    pub fn lane_capacity(mut self, events: usize, overflow: Overflow) -> Self {
+        self.dispatch.bounds.waiting_in_lane = events.max(1);
+        self.dispatch.overflow = overflow;
+        self
+    }
+
+    /// How many events wait in all rooms together: 8192 unless set, at least 1.
+    pub fn max_waiting(mut self, events: usize) -> Self {
+        self.dispatch.bounds.waiting = events.max(1);
+        self
+    }
+
+    /// How long a route may take where no [`TimeoutLayer`](crate::layer::timeout::TimeoutLayer) says it: two minutes
+    /// unless set, `None` for no limit.
+    pub fn route_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.dispatch.route_timeout = timeout;
+        self
+    }
+
+    /// How long stopping may take: 10 s unless set. Handlers have four fifths of it, replies the rest.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.dispatch.shutdown_timeout = timeout;
+        self
+    }
+
+    /// The bot.
+    ///
+    /// # Errors
+    ///
+    /// The address is none, there is no account, or a certificate file can not be read.
+    pub fn build(self) -> Result<Bot, BotError> {
+        self.server_url()?;
+        self.credentials()?;
+        self.make_connector()?;
+        Ok(Bot::new(self))
+    }
+
+    pub(super) fn server_url(&self) -> Result<ServerUrl, BotError> {
+        self.url.parse().map_err(|error: crate::ServerUrlError| {
+            BotError::configuration(error.to_string()).with_source(error)
+        })
+    }
+
+    /// `None` where a password has to be exchanged for a token first.
+    pub(super) fn credentials(&self) -> Result<Option<Credentials>, BotError> {
+        match &self.account {
+            Some(Account::Token { user_id, token }) => Credentials::new(user_id, token.expose())
+                .map(Some)
+                .map_err(|error| BotError::configuration(error.to_string()).with_source(error)),
+            Some(Account::Password { .. }) => Ok(None),
+            None => Err(BotError::configuration(
+                "the bot has no account: give it a user id and a token, or a user and a password",
+            )),
+        }
+    }
+
+    pub(super) fn make_connector(&self) -> Result<Connector, BotError> {
+        if let Some(connector) = &self.connector {
+            return Ok(connector.clone());
+        }
+        let tls = TlsSettings::new().danger_accept_invalid_certs(self.accepts_invalid_certs);
+        let tls = match &self.ca_file {
+            Some(path) => tls.ca_file(path),
+            None => Ok(tls),
+        };
+        tls.and_then(|tls| Connector::tcp(&tls))
+            .map_err(|error| BotError::configuration(error.to_string()).with_source(error))
+    }
+}

@@ -1,0 +1,143 @@
+//! Why a bot can not be served.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use tower::BoxError;
+
+use crate::rest::{RestError, RestErrorKind};
+use crate::transport::{TransportError, TransportErrorKind};
+
+/// `EX_TEMPFAIL`
+pub(super) const EXIT_INCOMPLETE: u8 = 75;
+/// `EX_NOPERM`
+const EXIT_REFUSED: u8 = 77;
+/// `EX_CONFIG`
+const EXIT_CONFIGURATION: u8 = 78;
+/// `EX_SOFTWARE`
+const EXIT_OTHER: u8 = 70;
+
+/// Why a bot ended, in one sentence that names the value and what to do.
+pub struct BotError {
+    kind: BotErrorKind,
+    message: String,
+    source: Option<BoxError>,
+}
+
+/// What kind of failure ended a bot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BotErrorKind {
+    /// A setting is missing or wrong: a variable, the address, a certificate.
+    Configuration,
+    /// The server refuses the account: a wrong, revoked or expired token, a wrong password.
+    Refused,
+    /// The server could not be reached within the limits that were set.
+    Unreachable,
+    /// The service said that it takes no more requests.
+    Service,
+}
+
+impl BotError {
+    pub(super) fn configuration(message: impl Into<String>) -> Self {
+        Self {
+            kind: BotErrorKind::Configuration,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    pub(super) fn unreachable(message: impl Into<String>) -> Self {
+        Self {
+            kind: BotErrorKind::Unreachable,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    pub(super) fn of_service(error: BoxError) -> Self {
+        Self {
+            kind: BotErrorKind::Service,
+            message: format!("the pipeline failed: {error}"),
+            source: Some(error),
+        }
+    }
+
+    pub(super) fn refused(message: impl Into<String>, error: RestError) -> Self {
+        Self {
+            kind: BotErrorKind::Refused,
+            message: message.into(),
+            source: Some(error.into()),
+        }
+    }
+
+    pub(super) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> BotErrorKind {
+        self.kind
+    }
+
+    /// The exit code that tells it: see [`Bot::run`](super::Bot::run).
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self.kind {
+            BotErrorKind::Configuration => EXIT_CONFIGURATION,
+            BotErrorKind::Refused => EXIT_REFUSED,
+            BotErrorKind::Unreachable | BotErrorKind::Service => EXIT_OTHER,
+        })
+    }
+}
+
+impl From<TransportError> for BotError {
+    fn from(error: TransportError) -> Self {
+        let kind = match error.kind() {
+            TransportErrorKind::Configuration => BotErrorKind::Configuration,
+            TransportErrorKind::Refused => BotErrorKind::Refused,
+            TransportErrorKind::Broken | TransportErrorKind::Event => BotErrorKind::Unreachable,
+        };
+        Self {
+            kind,
+            message: error.to_string(),
+            source: Some(error.into()),
+        }
+    }
+}
+
+impl From<RestError> for BotError {
+    fn from(error: RestError) -> Self {
+        let kind = match error.kind() {
+            RestErrorKind::Unauthorized | RestErrorKind::TwoFactorRequired | RestErrorKind::Forbidden => {
+                BotErrorKind::Refused
+            }
+            RestErrorKind::Transport | RestErrorKind::RateLimited { .. } => BotErrorKind::Unreachable,
+            _ => BotErrorKind::Configuration,
+        };
+        Self {
+            kind,
+            message: error.to_string(),
+            source: Some(error.into()),
+        }
+    }
+}
+
+impl fmt::Display for BotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// The sentence too: `main` shows an error it returns by `Debug`.
+impl fmt::Debug for BotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for BotError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}

@@ -1,0 +1,248 @@
+//! A bot on a Rocket.Chat server: its settings, and the way from nothing to being served.
+
+mod builder;
+mod connect;
+mod env;
+mod error;
+mod signals;
+
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tower::{BoxError, Service, ServiceExt};
+
+pub use self::builder::BotBuilder;
+use self::connect::Session;
+pub use self::error::{BotError, BotErrorKind};
+use crate::dispatch::{BotHandle, OnReady, Serve, ServeError, ShutdownReport, Sink};
+use crate::event::CustomEvent;
+use crate::request::Request;
+use crate::response::Response;
+use crate::rest::RestSink;
+use crate::transport::{ConnectionState, DdpTransport};
+
+/// A bot on a Rocket.Chat server.
+///
+/// ```no_run
+/// use rocketbotte::{Bot, Router, command::CommandLayer};
+/// use tower::ServiceBuilder;
+///
+/// async fn ping() -> &'static str { "pong" }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), rocketbotte::BoxError> {
+/// let router = Router::new().command("ping", ping);
+/// let app = ServiceBuilder::new().layer(CommandLayer::new("!")).service(router);
+/// Bot::from_env()?.serve(app).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a bot does nothing until it is served"]
+pub struct Bot {
+    settings: BotBuilder,
+    handle: BotHandle,
+    fired: mpsc::Receiver<CustomEvent>,
+}
+
+impl Bot {
+    /// Settings for a bot on a server, by its address: `https://chat.example.org`, with a path if it lives below one.
+    pub fn builder(url: impl Into<String>) -> BotBuilder {
+        BotBuilder::new(url.into())
+    }
+
+    /// A bot by the environment: see [`BotBuilder::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// A variable is missing, set twice or can not be read, or holds what can not be right.
+    pub fn from_env() -> Result<Self, BotError> {
+        BotBuilder::from_env()?.build()
+    }
+
+    fn new(settings: BotBuilder) -> Self {
+        let (handle, fired) = BotHandle::new();
+        Self {
+            settings,
+            handle,
+            fired,
+        }
+    }
+
+    /// A handle: to send, to fire events, to add listeners, to stop the bot.
+    pub fn handle(&self) -> BotHandle {
+        self.handle.clone()
+    }
+
+    /// Connects, and serves until a signal (SIGINT or SIGTERM), [`BotHandle::shutdown`] or a fatal error. A server that
+    /// can not be reached is tried again, without end unless limited; a second signal ends at once.
+    ///
+    /// The service is any stack that takes requests and gives responses. What it does not guard is guarded here:
+    /// errors and panics are answered, a route that hangs is given up after two minutes, and the bot does not hear
+    /// itself nor other bots unless a route asks for it.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is wrong, the server refuses the account, a limit of attempts was reached, or the service
+    /// says that it takes no more requests.
+    pub async fn serve<S>(self, service: S) -> Result<ShutdownReport, BotError>
+    where
+        S: Service<Request, Response = Response> + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+    {
+        let Self {
+            settings,
+            handle,
+            fired,
+        } = self;
+        let _signals = settings
+            .handles_signals
+            .then(|| signals::shut_down_on_signals(handle.clone()));
+        let result = match connect::connect(&settings, &handle).await {
+            Ok(Some(session)) => {
+                let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
+                session.end().await;
+                result
+            }
+            // It was stopped before the server could be reached.
+            Ok(None) => Ok(ShutdownReport::default()),
+            Err(error) => Err(error),
+        };
+        handle.set_state(ConnectionState::Closed);
+        result
+    }
+
+    /// Like [`serve`](Self::serve), as the last line of `main`: what fails is said on standard error, in one line, and
+    /// the exit code tells a supervisor what to do.
+    ///
+    /// | code | meaning |
+    /// |---|---|
+    /// | 0 | stopped, nothing was cut off |
+    /// | 75 | stopped, but handlers or replies were cut off |
+    /// | 77 | the server refuses the account: starting again will not help |
+    /// | 78 | the configuration is wrong: starting again will not help |
+    /// | 70 | anything else |
+    pub async fn run<S>(self, service: S) -> ExitCode
+    where
+        S: Service<Request, Response = Response> + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+    {
+        match self.serve(service).await {
+            Ok(report) if report.is_complete() => ExitCode::SUCCESS,
+            Ok(report) => {
+                eprintln!("rocketbotte: stopped before everything was done: {report}");
+                ExitCode::from(error::EXIT_INCOMPLETE)
+            }
+            Err(error) => {
+                eprintln!("rocketbotte: {error}");
+                error.exit_code()
+            }
+        }
+    }
+}
+
+async fn serve_session<S>(
+    settings: &BotBuilder,
+    session: &Session,
+    handle: BotHandle,
+    fired: mpsc::Receiver<CustomEvent>,
+    service: S,
+) -> Result<ShutdownReport, BotError>
+where
+    S: Service<Request, Response = Response> + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    let transport = settings
+        .transport(session)
+        .typing_as(session.typing_name())
+        .build();
+    let connection = transport.handle();
+    let sink = Sink::new(RestSink::new(session.client.clone()).map_err(Into::into));
+    let report = Serve::with_handle(transport, sink, handle, fired)
+        .identity(session.identity.clone())
+        .id_secret(session.id_secret().as_bytes())
+        .configure(|shared, own| {
+            shared.client = Some(session.client.clone());
+            shared.typing = Some(Arc::new(connection.clone()));
+            shared.message_size_limit = session.message_size_limit;
+            shared.site_url = Some(session.site_url.clone());
+            *own = settings.dispatch;
+        })
+        .connection(connection.state())
+        .on_ready(log_ready(session))
+        .run(service)
+        .await;
+    match report {
+        Ok(report) => Ok(report),
+        Err(ServeError::Transport(error)) => Err(error.into()),
+        Err(ServeError::Service(error)) => Err(BotError::of_service(error)),
+    }
+}
+
+/// One line when the bot is ready, and what its owner should know.
+fn log_ready(session: &Session) -> OnReady {
+    let name = session.identity.username().to_owned();
+    let (version, rooms, roles) = (
+        session.server_version.clone(),
+        session.room_count,
+        session.roles.clone(),
+    );
+    Box::new(move |stack| {
+        let commands: Vec<_> = stack
+            .commands()
+            .iter()
+            .map(|command| command.path().to_owned())
+            .collect();
+        tracing::info!(
+            name,
+            server = version.as_deref().unwrap_or("unknown"),
+            rooms,
+            prefix = stack.prefixes().join(" "),
+            commands = commands.join(", "),
+            "ready"
+        );
+        if rooms == Some(0) {
+            tracing::warn!("the bot is in no room: invite it, or write to it directly");
+        }
+        // The permission `api-bypass-rate-limit`, which these roles have unless an administrator changed it.
+        if !roles
+            .iter()
+            .any(|role| matches!(role.as_str(), "bot" | "admin" | "app"))
+        {
+            tracing::warn!(
+                "the account has no role that lifts the server's limits, so it may send 10 messages a minute: give it the role `bot`"
+            );
+        }
+    })
+}
+
+impl BotBuilder {
+    fn transport(&self, session: &Session) -> crate::transport::DdpTransportBuilder {
+        let mut transport = DdpTransport::builder(
+            session.url.clone(),
+            session.credentials.clone(),
+            session.connector.clone(),
+        )
+        .unjoined_rooms(self.unjoined_rooms)
+        .max_retry_time(self.backoff.max_retry_time);
+        if let Some(attempts) = self.backoff.max_retry {
+            transport = transport.max_retry(attempts);
+        }
+        if let Some(time) = self.backoff.max_off_time {
+            transport = transport.max_off_time(time);
+        }
+        transport
+    }
+}
+
+impl fmt::Debug for Bot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bot")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,200 @@
+//! The handle of a running bot.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{mpsc, watch};
+use tower::BoxError;
+
+use super::{Counters, Receipt};
+use crate::context::Shared;
+use crate::event::{CustomEvent, RoomId};
+use crate::handler::Handler;
+use crate::response::{Action, Send};
+use crate::router::runtime_listeners::RuntimeListeners;
+use crate::router::{EventSelector, ListenerHandle};
+use crate::transport::ConnectionState;
+
+/// Fired events that wait for the pipeline.
+const FIRED_QUEUE: usize = 1024;
+
+/// A handle to a bot: to send, to fire events, to stop it. Cheap to clone; it does not keep the bot running.
+#[derive(Clone)]
+pub struct BotHandle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    fired: mpsc::Sender<CustomEvent>,
+    stop: watch::Sender<Stop>,
+    state: watch::Sender<ConnectionState>,
+    counters: watch::Sender<Counters>,
+    listeners: Arc<RuntimeListeners>,
+    shared: OnceLock<Arc<Shared>>,
+}
+
+/// How far stopping has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stop {
+    #[default]
+    No,
+    Gracefully,
+    AtOnce,
+}
+
+/// The bot has ended, or has not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bot is not running")]
+pub struct NotRunning;
+
+impl BotHandle {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<CustomEvent>) {
+        let (fired, receiver) = mpsc::channel(FIRED_QUEUE);
+        let inner = Inner {
+            fired,
+            stop: watch::Sender::default(),
+            state: watch::Sender::new(ConnectionState::Off),
+            counters: watch::Sender::default(),
+            listeners: Arc::default(),
+            shared: OnceLock::new(),
+        };
+        (
+            Self {
+                inner: Arc::new(inner),
+            },
+            receiver,
+        )
+    }
+
+    /// Posts a text to a room, by the room's id. `@all` and `@here` in it notify nobody, and what is longer than a
+    /// message may be becomes several.
+    ///
+    /// # Errors
+    ///
+    /// The bot is not running yet, or the server refused the message or could not be reached for too long.
+    pub async fn send_message(
+        &self,
+        room_id: impl Into<RoomId>,
+        text: impl Into<String>,
+    ) -> Result<Receipt, BoxError> {
+        self.perform(Send::text(text).to(room_id)).await
+    }
+
+    /// Carries out an action that names its room. The receipt is that of the last message it became.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_message`](Self::send_message), and for an action that names no room.
+    pub async fn perform(&self, action: impl Into<Action>) -> Result<Receipt, BoxError> {
+        let shared = self.inner.shared.get().ok_or(NotRunning)?;
+        let perform = shared.perform.clone().ok_or(NotRunning)?;
+        let mut receipt = Receipt::default();
+        for action in super::resolve::Resolver::of_program(shared).resolve(action.into(), None, 0)? {
+            receipt = perform.perform(action).await?;
+        }
+        Ok(receipt)
+    }
+
+    /// Fires an event of one's own: the listeners of that name hear it, with the payload.
+    ///
+    /// ```
+    /// # async fn example(bot: rocketbotte::dispatch::BotHandle) -> Result<(), rocketbotte::BoxError> {
+    /// use rocketbotte::event::CustomEvent;
+    ///
+    /// bot.fire(CustomEvent::new("deployed", "v1.2".to_owned()).in_room("GENERAL")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The bot has ended.
+    pub async fn fire(&self, event: CustomEvent) -> Result<(), NotRunning> {
+        self.inner.fired.send(event).await.map_err(|_| NotRunning)
+    }
+
+    /// Adds a listener, from the next event on. It runs after the listeners of the router; a pipeline without a router
+    /// runs none.
+    ///
+    /// ```
+    /// # fn example(bot: rocketbotte::dispatch::BotHandle) {
+    /// use rocketbotte::event::EventKind;
+    ///
+    /// async fn once() -> &'static str { "I heard you" }
+    ///
+    /// let listener = bot.add_listener(EventKind::Message, once);
+    /// assert!(listener.remove());
+    /// # }
+    /// ```
+    pub fn add_listener<H, T>(&self, event: impl Into<EventSelector>, handler: H) -> ListenerHandle
+    where
+        H: Handler<T, ()>,
+        T: 'static,
+    {
+        self.inner.listeners.add(event.into(), handler)
+    }
+
+    /// The state of the connection.
+    pub fn state(&self) -> ConnectionState {
+        *self.inner.state.borrow()
+    }
+
+    /// The state of the connection, to watch it change.
+    pub fn watch_state(&self) -> watch::Receiver<ConnectionState> {
+        self.inner.state.subscribe()
+    }
+
+    /// Waits until the bot has ended, by itself or by [`shutdown`](Self::shutdown).
+    pub async fn ended(&self) {
+        let mut state = self.watch_state();
+        // The sender lives in this handle.
+        let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
+    }
+
+    /// What was counted since the bot began.
+    pub fn counters(&self) -> Counters {
+        *self.inner.counters.borrow()
+    }
+
+    /// Stops the bot: nothing new is taken, what runs may end, replies go out. Called again, it ends at once.
+    pub fn shutdown(&self) {
+        self.inner.stop.send_modify(|stop| {
+            *stop = if *stop == Stop::No {
+                Stop::Gracefully
+            } else {
+                Stop::AtOnce
+            };
+        });
+    }
+
+    pub(crate) fn watch_stop(&self) -> watch::Receiver<Stop> {
+        self.inner.stop.subscribe()
+    }
+
+    pub(crate) fn listeners(&self) -> &Arc<RuntimeListeners> {
+        &self.inner.listeners
+    }
+
+    pub(crate) fn set_shared(&self, shared: Arc<Shared>) {
+        // A bot is served once.
+        let _ = self.inner.shared.set(shared);
+    }
+
+    pub(crate) fn set_state(&self, state: ConnectionState) {
+        self.inner
+            .state
+            .send_if_modified(|current| std::mem::replace(current, state) != state);
+    }
+
+    pub(crate) fn set_counters(&self, counters: Counters) {
+        self.inner.counters.send_replace(counters);
+    }
+}
+
+impl fmt::Debug for BotHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BotHandle")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

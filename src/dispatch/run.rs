@@ -1,0 +1,224 @@
+//! The loop: events in, handlers started and watched, answers out.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError};
+use tokio::time::{Instant, sleep_until};
+use tower::{BoxError, Service};
+
+use super::deliver::Chain;
+use super::dispatcher::{Dispatcher, Ended};
+use super::handle::Stop;
+use super::{ServeError, ShutdownReport};
+use crate::event::{CustomEvent, Event};
+use crate::request::Request;
+use crate::response::Response;
+use crate::transport::{ConnectionState, Delivery, Transport, TransportError};
+
+/// The least time that the handlers of `Close` have.
+const LEAST_TIME_TO_CLOSE: Duration = Duration::from_secs(1);
+
+/// Where the loop is told what happens.
+pub(super) struct Sources<T> {
+    pub(super) transport: Pin<Box<T>>,
+    pub(super) fired: mpsc::Receiver<CustomEvent>,
+    pub(super) stop: watch::Receiver<Stop>,
+    /// The state of the transport's connection, if it has one.
+    pub(super) connection: Option<watch::Receiver<ConnectionState>>,
+}
+
+/// What the loop may do.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Take new events.
+    pulls: bool,
+    /// Start handlers.
+    starts: bool,
+    until: Option<Instant>,
+}
+
+/// What happened.
+enum Step {
+    Event(Option<Result<Delivery, TransportError>>),
+    Fired(CustomEvent),
+    Connection(Option<ConnectionState>),
+    ServiceReady(Result<(), BoxError>),
+    HandlerEnded(Result<(Id, Ended), JoinError>),
+    DeliveryEnded(Result<(Id, (u64, u64)), JoinError>),
+    HoldOver,
+    Stop,
+    TimeUp,
+}
+
+/// Why the loop gave up control.
+enum Paused {
+    /// Nothing is left to do.
+    Idle,
+    /// The source of events has ended by itself.
+    SourceEnded,
+    TimeUp,
+    StopGracefully,
+    StopAtOnce,
+    Failed(ServeError),
+}
+
+pub(super) async fn run<S, T>(
+    mut dispatcher: Dispatcher<S>,
+    mut sources: Sources<T>,
+    shutdown_timeout: Duration,
+) -> Result<ShutdownReport, ServeError>
+where
+    S: Service<Request, Response = Response> + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    T: Transport,
+{
+    if sources.connection.is_none() {
+        dispatcher.handle().set_state(ConnectionState::Ready);
+    }
+    let serving = Limits {
+        pulls: true,
+        starts: true,
+        until: None,
+    };
+    let mut end = drive(&mut dispatcher, &mut sources, serving).await;
+    if let Paused::SourceEnded = end {
+        // What the source gave before it ended by itself is handled, however long it takes.
+        end = drive(
+            &mut dispatcher,
+            &mut sources,
+            Limits {
+                pulls: false,
+                ..serving
+            },
+        )
+        .await;
+    }
+    dispatcher.handle().set_state(ConnectionState::Closing);
+
+    let stopped_at = Instant::now();
+    let mut failure = None;
+    let mut may_start = true;
+    let mut at_once = false;
+    let mut note = |end: Paused, may_start: &mut bool, at_once: &mut bool| match end {
+        Paused::Failed(error) => {
+            *may_start &= !matches!(error, ServeError::Service(_));
+            failure.get_or_insert(error);
+        }
+        Paused::StopAtOnce => *at_once = true,
+        Paused::Idle | Paused::SourceEnded | Paused::TimeUp | Paused::StopGracefully => {}
+    };
+    note(end, &mut may_start, &mut at_once);
+    // Handlers have four fifths of the time, replies all of it.
+    for (starts, time) in [(true, shutdown_timeout * 4 / 5), (false, shutdown_timeout)] {
+        if !at_once {
+            let limits = Limits {
+                pulls: false,
+                starts: starts && may_start,
+                until: stopped_at.checked_add(time),
+            };
+            let end = drive(&mut dispatcher, &mut sources, limits).await;
+            note(end, &mut may_start, &mut at_once);
+        }
+        dispatcher.abort_handlers();
+    }
+    dispatcher.abort_deliveries();
+    if may_start && !at_once {
+        dispatcher.accept(Delivery::live(Event::Close));
+        let time = (shutdown_timeout / 5).max(LEAST_TIME_TO_CLOSE);
+        let limits = Limits {
+            pulls: false,
+            starts: true,
+            until: Instant::now().checked_add(time),
+        };
+        let end = drive(&mut dispatcher, &mut sources, limits).await;
+        note(end, &mut may_start, &mut at_once);
+        dispatcher.abort_handlers();
+        dispatcher.abort_deliveries();
+    }
+    sources.transport.as_mut().stop();
+    drop(sources);
+    dispatcher.publish_counters();
+    dispatcher.handle().set_state(ConnectionState::Closed);
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(dispatcher.report()),
+    }
+}
+
+/// Does what there is to do until something happens that this loop does not decide.
+async fn drive<S, T>(dispatcher: &mut Dispatcher<S>, sources: &mut Sources<T>, limits: Limits) -> Paused
+where
+    S: Service<Request, Response = Response> + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    T: Transport,
+{
+    loop {
+        if !limits.pulls && dispatcher.is_idle(limits.starts) {
+            return Paused::Idle;
+        }
+        match step(dispatcher, sources, limits).await {
+            Step::Event(Some(Ok(delivery))) => dispatcher.accept(delivery),
+            Step::Event(Some(Err(error))) if !error.is_fatal() => {
+                tracing::warn!(error = %Chain(&error), "an event could not be read");
+            }
+            Step::Event(Some(Err(error))) => return Paused::Failed(ServeError::Transport(error)),
+            Step::Event(None) => return Paused::SourceEnded,
+            Step::Fired(event) => dispatcher.accept(Delivery::live(Event::Custom(Arc::new(event)))),
+            Step::Connection(Some(state)) => dispatcher.handle().set_state(state),
+            Step::Connection(None) => sources.connection = None,
+            Step::ServiceReady(Ok(())) => dispatcher.start_next().await,
+            Step::ServiceReady(Err(error)) => return Paused::Failed(ServeError::Service(error)),
+            Step::HandlerEnded(ended) => dispatcher.handler_ended(ended),
+            Step::DeliveryEnded(ended) => dispatcher.delivery_ended(ended),
+            Step::HoldOver => dispatcher.detach_held(),
+            Step::TimeUp => return Paused::TimeUp,
+            Step::Stop => match *sources.stop.borrow_and_update() {
+                Stop::No => {}
+                Stop::Gracefully => return Paused::StopGracefully,
+                Stop::AtOnce => return Paused::StopAtOnce,
+            },
+        }
+        dispatcher.publish_counters();
+    }
+}
+
+async fn step<S, T>(dispatcher: &mut Dispatcher<S>, sources: &mut Sources<T>, limits: Limits) -> Step
+where
+    S: Service<Request, Response = Response> + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    T: Transport,
+{
+    let can_start = limits.starts && dispatcher.can_start();
+    let hold_over_at = dispatcher.hold_over_at();
+    let connection = &mut sources.connection;
+    let parts = dispatcher.parts();
+    // In this order: what ends makes room for what begins, and what has begun goes before what is new.
+    tokio::select! {
+        biased;
+        Ok(()) = sources.stop.changed() => Step::Stop,
+        Some(state) = state_changed(connection) => Step::Connection(state),
+        Some(ended) = parts.running.join_next_with_id() => Step::HandlerEnded(ended),
+        ended = parts.deliveries.next() => Step::DeliveryEnded(ended),
+        () = sleep_until(hold_over_at.unwrap_or_else(Instant::now)), if hold_over_at.is_some() => Step::HoldOver,
+        ready = poll_fn(|cx| parts.service.poll_ready(cx)), if can_start => Step::ServiceReady(ready),
+        Some(event) = sources.fired.recv(), if limits.pulls => Step::Fired(event),
+        event = poll_fn(|cx| sources.transport.as_mut().poll_next(cx)), if limits.pulls => Step::Event(event),
+        () = sleep_until(limits.until.unwrap_or_else(Instant::now)), if limits.until.is_some() => Step::TimeUp,
+    }
+}
+
+/// `None` where there is no connection to watch; the state is `None` once nobody tells it any more.
+async fn state_changed(
+    connection: &mut Option<watch::Receiver<ConnectionState>>,
+) -> Option<Option<ConnectionState>> {
+    let connection = connection.as_mut()?;
+    let is_told = connection.changed().await.is_ok();
+    Some(is_told.then(|| *connection.borrow_and_update()))
+}

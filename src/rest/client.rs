@@ -1,0 +1,303 @@
+//! The client: builds the stack, and makes calls through it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Response};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::Value;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceBuilder, ServiceExt as _};
+
+use super::auth::AuthLayer;
+use super::call::{Call, EncodeLayer, Meta};
+use super::collect::{Collect, HttpClient};
+use super::endpoint::{Endpoint, Login, Logout};
+use super::error::{RestError, RestErrorKind};
+use super::reply;
+use super::retry::RetryPolicy;
+use super::trace::TraceLayer;
+use crate::credentials::Credentials;
+use crate::secret::Secret;
+use crate::server_url::ServerUrl;
+use crate::transport::Connector;
+
+/// Proxies close idle connections after a minute; we close them before.
+const POOL_IDLE: Duration = Duration::from_secs(50);
+
+type Stack = BoxCloneSyncService<Call, Response<Bytes>, BoxError>;
+
+/// A REST client. Cheap to clone; all clones share their connections and limits.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use rocketbotte::Credentials;
+/// use rocketbotte::rest::{Client, endpoint::Me};
+/// use rocketbotte::transport::{Connector, TlsSettings};
+///
+/// let url = "https://chat.example.org".parse()?;
+/// let client = Client::builder(url, Connector::tcp(&TlsSettings::new())?)
+///     .credentials(Credentials::new("rKy9v9n4yYWWjyyx5", std::env::var("TOKEN")?)?)
+///     .build();
+/// let me = client.call(&Me {}).await?;
+/// println!("I am {}", me.username);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    stack: Stack,
+    config: Arc<ClientBuilder>,
+    http: HttpClient,
+}
+
+impl Client {
+    /// Begins to build a client.
+    pub fn builder(url: ServerUrl, connector: Connector) -> ClientBuilder {
+        ClientBuilder {
+            url,
+            connector,
+            credentials: None,
+            api: Cow::Borrowed("api/v1"),
+            timeout: Duration::from_secs(30),
+            concurrency: 32,
+            max_retries: 8,
+        }
+    }
+
+    /// The server.
+    pub fn url(&self) -> &ServerUrl {
+        &self.config.url
+    }
+
+    /// Whose account it uses, if any.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.config.credentials.as_ref()
+    }
+
+    /// A client for another account over the same connections.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Credentials) -> Self {
+        let config = ClientBuilder {
+            credentials: Some(credentials),
+            ..(*self.config).clone()
+        };
+        config.stack_over(self.http.clone())
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    ///
+    /// See [`RestErrorKind`].
+    pub async fn call<E: Endpoint>(&self, endpoint: &E) -> Result<E::Reply, RestError> {
+        let name = format!("{} {}", E::METHOD, E::PATH);
+        let invalid = |error: serde_json::Error| {
+            RestError::new(RestErrorKind::InvalidCall, &name, "it does not fit into JSON").with_source(error)
+        };
+        let (query, body) = if E::METHOD == Method::GET {
+            (query_of(serde_json::to_value(endpoint).map_err(invalid)?), None)
+        } else {
+            (
+                Vec::new(),
+                Some(Bytes::from(serde_json::to_vec(endpoint).map_err(invalid)?)),
+            )
+        };
+        let meta = Meta {
+            idempotent: E::IDEMPOTENT,
+            anonymous: E::ANONYMOUS,
+            sensitive: E::SENSITIVE,
+        };
+        let call = Call {
+            method: E::METHOD,
+            path: Cow::Borrowed(E::PATH),
+            query,
+            body,
+            meta,
+        };
+        let response = self.send(&name, call).await?;
+        reply::read(&name, &self.config.url, &response)
+    }
+
+    /// Makes a call that has no type of its own. `path` is such as `channels.setTopic`; one that begins with a slash does
+    /// not get the API's path before it. Its bodies are not logged.
+    ///
+    /// A `GET` may be repeated when the connection is lost; anything else only if it was surely not done.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rocketbotte::rest::Client) -> Result<(), rocketbotte::rest::RestError> {
+    /// let body = serde_json::json!({"roomId": "GENERAL", "topic": "Release day"});
+    /// client.call_raw(http::Method::POST, "channels.setTopic", &[], Some(&body)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`RestErrorKind`].
+    pub async fn call_raw(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, RestError> {
+        let name = format!("{method} {}", crate::excerpt::excerpt(path, 80));
+        let call = Call {
+            meta: Meta {
+                idempotent: method == Method::GET,
+                anonymous: false,
+                sensitive: true,
+            },
+            method,
+            path: Cow::Owned(path.to_owned()),
+            query: query
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            body: body.map(|body| Bytes::from(body.to_string())),
+        };
+        let response = self.send(&name, call).await?;
+        reply::read(&name, &self.config.url, &response)
+    }
+
+    /// Logs in with a password: a client with the token, which [`credentials`](Self::credentials) tells. The token lasts until
+    /// [`logout`](Self::logout) or about 90 days.
+    ///
+    /// # Errors
+    ///
+    /// [`RestErrorKind::Unauthorized`] for a wrong name or password, [`RestErrorKind::TwoFactorRequired`] if the account
+    /// wants a second factor, and the others of [`RestErrorKind`].
+    pub async fn login(&self, user: &str, password: &Secret) -> Result<Self, RestError> {
+        let reply = self
+            .call(&Login {
+                user: user.to_owned(),
+                password: password.clone(),
+                code: None,
+            })
+            .await?;
+        let credentials = Credentials::new(reply.user_id, reply.auth_token).map_err(|error| {
+            RestError::new(RestErrorKind::UnexpectedReply, "POST login", error.to_string())
+        })?;
+        Ok(self.with_credentials(credentials))
+    }
+
+    /// Ends the validity of the token in use. Only for tokens from [`login`](Self::login): a personal access token is
+    /// deleted by this.
+    ///
+    /// # Errors
+    ///
+    /// See [`RestErrorKind`].
+    pub async fn logout(&self) -> Result<(), RestError> {
+        self.call(&Logout {}).await.map(drop)
+    }
+
+    async fn send(&self, name: &str, call: Call) -> Result<Response<Bytes>, RestError> {
+        let stack = self.stack.clone();
+        stack
+            .oneshot(call)
+            .await
+            .map_err(|error| RestError::from_stack(name, &self.config.url, error))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The fields of a flat object as query parameters.
+fn query_of(value: Value) -> Vec<(String, String)> {
+    let Value::Object(object) = value else {
+        return Vec::new();
+    };
+    let text = |value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    object
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, text(value)?)))
+        .collect()
+}
+
+/// Settings of a [`Client`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ClientBuilder {
+    url: ServerUrl,
+    connector: Connector,
+    credentials: Option<Credentials>,
+    api: Cow<'static, str>,
+    timeout: Duration,
+    concurrency: usize,
+    max_retries: u32,
+}
+
+impl ClientBuilder {
+    /// The account to use.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// The path of the API below the server's address: `api/v1` by default.
+    pub fn rest_api(mut self, path: impl Into<String>) -> Self {
+        self.api = Cow::Owned(path.into().trim_matches('/').to_owned());
+        self
+    }
+
+    /// How long one attempt may take: 30 seconds by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many calls may be under way at the same time: 32 by default, at least 1.
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.concurrency = calls.max(1);
+        self
+    }
+
+    /// How often a call is tried again: 8 times by default.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
+        self
+    }
+
+    /// The client. Nothing is connected before the first call.
+    pub fn build(self) -> Client {
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .build(self.connector.clone());
+        self.stack_over(http)
+    }
+
+    fn stack_over(self, http: HttpClient) -> Client {
+        let stack = ServiceBuilder::new()
+            .layer(TraceLayer)
+            .layer(EncodeLayer {
+                url: self.url.clone(),
+                api: self.api.clone(),
+            })
+            .retry(RetryPolicy::new(self.max_retries))
+            .layer(AuthLayer::new(self.url.clone(), self.credentials.as_ref()))
+            .timeout(self.timeout)
+            .concurrency_limit(self.concurrency)
+            .service(Collect(http.clone()));
+        Client {
+            stack: BoxCloneSyncService::new(stack),
+            config: Arc::new(self),
+            http,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Calls about messages.
+
+use http::Method;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::rooms::RestUser;
+use super::{Done, Endpoint};
+use crate::event::{MessageId, RoomId};
+
+/// `POST chat.sendMessage`: posts a message under an id of our choice. The server ignores an id that it knows, so
+/// repeating it cannot post twice; but it then answers with the status 400.
+#[derive(Debug, Clone, Serialize)]
+pub struct SendMessage {
+    /// The message.
+    pub message: OutgoingMessage,
+}
+
+/// A message to be posted.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutgoingMessage {
+    /// Its id, unique in the whole server.
+    #[serde(rename = "_id")]
+    pub id: MessageId,
+    /// The room, by its id.
+    #[serde(rename = "rid")]
+    pub room_id: RoomId,
+    /// The text.
+    #[serde(rename = "msg")]
+    pub text: String,
+    /// The first message of the thread that it goes into.
+    #[serde(rename = "tmid", skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<MessageId>,
+    /// Tells other bots not to answer.
+    pub bot: BotMark,
+}
+
+/// Marks a message as written by a bot of this library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BotMark {
+    i: &'static str,
+}
+
+impl Default for BotMark {
+    fn default() -> Self {
+        Self { i: "rocketbotte" }
+    }
+}
+
+/// Reply with a message.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct MessageReply {
+    /// The message, as far as a bot needs it from REST.
+    pub message: RestMessage,
+}
+
+/// A message in a reply of the REST API.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct RestMessage {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: MessageId,
+    /// The room. Where a thread's message is in another room, it is that room, and not the one asked for.
+    #[serde(rename = "rid")]
+    pub room_id: RoomId,
+    /// The text.
+    #[serde(rename = "msg", default)]
+    pub text: String,
+    /// The author.
+    #[serde(rename = "u")]
+    pub author: RestUser,
+    /// The thread.
+    #[serde(rename = "tmid")]
+    pub thread_id: Option<MessageId>,
+}
+
+/// Reply to [`SendMessage`].
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct SentReply {
+    message: Option<IgnoredAny>,
+}
+
+impl SentReply {
+    /// Whether the server shows the message: it does not if it ignored it.
+    pub fn has_message(&self) -> bool {
+        self.message.is_some()
+    }
+}
+
+impl Endpoint for SendMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.sendMessage";
+    const IDEMPOTENT: bool = true;
+    type Reply = SentReply;
+}
+
+/// `GET chat.getMessage`: a message by its id. Unknown ones are refused with the status 400 and no reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct GetMessage {
+    /// The id.
+    #[serde(rename = "msgId")]
+    pub message_id: MessageId,
+}
+
+impl Endpoint for GetMessage {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "chat.getMessage";
+    const IDEMPOTENT: bool = true;
+    type Reply = MessageReply;
+}
+
+/// `POST chat.update`: another text for a message of one's own.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateMessage {
+    /// The room.
+    pub room_id: RoomId,
+    /// The message.
+    #[serde(rename = "msgId")]
+    pub message_id: MessageId,
+    /// The new text.
+    pub text: String,
+}
+
+impl Endpoint for UpdateMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.update";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// `POST chat.delete`: deletes a message. The role `bot` alone may not delete its own.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteMessage {
+    /// The room.
+    pub room_id: RoomId,
+    /// The message.
+    #[serde(rename = "msgId")]
+    pub message_id: MessageId,
+}
+
+impl Endpoint for DeleteMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.delete";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// `POST chat.react`: adds a reaction or takes it away.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct React {
+    /// The message.
+    pub message_id: MessageId,
+    /// A short name such as `:+1:`; a Unicode emoji is refused.
+    pub emoji: String,
+    /// Whether it is added. Always sent: without it the server toggles.
+    pub should_react: bool,
+}
+
+impl Endpoint for React {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.react";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies() {
+        let send = |thread_id| SendMessage {
+            message: OutgoingMessage {
+                id: "m1".into(),
+                room_id: "GENERAL".into(),
+                text: "hi".to_owned(),
+                thread_id,
+                bot: BotMark::default(),
+            },
+        };
+        let json = |value: &SendMessage| serde_json::to_string(value).expect("JSON");
+        assert_eq!(
+            json(&send(None)),
+            r#"{"message":{"_id":"m1","rid":"GENERAL","msg":"hi","bot":{"i":"rocketbotte"}}}"#
+        );
+        assert_eq!(
+            json(&send(Some("t1".into()))),
+            r#"{"message":{"_id":"m1","rid":"GENERAL","msg":"hi","tmid":"t1","bot":{"i":"rocketbotte"}}}"#
+        );
+        let react = React {
+            message_id: "m1".into(),
+            emoji: ":+1:".to_owned(),
+            should_react: false,
+        };
+        assert_eq!(
+            serde_json::to_string(&react).expect("JSON"),
+            r#"{"messageId":"m1","emoji":":+1:","shouldReact":false}"#
+        );
+    }
+}

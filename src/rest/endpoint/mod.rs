@@ -1,0 +1,71 @@
+//! The calls of the REST API that a bot needs, one type for each.
+//!
+//! Fields of replies that a server leaves out are empty or `None`: versions differ in what they send.
+
+mod account;
+mod chat;
+mod rooms;
+mod server;
+
+use http::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::account::{Login, LoginReply, Logout, Me, MeReply};
+pub use self::chat::{
+    BotMark, DeleteMessage, GetMessage, MessageReply, OutgoingMessage, React, RestMessage, SendMessage,
+    SentReply, UpdateMessage,
+};
+pub use self::rooms::{
+    ChannelRoles, CreateDirectMessage, CreatedRoom, DirectMessageReply, GroupRoles, MarkRead,
+    RemovedSubscription, RestRoom, RestUser, RoleHolder, RolesReply, RoomInfo, RoomInfoReply, Subscription,
+    Subscriptions, SubscriptionsReply,
+};
+pub use self::server::{Info, InfoReply, PublicSettings, Setting, SettingsReply};
+
+/// One call of the REST API. Its fields are the JSON body, or the query of a `GET`.
+///
+/// Implement it for a call that is missing here:
+///
+/// ```
+/// use http::Method;
+/// use rocketbotte::rest::Endpoint;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize)]
+/// #[serde(rename_all = "camelCase")]
+/// struct SetTopic<'a> {
+///     room_id: &'a str,
+///     topic: &'a str,
+/// }
+///
+/// #[derive(Deserialize)]
+/// struct Done {}
+///
+/// impl Endpoint for SetTopic<'_> {
+///     const METHOD: Method = Method::POST;
+///     const PATH: &'static str = "channels.setTopic";
+///     const IDEMPOTENT: bool = true;
+///     type Reply = Done;
+/// }
+/// ```
+pub trait Endpoint: Serialize {
+    /// The HTTP method.
+    const METHOD: Method;
+    /// Such as `chat.sendMessage`. One that begins with a slash does not get the API's path before it.
+    const PATH: &'static str;
+    /// Whether doing it twice is doing it once, so that it may be repeated when a connection is lost and nobody knows
+    /// whether it was done.
+    const IDEMPOTENT: bool;
+    /// Whether it goes out without credentials.
+    const ANONYMOUS: bool = false;
+    /// Whether request or reply hold secrets: then neither is ever logged.
+    const SENSITIVE: bool = false;
+    /// What the server answers.
+    type Reply: DeserializeOwned;
+}
+
+/// A reply that says nothing but that it worked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Done {}

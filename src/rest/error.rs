@@ -1,0 +1,188 @@
+//! The error of a REST call.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use hyper_util::client::legacy;
+use tower::BoxError;
+
+use super::call::InvalidPath;
+use crate::excerpt::excerpt;
+use crate::server_url::ServerUrl;
+use crate::transport::connect_failure::{ConnectFailure, root_cause};
+
+/// A REST call that failed. Its text is one sentence with the call, the status and what the server said.
+///
+/// ```no_run
+/// # async fn example(client: rocketbotte::rest::Client) {
+/// use rocketbotte::rest::{RestErrorKind, endpoint::Me};
+///
+/// if let Err(error) = client.call(&Me {}).await {
+///     match error.kind() {
+///         RestErrorKind::Unauthorized => eprintln!("the token is no good"),
+///         RestErrorKind::RateLimited { retry_after } => eprintln!("again in {retry_after:?}"),
+///         _ => eprintln!("{error}"),
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RestError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: RestErrorKind,
+    /// `POST chat.sendMessage`
+    call: Box<str>,
+    status: Option<StatusCode>,
+    code: Option<Box<str>>,
+    message: Box<str>,
+    source: Option<BoxError>,
+}
+
+/// What kind of failure a [`RestError`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestErrorKind {
+    /// The server does not accept the credentials (status 401).
+    Unauthorized,
+    /// The account has two-factor authentication and wants a code.
+    TwoFactorRequired,
+    /// The account may not do this.
+    Forbidden,
+    /// There is no such room, message or user, or the account may not know of it.
+    NotFound,
+    /// Too many calls, also after waiting.
+    RateLimited {
+        /// How long the server wants us to wait.
+        retry_after: Duration,
+    },
+    /// The message is longer than the server allows.
+    TooLarge,
+    /// The server refused it for another reason, or failed (status 5xx).
+    Api,
+    /// What answered is no Rocket.Chat: a web page, a redirect, no JSON.
+    NotRocketChat,
+    /// The answer has not the form that was expected.
+    UnexpectedReply,
+    /// No connection, and only a change of the configuration can cure that: an unknown host, TLS.
+    Configuration,
+    /// No connection, it was lost, or no answer came in time.
+    Transport,
+    /// The call itself is wrong, nothing was sent.
+    InvalidCall,
+}
+
+impl RestError {
+    pub(crate) fn new(kind: RestErrorKind, call: &str, message: impl Into<Box<str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            call: call.into(),
+            status: None,
+            code: None,
+            message: message.into(),
+            source: None,
+        }))
+    }
+
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_code(mut self, code: Option<&str>) -> Self {
+        self.0.code = code.map(Into::into);
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// An error of the stack: no answer was received.
+    pub(crate) fn from_stack(call: &str, url: &ServerUrl, error: BoxError) -> Self {
+        if let Some(InvalidPath(path)) = error.downcast_ref() {
+            let message = InvalidPath(excerpt(path, 80)).to_string();
+            return Self::new(RestErrorKind::InvalidCall, call, message);
+        }
+        if error.is::<http::Error>() {
+            return Self::new(RestErrorKind::InvalidCall, call, "it does not fit into a request")
+                .with_source(error);
+        }
+        if error.is::<http_body_util::LengthLimitError>() {
+            return Self::new(
+                RestErrorKind::UnexpectedReply,
+                call,
+                "the reply is longer than 16 MiB",
+            )
+            .with_source(error);
+        }
+        if error
+            .downcast_ref::<legacy::Error>()
+            .is_some_and(legacy::Error::is_connect)
+        {
+            let failure = ConnectFailure::of(&*error);
+            let kind = match failure.is_permanent() {
+                true => RestErrorKind::Configuration,
+                false => RestErrorKind::Transport,
+            };
+            let message = failure.sentence(&url.to_string(), url.host(), &*error);
+            return Self::new(kind, call, message).with_source(error);
+        }
+        let message = match error.is::<tower::timeout::error::Elapsed>() {
+            true => format!("{url} did not answer in time"),
+            false => format!("the connection to {url} was lost: {}", root_cause(&*error)),
+        };
+        Self::new(RestErrorKind::Transport, call, message).with_source(error)
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> &RestErrorKind {
+        &self.0.kind
+    }
+
+    /// The HTTP status, if there was an answer.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+
+    /// The server's code for it, such as `error-not-allowed`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// What the server said, without call and status.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Whether it may work later: connection, limit, or the server's own trouble.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.0.kind,
+            RestErrorKind::Transport | RestErrorKind::RateLimited { .. }
+        ) || self.0.status.is_some_and(|status| status.is_server_error())
+    }
+}
+
+impl fmt::Display for RestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.0.call)?;
+        if let Some(status) = self.0.status {
+            write!(f, "{}: ", status.as_u16())?;
+        }
+        f.write_str(&self.0.message)?;
+        match self.code() {
+            Some(code) if !self.0.message.contains(code) => write!(f, " [{code}]"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for RestError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}

@@ -1,0 +1,219 @@
+//! The sink: carries out actions over REST.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::StatusCode;
+use tower::Service;
+
+use super::client::Client;
+use super::endpoint::{
+    BotMark, DeleteMessage, GetMessage, OutgoingMessage, React, RestMessage, SendMessage, UpdateMessage,
+};
+use super::error::{RestError, RestErrorKind};
+use crate::dispatch::Receipt;
+use crate::event::{MessageId, RoomId, UserId};
+use crate::response::{Action, Delete, Edit, Send};
+
+/// Carries out resolved actions: those that have their room, thread and ids.
+///
+/// A message is posted under its derived id. The server ignores an id that it knows, so a retried message is never
+/// posted twice. If another's message has that id, ours goes out once under the second derived id.
+///
+/// Deleting a message that is gone already is no error.
+#[derive(Debug, Clone)]
+pub struct RestSink {
+    client: Client,
+}
+
+impl RestSink {
+    /// A sink over this client.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Service<Action> for RestSink {
+    type Response = Receipt;
+    type Error = RestError;
+    type Future = SinkFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), RestError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, action: Action) -> SinkFuture {
+        let client = self.client.clone();
+        SinkFuture(Box::pin(async move {
+            match action {
+                Action::Send(action) => send(&client, &action).await,
+                Action::Edit(action) => edit(&client, &action).await,
+                Action::Delete(action) => delete(&client, &action).await,
+                Action::React(action) => {
+                    let message_id = known(action.message_id(), "react", "message")?.clone();
+                    let react = React {
+                        message_id: message_id.clone(),
+                        emoji: action.emoji().to_owned(),
+                        should_react: action.is_added(),
+                    };
+                    client.call(&react).await?;
+                    Ok(Receipt::of_message(message_id))
+                }
+            }
+        }))
+    }
+}
+
+/// The future of [`RestSink`].
+pub struct SinkFuture(Pin<Box<dyn Future<Output = Result<Receipt, RestError>> + std::marker::Send>>);
+
+impl Future for SinkFuture {
+    type Output = Result<Receipt, RestError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for SinkFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkFuture").finish_non_exhaustive()
+    }
+}
+
+/// Part of an action that has to be resolved before it comes here.
+fn known<'a, T>(value: Option<&'a T>, action: &str, what: &str) -> Result<&'a T, RestError> {
+    value.ok_or_else(|| RestError::new(RestErrorKind::InvalidCall, action, format!("it has no {what}")))
+}
+
+async fn edit(client: &Client, action: &Edit) -> Result<Receipt, RestError> {
+    let update = UpdateMessage {
+        room_id: known(action.room_id.as_ref(), "edit", "room")?.clone(),
+        message_id: action.message_id().clone(),
+        text: action.content().to_owned(),
+    };
+    client.call(&update).await?;
+    Ok(Receipt::of_message(update.message_id))
+}
+
+async fn delete(client: &Client, action: &Delete) -> Result<Receipt, RestError> {
+    let delete = DeleteMessage {
+        room_id: known(action.room_id.as_ref(), "delete", "room")?.clone(),
+        message_id: action.message_id().clone(),
+    };
+    match client.call(&delete).await {
+        Ok(_) => {}
+        Err(error) if *error.kind() == RestErrorKind::NotFound => {
+            tracing::debug!(message_id = %delete.message_id, "the message to delete is gone already");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Receipt::of_message(delete.message_id))
+}
+
+async fn send(client: &Client, action: &Send) -> Result<Receipt, RestError> {
+    let room_id = known(action.room_id(), "send", "room")?;
+    let ids = known(action.ids(), "send", "id")?;
+    for message_id in [ids.first(), ids.second()] {
+        match send_as(client, action, room_id, message_id).await? {
+            Posted::New => return Ok(Receipt::of_message(message_id.clone())),
+            Posted::Before => {
+                tracing::debug!(%message_id, "the message was posted before, its receipt was lost");
+                return Ok(Receipt::of_message(message_id.clone()));
+            }
+            Posted::Taken => tracing::warn!(%message_id, %room_id, "a message of another has the id of ours"),
+        }
+    }
+    let message = format!(
+        "both ids of the message ({} and {}) are taken",
+        ids.first(),
+        ids.second()
+    );
+    Err(RestError::new(
+        RestErrorKind::Api,
+        "POST chat.sendMessage",
+        message,
+    ))
+}
+
+/// What the server did with a message and its id.
+enum Posted {
+    New,
+    /// It had posted the same message before.
+    Before,
+    /// Another message has the id.
+    Taken,
+}
+
+async fn send_as(
+    client: &Client,
+    action: &Send,
+    room_id: &RoomId,
+    message_id: &MessageId,
+) -> Result<Posted, RestError> {
+    let call = SendMessage {
+        message: OutgoingMessage {
+            id: message_id.clone(),
+            room_id: room_id.clone(),
+            text: action.content().to_owned(),
+            thread_id: action.thread_id().cloned(),
+            bot: BotMark::default(),
+        },
+    };
+    let error = match client.call(&call).await {
+        Ok(sent) if sent.has_message() => return Ok(Posted::New),
+        Ok(_) => RestError::new(
+            RestErrorKind::UnexpectedReply,
+            "POST chat.sendMessage",
+            "the server ignored the message",
+        ),
+        Err(error) if may_exist(&error) => error,
+        Err(error) => return Err(error),
+    };
+    match client
+        .call(&GetMessage {
+            message_id: message_id.clone(),
+        })
+        .await
+    {
+        Ok(found) => {
+            let user_id = client.credentials().map(|credentials| credentials.user_id());
+            Ok(if is_ours(&found.message, user_id, room_id) {
+                Posted::Before
+            } else {
+                Posted::Taken
+            })
+        }
+        // It exists, in a room that the bot may not read: not ours.
+        Err(not_found) if *not_found.kind() == RestErrorKind::Forbidden => Ok(Posted::Taken),
+        // No such message: the refusal had another reason, which is the one to tell.
+        Err(not_found)
+            if not_found.status().is_some_and(|status| status.is_client_error())
+                && !not_found.is_transient() =>
+        {
+            Err(error)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn is_ours(message: &RestMessage, user_id: Option<&UserId>, room_id: &RoomId) -> bool {
+    Some(&message.author.id) == user_id && message.room_id == *room_id
+}
+
+/// A known id is answered with the status 400 and the text of a failed program, and without a code; two requests that
+/// race with the error of the database.
+fn may_exist(error: &RestError) -> bool {
+    match error.status() {
+        Some(StatusCode::BAD_REQUEST) => error.code().is_none(),
+        Some(StatusCode::INTERNAL_SERVER_ERROR) => error.message().contains("E11000"),
+        _ => false,
+    }
+}

@@ -1,0 +1,188 @@
+//! A websocket and the connection behind it: reading, writing, heartbeat, the end.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{mpsc, watch},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+use super::frame;
+use crate::sandbox::{
+    Shared,
+    server::Line,
+    state::session::{Cut, Outgoing},
+};
+
+/// Without a packet for so long the server pings, and after as long again it closes.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Frames waiting for a slow client; one more and it is cut off.
+const QUEUE: usize = 16 * 1024;
+/// Frames that one inbound frame may cause on its own connection.
+const ROOM_FOR_ANSWERS: usize = 64;
+/// The largest frame that is read.
+const FRAME_MAX: usize = 16 * 1024 * 1024;
+/// How long the other side may take for its part of the closing.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Serves one realtime connection until it ends.
+pub(crate) async fn serve<S>(shared: Arc<Shared>, io: S, line: Arc<Line>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(FRAME_MAX))
+        .max_frame_size(Some(FRAME_MAX));
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+    let (out, outgoing) = mpsc::channel(QUEUE);
+    let (cut_tx, mut cut) = watch::channel(None);
+    let mut stop = shared.stop.subscribe();
+    let id = {
+        let mut state = shared.lock();
+        let id = state.open_session(out.clone(), cut_tx);
+        if state.server_id_frame {
+            state.reply(id, frame::text(&serde_json::json!({ "server_id": "0" })));
+        }
+        id
+    };
+    // Whatever ends this function, also a dropped future, the state must forget the session.
+    let _guard = Guard {
+        shared: Arc::clone(&shared),
+        id,
+    };
+    let (sink, stream) = socket.split();
+    tokio::select! {
+        () = read(&shared, id, stream, &out) => {}
+        () = write(&shared, &line, sink, outgoing) => {}
+        // The mode must be set before the socket is dropped, which `select!` does on its way out.
+        () = async {
+            let how = cut.wait_for(Option::is_some).await;
+            if how.is_ok_and(|how| *how == Some(Cut::Reset)) {
+                line.reset();
+            }
+        } => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+struct Guard {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.shared.lock().end_session(self.id);
+    }
+}
+
+async fn read<S>(
+    shared: &Shared,
+    id: u64,
+    mut stream: SplitStream<WebSocketStream<S>>,
+    out: &mpsc::Sender<Outgoing>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut silence = shared.silence.subscribe();
+    let mut pinged = false;
+    loop {
+        if silence.wait_for(|on| !on).await.is_err() {
+            return;
+        }
+        // Reading stops while the client does not take its answers.
+        match out.reserve_many(ROOM_FOR_ANSWERS).await {
+            Ok(permits) => drop(permits),
+            Err(_) => return,
+        }
+        let received = tokio::select! {
+            received = timeout(HEARTBEAT, stream.next()) => received,
+            _ = silence.wait_for(|on| *on) => continue,
+        };
+        match received {
+            Err(_) if pinged => {
+                let _ = out.send(Outgoing::Close).await;
+                // Whatever comes now is only the answer to the close.
+                while let Some(Ok(_)) = stream.next().await {}
+                return;
+            }
+            Err(_) => {
+                pinged = true;
+                let ping = frame::text(&serde_json::json!({ "msg": "ping" }));
+                if out.send(Outgoing::Frame(ping)).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Some(Ok(message))) => {
+                pinged = false;
+                match message {
+                    Message::Text(text) => shared.lock().receive(id, &text),
+                    Message::Binary(bytes) => match std::str::from_utf8(&bytes) {
+                        Ok(text) => shared.lock().receive(id, text),
+                        Err(_) => shared.lock().reply(id, frame::error("Bad request", None)),
+                    },
+                    Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                    // The answer to a close is sent by reading on; then the stream ends.
+                    Message::Close(_) => {}
+                }
+            }
+            Ok(Some(Err(error))) => {
+                tracing::debug!(connection = id, %error, "the connection broke");
+                return;
+            }
+            Ok(None) => return,
+        }
+    }
+}
+
+async fn write<S>(
+    shared: &Shared,
+    line: &Line,
+    mut sink: SplitSink<WebSocketStream<S>, Message>,
+    mut outgoing: mpsc::Receiver<Outgoing>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut silence = shared.silence.subscribe();
+    while let Some(next) = outgoing.recv().await {
+        if silence.wait_for(|on| !on).await.is_err() {
+            return;
+        }
+        match next {
+            Outgoing::Frame(text) => {
+                if sink.feed(Message::Text(text)).await.is_err() {
+                    return;
+                }
+                if outgoing.is_empty() && sink.flush().await.is_err() {
+                    return;
+                }
+            }
+            Outgoing::Half => {
+                line.halve_next_write();
+                let whole =
+                    frame::text(&serde_json::json!({ "msg": "changed", "collection": "half a frame" }));
+                let _ = sink.send(Message::Text(whole)).await;
+                return;
+            }
+            Outgoing::Close => {
+                let normal = CloseFrame {
+                    code: CloseCode::Normal,
+                    reason: "Normal closure".into(),
+                };
+                let _ = sink.send(Message::Close(Some(normal))).await;
+                // The reader sees the answer and ends the connection; this is for a peer that gives none.
+                tokio::time::sleep(CLOSING).await;
+                return;
+            }
+        }
+    }
+}

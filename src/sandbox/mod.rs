@@ -1,0 +1,166 @@
+//! A Rocket.Chat server in the process: for tests, for examples, for a first look.
+//!
+//! [`Sandbox`] speaks the realtime API (DDP on a websocket) and the REST API well enough for bots that
+//! were not written for it. It lives in memory, starts in milliseconds, binds only to the loopback
+//! interface, and can be told to misbehave: see [`Sandbox::drop_connections`] and [`RestFault`].
+//!
+//! It imitates version 8 with the limiters switched off.
+
+mod arrange;
+mod builder;
+mod ddp;
+mod error;
+mod faults;
+mod limits;
+mod observe;
+mod refusal;
+mod rest;
+mod server;
+mod state;
+mod user;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{io::DuplexStream, sync::watch};
+
+pub use builder::{SandboxBuilder, UserSpec};
+pub use error::{SandboxError, SandboxRefusal, WaitError};
+pub use faults::RestFault;
+pub use observe::{Inbound, MessageFeed, SandboxMessage};
+pub use user::SandboxUser;
+
+use server::{Site, Wire};
+use state::State;
+
+/// Bytes in flight on an in-memory connection before the writer waits.
+const MEMORY_BUFFER: usize = 64 * 1024;
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// True once the server has stopped.
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) silence: watch::Sender<bool>,
+}
+
+impl Shared {
+    fn new(state: State) -> Self {
+        Self {
+            state: Mutex::new(state),
+            stop: watch::Sender::new(false),
+            silence: watch::Sender::new(false),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic in a test's predicate must not take the server down with it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Inner {
+    site: Site,
+    address: Option<SocketAddr>,
+    url: String,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.site.shared.stop.send_replace(true);
+    }
+}
+
+/// A Rocket.Chat server in the process. The handle is cheap to clone; the server stops with the last one.
+///
+/// ```
+/// use std::time::Duration;
+/// use rocketbotte::sandbox::Sandbox;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().user("ann").bot("rocketbotte").start().await?;
+/// // A bot connects to `sandbox.url()` with `sandbox.bot("rocketbotte").token()`; here a human talks.
+/// let asked = sandbox.user("ann").say("general", "hello").await;
+/// sandbox.bot("rocketbotte").reply("general", &asked, "world").await;
+///
+/// let answer = sandbox.wait_for_reply(&asked, Duration::from_secs(1)).await?;
+/// assert_eq!(answer.text, "world");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+impl fmt::Debug for Sandbox {
+    // The state holds passwords and tokens, which have no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("url", &self.0.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    fn new(site: Site, address: Option<SocketAddr>, url: String) -> Self {
+        Self(Arc::new(Inner { site, address, url }))
+    }
+
+    /// A server to describe before it starts.
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder::default()
+    }
+
+    /// Starts a server with a human `ann` and a bot `rocketbotte` in `#general`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SandboxBuilder::start`].
+    pub async fn start() -> Result<Self, SandboxError> {
+        Self::builder().start().await
+    }
+
+    /// Where the server is: `http://127.0.0.1:PORT`, with the subpath if there is one.
+    pub fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    /// The address of the listener; `None` in memory.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.0.address
+    }
+
+    /// A new connection in memory, served by the runtime of the caller like one over TCP, without TLS.
+    ///
+    /// It takes part in tests with paused time, since no other thread is in it.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(MEMORY_BUFFER);
+        if !self.state().faults.refuse {
+            tokio::spawn(server::serve(self.0.site.clone(), Wire::memory(ours), false));
+        }
+        theirs
+    }
+
+    /// Stops the server, cuts all connections and waits until they are gone.
+    pub async fn shutdown(&self) {
+        self.shared().stop.send_replace(true);
+        self.shared().stop.closed().await;
+        self.state().end_feeds();
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.site.shared
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.shared().lock()
+    }
+}

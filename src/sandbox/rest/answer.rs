@@ -1,0 +1,85 @@
+//! The bodies and headers of REST answers.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde_json::{Map, Value, json};
+
+use crate::sandbox::{limits::RestVerdict, refusal::Refusal, state::history::iso};
+
+/// EJSON dates become ISO text, at any depth.
+fn with_iso_dates(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            if let (1, Some(date)) = (object.len(), object.get("$date")) {
+                return date.as_i64().map_or(Value::Null, |ms| json!(iso(ms)));
+            }
+            Value::Object(
+                object
+                    .into_iter()
+                    .map(|(key, value)| (key, with_iso_dates(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(list) => Value::Array(list.into_iter().map(with_iso_dates).collect()),
+        other => other,
+    }
+}
+
+fn json_response(status: u16, body: Value) -> Response<Body> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (status, [kind], with_iso_dates(body).to_string()).into_response()
+}
+
+pub(super) fn success(mut object: Map<String, Value>) -> Response<Body> {
+    object.insert("success".into(), json!(true));
+    json_response(200, Value::Object(object))
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Response<Body> {
+    let (status, body) = refusal.to_rest();
+    json_response(status, body)
+}
+
+/// What the server says with a status that no endpoint chose.
+pub(super) fn status(status: u16) -> Response<Body> {
+    let text = match status {
+        401 => return refused(&Refusal::NotLoggedIn),
+        403 => "User does not have the permissions required for this action [error-unauthorized]",
+        404 => "Resource not found",
+        500.. => "Internal server error",
+        _ => return refused(&Refusal::coded("error-sandbox", "Refused on demand").with_status(status)),
+    };
+    json_response(status, json!({ "success": false, "error": text }))
+}
+
+pub(super) fn wrong_verb() -> Response<Body> {
+    let text = "API endpoint does not exist";
+    json_response(
+        405,
+        json!({ "success": false, "status": "error", "message": text }),
+    )
+}
+
+pub(super) fn limited(verdict: &RestVerdict, now: i64) -> Response<Body> {
+    let seconds = verdict.reset_ms.div_ceil(1000);
+    let text = format!(
+        "Error, too many requests. Please slow down. You must wait {seconds} seconds before trying this endpoint \
+         again. [error-too-many-requests]"
+    );
+    let mut response = json_response(429, json!({ "success": false, "error": text }));
+    limit_headers(&mut response, verdict, now);
+    response
+}
+
+pub(super) fn limit_headers(response: &mut Response<Body>, verdict: &RestVerdict, now: i64) {
+    let headers = response.headers_mut();
+    headers.insert("x-ratelimit-limit", HeaderValue::from(verdict.limit));
+    headers.insert("x-ratelimit-remaining", HeaderValue::from(verdict.remaining));
+    // Milliseconds, not seconds.
+    let reset = now.saturating_add_unsigned(verdict.reset_ms);
+    headers.insert("x-ratelimit-reset", HeaderValue::from(reset));
+}

@@ -1,0 +1,148 @@
+//! The routes: REST, the websocket, and a page for everything else.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Path, Request},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    middleware::{self, Next},
+    response::{Html, IntoResponse},
+    routing::{any, get},
+};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::Line;
+use crate::sandbox::{Shared, ddp, rest};
+
+pub(crate) type HyperRequest = Request<hyper::body::Incoming>;
+
+/// What a handler needs to know about the connection that it runs on.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) line: Arc<Line>,
+    /// Whether `Host` and `Origin` must be local: a page in somebody's browser must not reach us.
+    pub(crate) guarded: bool,
+}
+
+/// The page that a real server answers unknown paths with is its web client.
+const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Rocket.Chat</title></head><body></body></html>\n";
+
+/// All routes, below the subpath if there is one.
+pub(crate) fn router(subpath: &str) -> Router {
+    let site = Router::new()
+        .route("/websocket", get(websocket))
+        .route("/websocket/", get(websocket))
+        .route(
+            "/api/info",
+            any(|context, request| api("info".to_owned(), context, request)),
+        )
+        .route(
+            "/api/v1/{*endpoint}",
+            any(|Path(endpoint): Path<String>, context, request| api(endpoint, context, request)),
+        )
+        .fallback(page);
+    let site = if subpath.is_empty() {
+        site
+    } else {
+        Router::new()
+            .nest(subpath, site)
+            .fallback(|| async { StatusCode::NOT_FOUND })
+    };
+    site.layer(middleware::from_fn(guard))
+}
+
+type Connection = axum::Extension<Context>;
+
+async fn page() -> Html<&'static str> {
+    Html(PAGE)
+}
+
+fn is_local(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    matches!(host, "localhost" | "127.0.0.1" | "::1")
+}
+
+/// A page in somebody's browser that points here is kept out: its `Host` or `Origin` is not local.
+fn is_welcome(request: &Request) -> bool {
+    let guarded = request
+        .extensions()
+        .get::<Context>()
+        .is_none_or(|context| context.guarded);
+    let text = |name| {
+        request
+            .headers()
+            .get(name)
+            .map(|value: &HeaderValue| value.to_str().unwrap_or_default())
+    };
+    let host = text(header::HOST).is_none_or(is_local);
+    let origin = text(header::ORIGIN).is_none_or(|origin| {
+        origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| is_local(authority))
+    });
+    !guarded || (host && origin)
+}
+
+async fn guard(request: Request, next: Next) -> Response<Body> {
+    if !is_welcome(&request) {
+        let text = "The sandbox answers only this machine: Host and Origin must be local.\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
+    next.run(request).await
+}
+
+async fn api(endpoint: String, axum::Extension(context): Connection, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    // Uploads have their own way; no JSON body of a client is larger.
+    const BODY_MAX: usize = 8 * 1024 * 1024;
+    let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, Html("request entity too large")).into_response();
+    };
+    rest::serve(&context, &endpoint, &parts, body).await
+}
+
+fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+    let values = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+async fn websocket(axum::Extension(context): Connection, mut request: Request) -> Response<Body> {
+    let headers = request.headers();
+    let upgrade = has_token(headers, header::CONNECTION, "upgrade")
+        && has_token(headers, header::UPGRADE, "websocket")
+        && headers
+            .get(header::SEC_WEBSOCKET_VERSION)
+            .is_some_and(|version| version == "13");
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(|key| derive_accept_key(key.as_bytes()));
+    let (true, Some(accept)) = (upgrade, key) else {
+        return (StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".").into_response();
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    let Context { shared, line, .. } = context;
+    tokio::spawn(async move {
+        match upgraded.await {
+            Ok(upgraded) => ddp::socket::serve(shared, TokioIo::new(upgraded), line).await,
+            Err(error) => tracing::debug!(%error, "no upgrade to a websocket"),
+        }
+    });
+    let answer = [
+        (header::CONNECTION, "Upgrade".to_owned()),
+        (header::UPGRADE, "websocket".to_owned()),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, answer, Bytes::new()).into_response()
+}

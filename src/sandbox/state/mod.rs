@@ -1,0 +1,232 @@
+//! All that the server knows: users, rooms, messages, open connections. No sockets in here.
+
+mod counters;
+pub(crate) mod history;
+pub(crate) mod messages;
+pub(crate) mod moderate;
+pub(crate) mod notify;
+pub(crate) mod people;
+pub(crate) mod permissions;
+mod post;
+pub(crate) mod rooms;
+pub(crate) mod session;
+pub(crate) mod shape;
+pub(crate) mod text;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Map, Value, json};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
+
+use super::{
+    faults::Faults,
+    limits::Limits,
+    observe::{Log, SandboxMessage},
+};
+use people::{Tokens, User};
+use rooms::{Gone, Room};
+use session::Session;
+
+/// Messages kept in all; beyond it the oldest are forgotten.
+const MESSAGES_KEPT: usize = 100_000;
+/// Deletions remembered for `chat.syncMessages`.
+const DELETIONS_KEPT: usize = 10_000;
+
+/// A message as stored: a JSON object whose dates are EJSON.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) id: String,
+    pub(crate) rid: String,
+    pub(crate) ts: i64,
+    pub(crate) updated: i64,
+    pub(crate) doc: Map<String, Value>,
+}
+
+impl Stored {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.doc.get(key).and_then(Value::as_str)
+    }
+
+    /// The id of the author.
+    pub(crate) fn author(&self) -> &str {
+        self.doc
+            .get("u")
+            .and_then(|u| u.get("_id"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
+/// A hard deletion, as `chat.syncMessages` reports it.
+#[derive(Debug)]
+pub(crate) struct Deletion {
+    pub(crate) id: String,
+    pub(crate) rid: String,
+    pub(crate) at: i64,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) users: BTreeMap<String, User>,
+    pub(crate) rooms: BTreeMap<String, Room>,
+    pub(crate) gone: VecDeque<Gone>,
+    pub(crate) messages: HashMap<String, Stored>,
+    order: VecDeque<String>,
+    pub(crate) deletions: VecDeque<Deletion>,
+    pub(crate) sessions: BTreeMap<u64, Session>,
+    pub(crate) settings: BTreeMap<String, Value>,
+    pub(crate) limits: Limits,
+    pub(crate) faults: Faults,
+    pub(crate) log: Log,
+    pub(crate) tokens: Tokens,
+    pub(crate) server_id_frame: bool,
+    next_session: u64,
+    started: (i64, Instant),
+    feed: broadcast::Sender<SandboxMessage>,
+    version: watch::Sender<u64>,
+}
+
+impl State {
+    pub(crate) fn new(settings: BTreeMap<String, Value>, limits: bool, server_id_frame: bool) -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            users: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            gone: VecDeque::new(),
+            messages: HashMap::new(),
+            order: VecDeque::new(),
+            deletions: VecDeque::new(),
+            sessions: BTreeMap::new(),
+            settings,
+            limits: Limits::new(limits),
+            faults: Faults::default(),
+            log: Log::default(),
+            tokens: Tokens::new(),
+            server_id_frame,
+            next_session: 0,
+            started: (
+                i64::try_from(wall.as_millis()).unwrap_or_default(),
+                Instant::now(),
+            ),
+            feed: broadcast::channel(1024).0,
+            version: watch::Sender::new(0),
+        }
+    }
+
+    /// Milliseconds since 1970. Follows tokio's clock, so it stands still when a test pauses that.
+    pub(crate) fn now(&self) -> i64 {
+        let elapsed = self.started.1.elapsed().as_millis();
+        self.started.0 + i64::try_from(elapsed).unwrap_or_default()
+    }
+
+    /// Wakes everybody who waits for something to change.
+    pub(crate) fn touch(&self) {
+        self.version
+            .send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    pub(crate) fn feed(&self) -> broadcast::Receiver<SandboxMessage> {
+        self.feed.subscribe()
+    }
+
+    /// Ends the feeds that were handed out: what is posted later is told to nobody.
+    pub(crate) fn end_feeds(&mut self) {
+        self.feed = broadcast::Sender::new(1);
+    }
+
+    pub(crate) fn next_session_id(&mut self) -> u64 {
+        self.next_session += 1;
+        self.next_session
+    }
+
+    pub(crate) fn setting_on(&self, name: &str) -> bool {
+        self.settings.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Stores a new message and forgets the oldest if there are too many.
+    fn store(&mut self, message: Stored) {
+        if let Some(room) = self.rooms.get_mut(&message.rid) {
+            room.messages.push_back(message.id.clone());
+        }
+        self.order.push_back(message.id.clone());
+        self.messages.insert(message.id.clone(), message);
+        while self.messages.len() > MESSAGES_KEPT {
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
+            self.forget(&oldest);
+        }
+    }
+
+    /// Removes a message from the store; its place in `order` is skipped later.
+    fn forget(&mut self, id: &str) -> Option<Stored> {
+        let message = self.messages.remove(id)?;
+        if let Some(room) = self.rooms.get_mut(&message.rid) {
+            if room.messages.front().is_some_and(|first| first == id) {
+                room.messages.pop_front();
+            } else {
+                room.messages.retain(|known| known != id);
+            }
+        }
+        Some(message)
+    }
+
+    fn remember_deletion(&mut self, id: &str, rid: &str) {
+        let at = self.now();
+        self.deletions.push_back(Deletion {
+            id: id.to_owned(),
+            rid: rid.to_owned(),
+            at,
+        });
+        if self.deletions.len() > DELETIONS_KEPT {
+            self.deletions.pop_front();
+        }
+        // A deleted id may come again, so the queue must not keep it.
+        self.order.retain(|known| known != id);
+    }
+
+    /// The messages of a room in the order in which they were posted.
+    pub(crate) fn room_messages(&self, rid: &str) -> impl DoubleEndedIterator<Item = &Stored> {
+        self.rooms
+            .get(rid)
+            .into_iter()
+            .flat_map(|room| room.messages.iter())
+            .filter_map(|id| self.messages.get(id))
+    }
+
+    /// Writes into a message: sets `_updatedAt`, which never stands still for one message.
+    pub(crate) fn modify(&mut self, id: &str, change: impl FnOnce(&mut Map<String, Value>)) -> bool {
+        let now = self.now();
+        let Some(message) = self.messages.get_mut(id) else {
+            return false;
+        };
+        change(&mut message.doc);
+        message.updated = now.max(message.updated + 1);
+        message.doc.insert("_updatedAt".into(), date(message.updated));
+        true
+    }
+}
+
+/// A date as DDP writes it.
+pub(crate) fn date(ms: i64) -> Value {
+    json!({ "$date": ms })
+}
+
+const ID_CHARACTERS: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// A random id in Meteor's form: 17 characters that people cannot confuse.
+pub(crate) fn random_id() -> String {
+    (0..17)
+        .map(|_| char::from(ID_CHARACTERS[fastrand::usize(..ID_CHARACTERS.len())]))
+        .collect()
+}

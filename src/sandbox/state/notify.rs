@@ -1,0 +1,206 @@
+//! Stream frames: who gets what when something changes.
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::{State, date, random_id, session::Subscription};
+use crate::sandbox::{ddp::frame, observe::SandboxMessage};
+
+/// The event that carries the messages of every room that the user may read.
+pub(crate) const MY_MESSAGES: &str = "__my_messages__";
+const ROOM_MESSAGES: &str = "stream-room-messages";
+const NOTIFY_USER: &str = "stream-notify-user";
+
+impl State {
+    fn has_listener(&self, stream: &str, event: &str) -> bool {
+        let fits = |sub: &Subscription| sub.stream == stream && sub.event == event;
+        self.sessions
+            .values()
+            .any(|session| session.subs.iter().any(fits))
+    }
+
+    /// One event to every subscription of it.
+    pub(crate) fn emit(&mut self, stream: &str, event: &str, args: &Value) {
+        self.emit_except(stream, event, args, None);
+    }
+
+    pub(crate) fn emit_except(&mut self, stream: &str, event: &str, args: &Value, except: Option<u64>) {
+        if !self.has_listener(stream, event) {
+            return;
+        }
+        let frame = frame::changed(stream, event, args);
+        let (duplicate, reorder) = (self.faults.duplicate, self.faults.reorder);
+        for session in self
+            .sessions
+            .values_mut()
+            .filter(|session| Some(session.id) != except)
+        {
+            let times = session
+                .subs
+                .iter()
+                .filter(|s| s.stream == stream && s.event == event)
+                .count();
+            for _ in 0..times {
+                session.stream(&frame, duplicate, reorder);
+            }
+        }
+    }
+
+    /// The whole message, without saying why, to everybody who may read it.
+    pub(crate) fn publish(&mut self, id: &str) {
+        let Some(message) = self.messages.get(id) else {
+            return;
+        };
+        let Some(room) = self.rooms.get(&message.rid) else {
+            return;
+        };
+        let doc = Value::Object(message.doc.clone());
+        let mut by_room: Option<Utf8Bytes> = None;
+        let mut mine: [Option<Utf8Bytes>; 2] = [None, None];
+        let mut deliveries: Vec<(u64, Utf8Bytes)> = Vec::new();
+        for session in self.sessions.values() {
+            let Some(uid) = session.uid.as_deref() else {
+                continue;
+            };
+            for sub in session.subs.iter().filter(|sub| sub.stream == ROOM_MESSAGES) {
+                if sub.event == room.id && self.can_preview(uid, room) {
+                    let frame =
+                        by_room.get_or_insert_with(|| frame::changed(ROOM_MESSAGES, &room.id, &json!([doc])));
+                    deliveries.push((session.id, frame.clone()));
+                } else if sub.event == MY_MESSAGES && self.can_access(uid, room) {
+                    let member = room.members.contains_key(uid);
+                    let frame = mine[usize::from(member)].get_or_insert_with(|| {
+                        let mut about = json!({ "roomParticipant": member, "roomType": room.kind.letter() });
+                        if let (Some(name), Some(object)) = (&room.name, about.as_object_mut()) {
+                            object.insert("roomName".into(), json!(name));
+                        }
+                        frame::changed(ROOM_MESSAGES, MY_MESSAGES, &json!([doc, about]))
+                    });
+                    deliveries.push((session.id, frame.clone()));
+                }
+            }
+        }
+        let (duplicate, reorder) = (self.faults.duplicate, self.faults.reorder);
+        for (id, frame) in deliveries {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.stream(&frame, duplicate, reorder);
+            }
+        }
+    }
+
+    /// Tells the observers of the sandbox about a new message.
+    pub(crate) fn announce(&self, id: &str) {
+        if let Some(message) = self.messages.get(id) {
+            // Nobody may be listening; that is no fault.
+            let _ = self.feed.send(SandboxMessage::new(message));
+        }
+        self.touch();
+    }
+
+    pub(crate) fn notify_user(&mut self, uid: &str, event: &str, args: impl FnOnce(&Self) -> Option<Value>) {
+        let event = format!("{uid}/{event}");
+        let args = if self.has_listener(NOTIFY_USER, &event) {
+            args(self)
+        } else {
+            None
+        };
+        if let Some(args) = args {
+            self.emit(NOTIFY_USER, &event, &args);
+        }
+    }
+
+    /// A message that only one user sees and nobody stores: errors mostly.
+    pub(crate) fn ephemeral(&mut self, uid: &str, rid: &str, text: &str) {
+        self.notify_user(uid, "message", |state| {
+            Some(json!([{
+                "_id": random_id(),
+                "rid": rid,
+                "ts": date(state.now()),
+                "msg": text,
+                "u": { "_id": "rocket.cat", "username": "rocket.cat" },
+                "private": true,
+            }]))
+        });
+    }
+
+    fn room_args(&self, rid: &str, action: &str) -> Option<Value> {
+        Some(json!([action, self.room_json(self.rooms.get(rid)?)]))
+    }
+
+    fn subscription_args(&self, rid: &str, uid: &str, action: &str) -> Option<Value> {
+        let room = self.rooms.get(rid)?;
+        Some(json!([
+            action,
+            self.subscription_json(room, uid, room.members.get(uid)?)
+        ]))
+    }
+
+    /// The room changed: every member hears it.
+    pub(crate) fn notify_room(&mut self, rid: &str) {
+        let Some(room) = self.rooms.get(rid) else { return };
+        let members: Vec<String> = room.members.keys().cloned().collect();
+        for uid in members {
+            self.notify_user(&uid, "rooms-changed", |state| state.room_args(rid, "updated"));
+        }
+        let listened = self.has_listener("stream-room-data", rid);
+        let room = self
+            .rooms
+            .get(rid)
+            .filter(|_| listened)
+            .map(|room| self.room_json(room));
+        if let Some(room) = room {
+            self.emit("stream-room-data", rid, &json!([room]));
+        }
+    }
+
+    pub(crate) fn notify_subscription(&mut self, rid: &str, uid: &str) {
+        self.notify_user(uid, "subscriptions-changed", |state| {
+            state.subscription_args(rid, uid, "updated")
+        });
+    }
+
+    pub(crate) fn notify_membership(&mut self, rid: &str, uid: &str, action: &str) {
+        self.notify_user(uid, "subscriptions-changed", |state| {
+            state.subscription_args(rid, uid, action)
+        });
+        self.notify_user(uid, "rooms-changed", |state| state.room_args(rid, action));
+    }
+
+    pub(crate) fn notify_removal(&mut self, rid: &str, uid: &str, sub: &str) {
+        self.notify_user(uid, "subscriptions-changed", |state| {
+            let room = state.rooms.get(rid)?;
+            let user = state.users.get(uid)?.short();
+            Some(json!(["removed", { "_id": sub, "rid": rid, "u": user, "t": room.kind.letter() }]))
+        });
+        self.notify_user(uid, "rooms-changed", |state| state.room_args(rid, "removed"));
+    }
+
+    /// The desktop notification, sent for every message in the default set-up.
+    pub(crate) fn notify_desktop(&mut self, rid: &str, uid: &str, id: &str) {
+        self.notify_user(uid, "notification", |state| {
+            let (room, message) = (state.rooms.get(rid)?, state.messages.get(id)?);
+            let sender = state.users.get(message.author())?;
+            let msg = message.text("msg").unwrap_or_default();
+            let (title, text) = match &room.name {
+                Some(name) => (format!("#{name}"), format!("{}: {msg}", sender.username)),
+                None => (sender.username.clone(), msg.to_owned()),
+            };
+            let mut payload = json!({
+                "_id": id,
+                "rid": rid,
+                "sender": sender.author(),
+                "type": room.kind.letter(),
+                "message": { "msg": msg },
+            });
+            if let Some(object) = payload.as_object_mut() {
+                if let Some(name) = &room.name {
+                    object.insert("name".into(), json!(name));
+                }
+                if let Some(tmid) = message.text("tmid") {
+                    object.insert("tmid".into(), json!(tmid));
+                }
+            }
+            Some(json!([{ "title": title, "text": text, "payload": payload }]))
+        });
+    }
+}

@@ -1,0 +1,321 @@
+//! Users, their tokens and their presence.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{State, date};
+use crate::sandbox::refusal::Refusal;
+
+/// Login tokens kept for a user; the oldest goes first.
+const TOKENS_KEPT: usize = 100;
+/// Ninety days, the default of `Accounts_LoginExpiration`.
+const TOKEN_LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Offline,
+    Online,
+    Away,
+    Busy,
+}
+
+impl Presence {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "offline" => Self::Offline,
+            "online" => Self::Online,
+            "away" => Self::Away,
+            "busy" => Self::Busy,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Online => "online",
+            Self::Away => "away",
+            Self::Busy => "busy",
+        }
+    }
+
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Offline => 0,
+            Self::Online => 1,
+            Self::Away => 2,
+            Self::Busy => 3,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) text: String,
+    /// Personal access tokens have none.
+    pub(crate) expires: Option<i64>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) username: String,
+    pub(crate) name: String,
+    pub(crate) password: String,
+    pub(crate) roles: Vec<String>,
+    pub(crate) tokens: VecDeque<Token>,
+    pub(crate) presence: Presence,
+    /// What the user chose to be while connected.
+    pub(crate) chosen: Presence,
+    pub(crate) status_text: String,
+    pub(crate) created: i64,
+}
+
+impl User {
+    pub(crate) fn email(&self) -> String {
+        format!("{}@example.org", self.username)
+    }
+
+    pub(crate) fn author(&self) -> Value {
+        json!({ "_id": self.id, "username": self.username, "name": self.name })
+    }
+
+    pub(crate) fn short(&self) -> Value {
+        json!({ "_id": self.id, "username": self.username })
+    }
+}
+
+/// Makes tokens that nobody can guess.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    seed: [u8; 32],
+    made: u64,
+}
+
+impl Tokens {
+    pub(crate) fn new() -> Self {
+        let mut seed = [0; 32];
+        if getrandom::fill(&mut seed).is_err() {
+            // Only loopback can reach the sandbox, so a weaker seed is better than no server.
+            fastrand::fill(&mut seed);
+        }
+        Self { seed, made: 0 }
+    }
+
+    /// 43 characters of the URL-safe alphabet, as the real ones.
+    pub(crate) fn make(&mut self) -> String {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        self.made += 1;
+        let half = |part: u8| {
+            let mut hash = Sha256::new();
+            hash.update(self.seed);
+            hash.update(self.made.to_le_bytes());
+            hash.update([part]);
+            hash.finalize()
+        };
+        half(0)
+            .into_iter()
+            .chain(half(1))
+            .take(43)
+            .map(|b| char::from(ALPHABET[usize::from(b & 63)]))
+            .collect()
+    }
+}
+
+/// What a successful login answers with.
+#[derive(Debug)]
+pub(crate) struct Login {
+    pub(crate) uid: String,
+    pub(crate) token: String,
+    pub(crate) expires: Option<i64>,
+    pub(crate) kind: &'static str,
+}
+
+impl Login {
+    pub(crate) fn to_ddp(&self) -> Value {
+        let expires = self.expires.map_or_else(|| json!({ "$date": null }), date);
+        json!({ "id": self.uid, "token": self.token, "tokenExpires": expires, "type": self.kind })
+    }
+}
+
+impl State {
+    pub(crate) fn user_by_name(&self, username: &str) -> Option<&User> {
+        self.users.values().find(|user| user.username == username)
+    }
+
+    fn user_by_login(&self, login: &str) -> Option<&User> {
+        self.users
+            .values()
+            .find(|user| user.username == login || user.email() == login)
+    }
+
+    /// Adds or replaces a user and returns the id.
+    pub(crate) fn add_user(
+        &mut self,
+        username: &str,
+        name: &str,
+        password: &str,
+        roles: Vec<String>,
+    ) -> String {
+        let id = self
+            .user_by_name(username)
+            .map_or_else(super::random_id, |user| user.id.clone());
+        let token = Token {
+            text: self.tokens.make(),
+            expires: None,
+        };
+        let user = User {
+            id: id.clone(),
+            username: username.to_owned(),
+            name: name.to_owned(),
+            password: password.to_owned(),
+            roles,
+            tokens: VecDeque::from([token]),
+            presence: Presence::Offline,
+            chosen: Presence::Online,
+            status_text: String::new(),
+            created: self.now(),
+        };
+        self.users.insert(id.clone(), user);
+        id
+    }
+
+    fn new_token(&mut self, uid: &str) -> Option<Token> {
+        let token = Token {
+            text: self.tokens.make(),
+            expires: Some(self.now() + TOKEN_LIFE_MS),
+        };
+        let user = self.users.get_mut(uid)?;
+        if user.tokens.len() >= TOKENS_KEPT {
+            // The first one is the personal access token: it stays.
+            user.tokens.remove(1);
+        }
+        user.tokens.push_back(token.clone());
+        Some(token)
+    }
+
+    /// Who holds this token.
+    pub(crate) fn user_by_token(&self, token: &str) -> Option<(&User, &Token)> {
+        self.users
+            .values()
+            .find_map(|user| Some((user, user.tokens.iter().find(|t| t.text == token)?)))
+    }
+
+    pub(crate) fn login_resume(&self, token: &str) -> Result<Login, Refusal> {
+        let Some((user, held)) = self.user_by_token(token) else {
+            let text = "You've been logged out by the server. Please log in again.";
+            return Err(Refusal::coded(403, text));
+        };
+        if held.expires.is_some_and(|at| at <= self.now()) {
+            return Err(Refusal::coded(
+                403,
+                "Your session has expired. Please log in again.",
+            ));
+        }
+        let (uid, token, expires) = (user.id.clone(), held.text.clone(), held.expires);
+        Ok(Login {
+            uid,
+            token,
+            expires,
+            kind: "resume",
+        })
+    }
+
+    /// `password` is the text itself or `{digest, algorithm}`.
+    pub(crate) fn login_password(&mut self, login: &str, password: &Value) -> Result<Login, Refusal> {
+        let unknown = || Refusal::coded(403, "User not found");
+        let user = self.user_by_login(login).ok_or_else(unknown)?;
+        let matches = match password {
+            Value::String(text) => *text == user.password,
+            Value::Object(object) => {
+                if object.get("algorithm").and_then(Value::as_str) != Some("sha-256") {
+                    return Err(Refusal::coded(500, "Internal server error"));
+                }
+                object.get("digest").and_then(Value::as_str) == Some(sha256_hex(&user.password).as_str())
+            }
+            _ => return Err(Refusal::coded(400, "Match failed")),
+        };
+        if !matches {
+            return Err(unknown());
+        }
+        let uid = user.id.clone();
+        let token = self.new_token(&uid).ok_or_else(unknown)?;
+        Ok(Login {
+            uid,
+            token: token.text,
+            expires: token.expires,
+            kind: "password",
+        })
+    }
+
+    /// Takes the token away. Every connection that logged in with it is closed without a word.
+    pub(crate) fn revoke(&mut self, token: &str, spare: Option<u64>) {
+        for user in self.users.values_mut() {
+            user.tokens.retain(|held| held.text != token);
+        }
+        let closing: Vec<u64> = self
+            .sessions
+            .values()
+            .filter(|session| session.token.as_deref() == Some(token) && Some(session.id) != spare)
+            .map(|session| session.id)
+            .collect();
+        for id in closing {
+            self.close_session(id);
+        }
+        self.touch();
+    }
+
+    /// Online while a connection is logged in, else offline; tells everybody when it changes.
+    pub(crate) fn refresh_presence(&mut self, uid: &str) {
+        let connected = self
+            .sessions
+            .values()
+            .any(|session| session.uid.as_deref() == Some(uid));
+        let Some(user) = self.users.get_mut(uid) else {
+            return;
+        };
+        let presence = if connected { user.chosen } else { Presence::Offline };
+        if user.presence != presence {
+            user.presence = presence;
+            self.announce_presence(uid);
+        }
+    }
+
+    pub(crate) fn set_status(&mut self, uid: &str, presence: Option<Presence>, text: Option<&str>) {
+        let Some(user) = self.users.get_mut(uid) else {
+            return;
+        };
+        if let Some(presence) = presence {
+            user.chosen = presence;
+            user.presence = presence;
+        }
+        if let Some(text) = text {
+            user.status_text = text.to_owned();
+        }
+        self.announce_presence(uid);
+    }
+
+    fn announce_presence(&mut self, uid: &str) {
+        let Some(user) = self.users.get(uid) else { return };
+        let args = json!([[
+            user.id,
+            user.username,
+            user.presence.number(),
+            user.status_text,
+            user.name,
+            user.roles
+        ]]);
+        self.emit("stream-notify-logged", "user-status", &args);
+        self.touch();
+    }
+}
+
+/// Lower-case hex of the SHA-256, the digest form of passwords.
+pub(crate) fn sha256_hex(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,135 @@
+//! One realtime connection, seen from the server's memory.
+
+use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::State;
+
+/// Subscriptions a connection may hold.
+pub(crate) const SUBSCRIPTIONS_MAX: usize = 1_000;
+
+/// What the writer of a connection is told to do, in order.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    Frame(Utf8Bytes),
+    /// Half of a frame, then the end of the connection.
+    Half,
+    /// A clean close with code 1000.
+    Close,
+}
+
+/// How a connection ends when it does not end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The other side sees an end of stream.
+    Fin,
+    /// The other side sees a reset.
+    Reset,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Subscription {
+    pub(crate) id: String,
+    pub(crate) stream: String,
+    pub(crate) event: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: u64,
+    /// The session id of the handshake, once there was one.
+    pub(crate) ddp: Option<String>,
+    pub(crate) uid: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) subs: Vec<Subscription>,
+    out: mpsc::Sender<Outgoing>,
+    cut: watch::Sender<Option<Cut>>,
+    /// A stream frame held back while frames are reordered.
+    held: Option<Utf8Bytes>,
+}
+
+impl Session {
+    /// A frame in answer to the client.
+    pub(crate) fn send(&mut self, frame: Utf8Bytes) {
+        self.push(Outgoing::Frame(frame));
+        self.release();
+    }
+
+    pub(crate) fn push(&self, outgoing: Outgoing) {
+        // A client that reads this slowly is cut off, as a full buffer must not grow.
+        if self.out.try_send(outgoing).is_err() {
+            self.cut(Cut::Fin);
+        }
+    }
+
+    pub(crate) fn cut(&self, how: Cut) {
+        self.cut.send_replace(Some(how));
+    }
+
+    /// Lets go of the frame that was held back.
+    pub(crate) fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.push(Outgoing::Frame(held));
+        }
+    }
+
+    /// A stream frame, with the faults that apply to streams.
+    pub(crate) fn stream(&mut self, frame: &Utf8Bytes, duplicate: bool, reorder: bool) {
+        if reorder && self.held.is_none() {
+            self.held = Some(frame.clone());
+            return;
+        }
+        self.push(Outgoing::Frame(frame.clone()));
+        if duplicate {
+            self.push(Outgoing::Frame(frame.clone()));
+        }
+        self.release();
+    }
+}
+
+impl State {
+    pub(crate) fn open_session(
+        &mut self,
+        out: mpsc::Sender<Outgoing>,
+        cut: watch::Sender<Option<Cut>>,
+    ) -> u64 {
+        let id = self.next_session_id();
+        let session = Session {
+            id,
+            ddp: None,
+            uid: None,
+            token: None,
+            subs: Vec::new(),
+            out,
+            cut,
+            held: None,
+        };
+        self.sessions.insert(id, session);
+        self.touch();
+        id
+    }
+
+    /// Forgets a connection that has ended.
+    pub(crate) fn end_session(&mut self, id: u64) {
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        self.limits.forget_connection(id);
+        if let Some(uid) = session.uid {
+            self.refresh_presence(&uid);
+        }
+        self.touch();
+    }
+
+    /// Ends a connection from the server's side with 1000 and no frame.
+    pub(crate) fn close_session(&mut self, id: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.subs.clear();
+        session.push(Outgoing::Close);
+        if let Some(uid) = session.uid.take() {
+            self.refresh_presence(&uid);
+        }
+    }
+}

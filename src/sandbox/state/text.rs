@@ -1,0 +1,92 @@
+//! What the server reads out of a message text: mentions, channels, the parsed tree.
+
+use serde_json::{Value, json};
+
+use super::State;
+
+/// Mentions of people or rooms: the names after `sign`, each with where its sign stands.
+fn names(text: &str, sign: char) -> impl Iterator<Item = (usize, &str)> {
+    text.char_indices()
+        .filter(move |(_, c)| *c == sign)
+        .filter_map(move |(at, _)| {
+            let before = text[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+                return None;
+            }
+            let rest = &text[at + sign.len_utf8()..];
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')))
+                .unwrap_or(rest.len());
+            let name = rest[..end].trim_end_matches(['.', '-']);
+            (!name.is_empty()).then_some((at, name))
+        })
+}
+
+/// `all` and `here`, if the text calls everybody.
+pub(crate) fn calls_everybody(text: &str) -> Option<&'static str> {
+    names(text, '@').find_map(|(_, name)| match name {
+        "all" => Some("all"),
+        "here" => Some("here"),
+        _ => None,
+    })
+}
+
+impl State {
+    pub(crate) fn mentions(&self, text: &str) -> Vec<Value> {
+        let mut found: Vec<Value> = Vec::new();
+        for (_, name) in names(text, '@') {
+            let mention = if matches!(name, "all" | "here") {
+                json!({ "_id": name, "username": name })
+            } else if let Some(user) = self.user_by_name(name) {
+                json!({ "_id": user.id, "username": user.username, "name": user.name, "type": "user" })
+            } else {
+                continue;
+            };
+            if !found.contains(&mention) {
+                found.push(mention);
+            }
+        }
+        found
+    }
+
+    pub(crate) fn channels(&self, text: &str) -> Vec<Value> {
+        let mut found: Vec<Value> = Vec::new();
+        for (_, name) in names(text, '#') {
+            let room = self
+                .rooms
+                .values()
+                .find(|room| room.name.as_deref() == Some(name));
+            if let Some(room) = room.filter(|room| room.is_public()) {
+                let channel = json!({ "_id": room.id, "name": room.name, "fname": room.fname });
+                if !found.contains(&channel) {
+                    found.push(channel);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The parsed tree, simplified: a paragraph for each line, text and mentions of people in it.
+pub(crate) fn markdown(text: &str) -> Value {
+    let lines = text.split('\n').map(|line| {
+        if line.is_empty() {
+            return json!({ "type": "LINE_BREAK" });
+        }
+        let mut nodes = Vec::new();
+        let mut done = 0;
+        for (at, name) in names(line, '@') {
+            if at > done {
+                nodes.push(json!({ "type": "PLAIN_TEXT", "value": &line[done..at] }));
+            }
+            let value = json!({ "type": "PLAIN_TEXT", "value": name });
+            nodes.push(json!({ "type": "MENTION_USER", "value": value }));
+            done = at + 1 + name.len();
+        }
+        if done < line.len() {
+            nodes.push(json!({ "type": "PLAIN_TEXT", "value": &line[done..] }));
+        }
+        json!({ "type": "PARAGRAPH", "value": nodes })
+    });
+    Value::Array(lines.collect())
+}

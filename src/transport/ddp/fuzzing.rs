@@ -1,0 +1,55 @@
+//! A session that is ready, for the fuzz targets.
+
+use tokio::time::Instant;
+
+use super::output::Output;
+use super::session::{Session, SessionConfig};
+use crate::event::classify::StreamEvent;
+use crate::secret::Secret;
+
+pub(crate) struct ReadySession {
+    session: Session,
+    now: Instant,
+    is_closed: bool,
+}
+
+impl ReadySession {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        let config = SessionConfig {
+            user_id: "u".into(),
+            token: Secret::new("TOKEN"),
+        };
+        let mut this = Self {
+            session: Session::new(config, now),
+            now,
+            is_closed: false,
+        };
+        for frame in [
+            r#"{"msg":"connected"}"#,
+            r#"{"msg":"result","id":"1"}"#,
+            r#"{"msg":"ready","subs":["2","3"]}"#,
+        ] {
+            this.handle(frame);
+        }
+        this
+    }
+
+    /// The events of a frame.
+    pub(crate) fn handle(&mut self, frame: &str) -> Vec<StreamEvent> {
+        self.session.handle(&frame.into(), self.now);
+        let mut events = Vec::new();
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Event(event) => events.push(event),
+                Output::Close(_) => self.is_closed = true,
+                Output::Send(_) | Output::State(_) | Output::Ready => {}
+            }
+        }
+        events
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+}

@@ -1,0 +1,248 @@
+//! The realtime transport: DDP on a websocket.
+
+mod connection;
+mod frame;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+mod lenient;
+mod outbound;
+mod output;
+mod session;
+mod subscription;
+mod worker;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use futures_core::Stream;
+use tokio::sync::{mpsc, watch};
+
+use self::worker::{Phase, TypingCall, Worker};
+use super::backoff::BackoffConfig;
+use super::connect::Connector;
+use super::state::ConnectionState;
+use super::{Delivery, Transport, TransportError};
+use crate::context::ShowTyping;
+use crate::credentials::Credentials;
+use crate::event::{MessageId, RoomId};
+use crate::server_url::ServerUrl;
+
+/// Typing notifications that wait to be sent. They are worthless a moment later.
+const TYPING_QUEUE: usize = 32;
+
+/// Events from a Rocket.Chat server, over its realtime API.
+///
+/// One subscription brings every message of every room the bot is in, also of rooms joined later. The connection lives
+/// in a task of its own: heartbeats never wait for a handler. A lost connection is opened again, after a pause that
+/// grows with each failure; [`Event::Ready`](crate::event::Event::Ready) comes with the first,
+/// [`Event::Reconnected`](crate::event::Event::Reconnected) with each later one. What was sent in between is not repeated by the
+/// server.
+///
+/// Until the first connection is ready, an error that only a change of the configuration can cure ends the stream:
+/// an address that is no Rocket.Chat, TLS that fails, an unknown host. A refused token always does. Everything else is
+/// logged and tried again.
+///
+/// ```no_run
+/// use rocketbotte::Credentials;
+/// use rocketbotte::transport::{Connector, DdpTransport, TlsSettings};
+///
+/// let url = "https://chat.example.org".parse()?;
+/// let credentials = Credentials::new("rKy9v9n4yYWWjyyx5", std::env::var("TOKEN")?)?;
+/// let connector = Connector::tcp(&TlsSettings::new())?;
+/// let transport = DdpTransport::builder(url, credentials, connector).build();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Logs
+///
+/// Nothing here logs a token. The websocket library does, through the crate `log`, at its level `TRACE`: it writes whole
+/// frames, the login among them. Whoever logs everything leaves it out with a filter such as
+/// `trace,tungstenite=debug`; a warning says so.
+///
+/// # Panics
+///
+/// If it is first polled outside of a tokio runtime.
+#[must_use = "a transport does nothing unless it is polled"]
+pub struct DdpTransport {
+    /// Until the first poll.
+    worker: Option<Box<Worker>>,
+    deliveries: mpsc::Receiver<Result<Delivery, TransportError>>,
+    phase: watch::Sender<Phase>,
+    handle: DdpHandle,
+}
+
+impl DdpTransport {
+    /// Begins to build a transport for this account. Nothing is connected before the first poll.
+    pub fn builder(url: ServerUrl, credentials: Credentials, connector: Connector) -> DdpTransportBuilder {
+        DdpTransportBuilder {
+            url,
+            credentials,
+            connector,
+            backoff: BackoffConfig::default(),
+            typing_as: None,
+            unjoined_rooms: false,
+            queue: 1024,
+        }
+    }
+
+    /// A handle to the connection, for typing notifications and its state.
+    pub fn handle(&self) -> DdpHandle {
+        self.handle.clone()
+    }
+}
+
+impl Stream for DdpTransport {
+    type Item = Result<Delivery, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(worker) = self.worker.take() {
+            tokio::spawn(worker.run());
+        }
+        self.deliveries.poll_recv(cx)
+    }
+}
+
+impl Transport for DdpTransport {
+    /// No event that arrives later is delivered. The connection stays, so that the bot can still be shown as typing,
+    /// until the transport is dropped.
+    fn stop(self: Pin<&mut Self>) {
+        let this = self.get_mut();
+        this.phase.send_replace(Phase::Draining);
+        // Never polled: nobody else would end the stream.
+        this.worker = None;
+    }
+}
+
+impl fmt::Debug for DdpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DdpTransport")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`DdpTransport`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct DdpTransportBuilder {
+    url: ServerUrl,
+    credentials: Credentials,
+    connector: Connector,
+    backoff: BackoffConfig,
+    typing_as: Option<ByteString>,
+    unjoined_rooms: bool,
+    queue: usize,
+}
+
+impl DdpTransportBuilder {
+    /// The name for typing notifications: the bot's `username`, or its `name` where the server's setting
+    /// `UI_Use_Real_Name` is on. The server silently drops any other. Without a name none are sent.
+    pub fn typing_as(mut self, name: impl Into<String>) -> Self {
+        self.typing_as = Some(ByteString::from(name.into()));
+        self
+    }
+
+    /// Whether messages of public channels that the bot is not in are delivered too. They are not by default.
+    pub fn unjoined_rooms(mut self, yes: bool) -> Self {
+        self.unjoined_rooms = yes;
+        self
+    }
+
+    /// How often it tries in a row before it gives up. Without end by default.
+    pub fn max_retry(mut self, attempts: u32) -> Self {
+        self.backoff.max_retry = Some(attempts);
+        self
+    }
+
+    /// The longest pause between two attempts. 60 seconds by default.
+    pub fn max_retry_time(mut self, pause: Duration) -> Self {
+        self.backoff.max_retry_time = pause;
+        self
+    }
+
+    /// How long it goes on without a connection before it gives up. Without end by default.
+    pub fn max_off_time(mut self, time: Duration) -> Self {
+        self.backoff.max_off_time = Some(time);
+        self
+    }
+
+    /// How many events may wait for the pipeline; more are dropped, counted and logged. 1024 by default, at least 1.
+    pub fn queue(mut self, events: usize) -> Self {
+        self.queue = events.max(1);
+        self
+    }
+
+    /// The transport.
+    pub fn build(self) -> DdpTransport {
+        let (deliveries_tx, deliveries) = mpsc::channel(self.queue);
+        let (typing_tx, typing) = mpsc::channel(TYPING_QUEUE);
+        let (phase_tx, phase) = watch::channel(Phase::Running);
+        let (state_tx, state) = watch::channel(ConnectionState::Off);
+        let overflow = Arc::new(AtomicU64::new(0));
+        let handle = DdpHandle {
+            typing: typing_tx,
+            state,
+            overflow: Arc::clone(&overflow),
+        };
+        let worker = Worker::new(self, deliveries_tx, typing, phase, state_tx, overflow);
+        DdpTransport {
+            worker: Some(Box::new(worker)),
+            deliveries,
+            phase: phase_tx,
+            handle,
+        }
+    }
+}
+
+/// A handle to the realtime connection. Cheap to clone; it does not keep the connection open.
+#[derive(Clone)]
+pub struct DdpHandle {
+    typing: mpsc::Sender<TypingCall>,
+    state: watch::Receiver<ConnectionState>,
+    overflow: Arc<AtomicU64>,
+}
+
+impl DdpHandle {
+    /// Shows the bot as typing in a room or thread, or no longer.
+    ///
+    /// Best effort: dropped without a word when there is no connection or too much is sent. Clients forget it after 15
+    /// seconds, so repeat it every 5 to 10.
+    pub fn typing(&self, room_id: RoomId, thread_id: Option<MessageId>, on: bool) {
+        // A full queue means that nothing can be sent at the moment.
+        let _ = self.typing.try_send(TypingCall {
+            room_id,
+            thread_id,
+            on,
+        });
+    }
+
+    /// The state of the connection, and its changes.
+    pub fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.clone()
+    }
+
+    /// How many events were dropped because the pipeline did not take them in time.
+    pub fn overflowed(&self) -> u64 {
+        self.overflow.load(Ordering::Relaxed)
+    }
+}
+
+impl ShowTyping for DdpHandle {
+    fn show_typing(&self, room_id: &RoomId, thread_id: Option<&MessageId>, is_typing: bool) {
+        self.typing(room_id.clone(), thread_id.cloned(), is_typing);
+    }
+}
+
+impl fmt::Debug for DdpHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DdpHandle")
+            .field("state", &*self.state.borrow())
+            .field("overflowed", &self.overflowed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,593 @@
+//! Tests of the session: by hand, over arbitrary input, and over recordings.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::Event;
+use crate::event::classify::Classifier;
+
+const USER: &str = "rKy9v9n4yYWWjyyx5";
+
+struct Driver {
+    session: Session,
+    now: Instant,
+}
+
+/// What came out, with frames as text.
+#[derive(Debug, Default)]
+struct Out {
+    sent: Vec<String>,
+    states: Vec<ConnectionState>,
+    events: Vec<StreamEvent>,
+    ready: usize,
+    closed: Option<CloseReason>,
+}
+
+impl Driver {
+    fn new() -> Self {
+        let config = SessionConfig {
+            user_id: USER.into(),
+            token: Secret::new("TOKEN"),
+        };
+        let now = Instant::now();
+        Self {
+            session: Session::new(config, now),
+            now,
+        }
+    }
+
+    /// A session that is ready, and nothing left to do.
+    fn ready() -> Self {
+        let mut driver = Self::new();
+        driver.out();
+        driver.frame(r#"{"msg":"connected","session":"s"}"#);
+        driver.frame(&format!(
+            r#"{{"msg":"result","id":"1","result":{{"id":"{USER}","token":"TOKEN"}}}}"#
+        ));
+        let out = driver.frame(r#"{"msg":"ready","subs":["2","3"]}"#);
+        assert_eq!(out.ready, 1);
+        driver
+    }
+
+    fn frame(&mut self, text: &str) -> Out {
+        self.session.handle(&text.into(), self.now);
+        self.out()
+    }
+
+    fn pass(&mut self, time: Duration) -> Out {
+        self.now += time;
+        self.session.handle_timeout(self.now);
+        self.out()
+    }
+
+    fn out(&mut self) -> Out {
+        let mut out = Out::default();
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Send(text) => out.sent.push(text.0),
+                Output::State(state) => out.states.push(state),
+                Output::Ready => out.ready += 1,
+                Output::Event(event) => out.events.push(event),
+                Output::Close(reason) => out.closed = Some(reason),
+            }
+        }
+        out
+    }
+}
+
+fn message(id: &str) -> String {
+    format!(
+        r#"{{"msg":"changed","collection":"stream-room-messages","id":"id","fields":{{"eventName":"__my_messages__","args":[{{"_id":"{id}","rid":"r","msg":"hi","ts":{{"$date":1795334400000}},"u":{{"_id":"uA","username":"ann"}},"_updatedAt":{{"$date":1795334400042}}}},{{"roomParticipant":true,"roomType":"c"}}]}}}}"#
+    )
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[test]
+fn the_way_to_ready() {
+    let mut driver = Driver::new();
+    assert_eq!(
+        driver.out().sent,
+        [r#"{"msg":"connect","version":"1","support":["1"]}"#]
+    );
+    // Old servers send this first; it is not the answer.
+    assert!(driver.frame(r#"{"server_id":"0"}"#).sent.is_empty());
+    let out = driver.frame(r#"{"msg":"connected","session":"s"}"#);
+    assert_eq!(out.states, [ConnectionState::Connected]);
+    assert_eq!(
+        out.sent,
+        [r#"{"msg":"method","id":"1","method":"login","params":[{"resume":"TOKEN"}]}"#]
+    );
+    // The user document and `updated` may come before the result.
+    driver.frame(r#"{"msg":"added","collection":"users","id":"u","fields":{"username":"bot"}}"#);
+    driver.frame(r#"{"msg":"updated","methods":["1"]}"#);
+    let out = driver.frame(&format!(
+        r#"{{"msg":"result","id":"1","result":{{"id":"{USER}","tokenExpires":null}}}}"#
+    ));
+    assert_eq!(
+        out.states,
+        [ConnectionState::LoggedIn, ConnectionState::Subscribing]
+    );
+    assert_eq!(
+        out.sent,
+        [
+            r#"{"msg":"sub","id":"2","name":"stream-room-messages","params":["__my_messages__",false]}"#
+                .to_owned(),
+            format!(
+                r#"{{"msg":"sub","id":"3","name":"stream-notify-user","params":["{USER}/subscriptions-changed",false]}}"#
+            ),
+        ]
+    );
+    assert_eq!(driver.frame(r#"{"msg":"ready","subs":["2"]}"#).ready, 0);
+    // A message that comes before everything is ready waits: `Ready` comes first.
+    assert!(driver.frame(&message("m1")).events.is_empty());
+    let out = driver.frame(r#"{"msg":"ready","subs":["3"]}"#);
+    assert_eq!((out.ready, out.events.len()), (1, 1));
+    assert_eq!(out.states, [ConnectionState::Ready]);
+    // A second `ready` changes nothing.
+    assert_eq!(driver.frame(r#"{"msg":"ready","subs":["2","3"]}"#).ready, 0);
+    assert_eq!(driver.frame(&message("m2")).events.len(), 1);
+}
+
+#[test]
+fn pings_are_answered_with_their_id() {
+    let mut driver = Driver::new();
+    driver.out();
+    assert_eq!(driver.frame(r#"{"msg":"ping"}"#).sent, [r#"{"msg":"pong"}"#]);
+    assert_eq!(
+        driver.frame(r#"{"msg":"ping","id":"7"}"#).sent,
+        [r#"{"msg":"pong","id":"7"}"#]
+    );
+}
+
+#[test]
+fn any_frame_is_life_and_silence_is_death() {
+    let mut driver = Driver::ready();
+    for _ in 0..10 {
+        assert_eq!(driver.pass(secs(20)).sent.len(), 1, "one ping");
+        driver.frame(r#"{"msg":"pong"}"#);
+    }
+    driver.pass(secs(59));
+    driver.frame("not even JSON");
+    assert!(driver.pass(secs(59)).closed.is_none());
+    assert!(matches!(
+        driver.pass(secs(1)).closed,
+        Some(CloseReason::Timeout(_))
+    ));
+    assert_eq!(driver.session.next_timeout(), None);
+}
+
+#[test]
+fn each_step_has_a_deadline() {
+    let mut driver = Driver::new();
+    assert_eq!(driver.session.next_timeout(), Some(driver.now + secs(15)));
+    assert!(
+        matches!(driver.pass(secs(15)).closed, Some(CloseReason::Timeout(what)) if what.contains("connect"))
+    );
+
+    let mut driver = Driver::new();
+    driver.frame(r#"{"msg":"connected"}"#);
+    driver.pass(secs(20));
+    assert!(
+        matches!(driver.pass(secs(10)).closed, Some(CloseReason::Timeout(what)) if what.contains("login"))
+    );
+
+    let mut driver = Driver::new();
+    driver.frame(r#"{"msg":"connected"}"#);
+    driver.frame(r#"{"msg":"result","id":"1"}"#);
+    driver.pass(secs(44));
+    assert!(
+        matches!(driver.pass(secs(1)).closed, Some(CloseReason::Timeout(what)) if what.contains("subscription"))
+    );
+}
+
+#[test]
+fn refused_logins() {
+    let login = |error: &str| {
+        let mut driver = Driver::new();
+        driver.frame(r#"{"msg":"connected"}"#);
+        driver
+            .frame(&format!(r#"{{"msg":"result","id":"1","error":{error}}}"#))
+            .closed
+    };
+    for error in [
+        r#"{"isClientSafe":true,"error":403,"reason":"You've been logged out by the server. Please log in again."}"#,
+        r#"{"error":"error-user-is-not-activated","reason":"User is not activated"}"#,
+        r#"{"error":"totp-required","reason":"TOTP Required","details":{"method":"email"}}"#,
+        r#"{"error":400,"reason":"Unrecognized options for login request"}"#,
+    ] {
+        assert!(
+            matches!(login(error), Some(CloseReason::TokenRefused(_))),
+            "{error}"
+        );
+    }
+    for error in [
+        r#"{"error":500,"reason":"Internal server error"}"#,
+        r#"{"error":"error-login-blocked-for-ip"}"#,
+    ] {
+        assert!(
+            matches!(login(error), Some(CloseReason::LoginFailed(_))),
+            "{error}"
+        );
+    }
+    let mut driver = Driver::new();
+    driver.frame(r#"{"msg":"connected"}"#);
+    let out = driver.frame(r#"{"msg":"result","id":"1","result":{"id":"somebodyElse"}}"#);
+    assert_eq!(
+        out.closed,
+        Some(CloseReason::OtherUser("somebodyElse".to_owned()))
+    );
+}
+
+#[test]
+fn a_limited_login_is_tried_again() {
+    let mut driver = Driver::new();
+    driver.out();
+    driver.frame(r#"{"msg":"connected"}"#);
+    let limited =
+        r#"{"msg":"result","id":"1","error":{"error":"too-many-requests","details":{"timeToReset":7562}}}"#;
+    assert!(driver.frame(limited).closed.is_none());
+    assert!(driver.pass(secs(7)).sent.is_empty());
+    let out = driver.pass(Duration::from_millis(562));
+    assert_eq!(
+        out.sent,
+        [r#"{"msg":"method","id":"2","method":"login","params":[{"resume":"TOKEN"}]}"#]
+    );
+}
+
+#[test]
+fn refused_subscriptions() {
+    let subscribe = |nosub: &str| {
+        let mut driver = Driver::new();
+        driver.frame(r#"{"msg":"connected"}"#);
+        driver.frame(r#"{"msg":"result","id":"1"}"#);
+        driver.frame(nosub);
+        driver
+    };
+    // The one that brings the messages, refused with and without a reason, and ended later.
+    let mut driver = Driver::ready();
+    let closed = driver.frame(r#"{"msg":"nosub","id":"2"}"#).closed;
+    assert_eq!(
+        closed,
+        Some(CloseReason::SubscriptionRefused {
+            stream: "stream-room-messages",
+            error: None
+        })
+    );
+    let mut driver = Driver::new();
+    driver.frame(r#"{"msg":"connected"}"#);
+    driver.frame(r#"{"msg":"result","id":"1"}"#);
+    let closed = driver
+        .frame(r#"{"msg":"nosub","id":"2","error":{"error":"not-allowed"}}"#)
+        .closed;
+    assert!(matches!(
+        closed,
+        Some(CloseReason::SubscriptionRefused { error: Some(_), .. })
+    ));
+    // The other one is only missed.
+    let mut driver = subscribe(r#"{"msg":"nosub","id":"3"}"#);
+    assert_eq!(driver.frame(r#"{"msg":"ready","subs":["2"]}"#).ready, 1);
+    // Over a limit: sent again under a fresh id.
+    let mut driver = subscribe(
+        r#"{"msg":"nosub","id":"2","error":{"error":"too-many-requests","details":{"timeToReset":40000}}}"#,
+    );
+    driver.frame(r#"{"msg":"ready","subs":["3"]}"#);
+    assert!(
+        driver
+            .pass(secs(39))
+            .sent
+            .iter()
+            .all(|frame| !frame.contains("\"sub\""))
+    );
+    driver.frame(r#"{"msg":"pong"}"#);
+    let out = driver.pass(secs(1));
+    let sub = out
+        .sent
+        .iter()
+        .find(|frame| frame.contains("\"sub\""))
+        .expect("subscribed again");
+    assert!(
+        sub.contains("__my_messages__") && !sub.contains(r#""id":"2""#),
+        "{sub}"
+    );
+    // Nosub of what is not ours.
+    assert!(
+        Driver::ready()
+            .frame(r#"{"msg":"nosub","id":"bot-s9","error":{"error":404}}"#)
+            .closed
+            .is_none()
+    );
+}
+
+#[test]
+fn another_version_ends_it() {
+    let mut driver = Driver::new();
+    let closed = driver.frame(r#"{"msg":"failed","version":"2"}"#).closed;
+    assert_eq!(closed, Some(CloseReason::Version("2".to_owned())));
+    // Nothing more happens after the end.
+    let out = driver.frame(r#"{"msg":"failed","version":"1"}"#);
+    assert!(out.closed.is_none() && driver.pass(secs(600)).closed.is_none());
+}
+
+#[test]
+fn typing_is_bounded_and_paused() {
+    let mut driver = Driver::new();
+    assert!(
+        !driver.session.typing("r", None, "bot", true, driver.now),
+        "not ready"
+    );
+    let mut driver = Driver::ready();
+    for _ in 0..MAX_CALLS {
+        assert!(driver.session.typing("r", None, "bot", true, driver.now));
+    }
+    assert!(
+        !driver.session.typing("r", None, "bot", true, driver.now),
+        "too many open calls"
+    );
+    driver.frame(r#"{"msg":"result","id":"4"}"#);
+    assert!(driver.session.typing("r", None, "bot", true, driver.now));
+    driver.frame(
+        r#"{"msg":"result","id":"5","error":{"error":"too-many-requests","details":{"timeToReset":5000}}}"#,
+    );
+    assert!(
+        !driver.session.typing("r", None, "bot", true, driver.now),
+        "limited"
+    );
+    driver.now += secs(5);
+    assert!(driver.session.typing("r", None, "bot", true, driver.now));
+    // Calls that never got a result do not block it for ever.
+    driver.now += secs(60);
+    assert!(driver.session.typing("r", None, "bot", true, driver.now));
+    assert_eq!(driver.session.calls.len(), 1);
+}
+
+#[test]
+fn a_flood_before_ready_is_neither_lost_nor_kept() {
+    let mut driver = Driver::new();
+    driver.frame(r#"{"msg":"connected"}"#);
+    driver.frame(r#"{"msg":"result","id":"1"}"#);
+    let passed: usize = (0..MAX_HELD + 10)
+        .map(|i| driver.frame(&message(&i.to_string())).events.len())
+        .sum();
+    let rest = driver.frame(r#"{"msg":"ready","subs":["2","3"]}"#).events.len();
+    assert_eq!(passed + rest, MAX_HELD + 10);
+    assert!(driver.session.held.capacity() <= 2 * MAX_HELD);
+}
+
+#[test]
+fn sockjs_frames_and_slices() {
+    let mut driver = Driver::ready();
+    driver.frame("o");
+    let packed = serde_json::to_string(&[message("m1"), message("m2")]).expect("JSON");
+    assert_eq!(driver.frame(&format!("a{packed}")).events.len(), 2);
+    let out = driver.frame(&message("m3"));
+    assert!(out.events[0].args.starts_with(r#"[{"_id":"m3""#));
+    assert_eq!(out.events[0].event_name, "__my_messages__");
+}
+
+#[test]
+fn the_token_is_not_shown() {
+    let mut driver = Driver::new();
+    assert!(!format!("{:?}", driver.session).contains("TOKEN"));
+    driver
+        .session
+        .handle(&r#"{"msg":"connected"}"#.into(), driver.now);
+    while let Some(output) = driver.session.poll_output() {
+        assert!(!format!("{output:?}").contains("TOKEN"));
+    }
+}
+
+/// Frames that once were, or easily could be, trouble.
+const CORPUS: &[&str] = &[
+    "",
+    "o",
+    "h",
+    "a",
+    "a[",
+    "a[null]",
+    r#"c[3000,"Go away!"]"#,
+    "null",
+    "0",
+    "[]",
+    "{}",
+    "{\"msg\"",
+    r#"{"msg":"changed"}"#,
+    r#"{"msg":"changed","collection":null,"fields":null}"#,
+    r#"{"msg":"changed","collection":"stream-room-messages","id":"id","fields":{"eventName":"__my_messages__","args":null}}"#,
+    r#"{"msg":"changed","collection":"stream-room-messages","id":"id","fields":{"eventName":"","args":[]}}"#,
+    r#"{"msg":"changed","collection":"stream-room-messages","id":"id","fields":{"eventName":"\u0000","args":[{"_id":1,"rid":[],"u":"x"}]}}"#,
+    r#"{"msg":"changed","collection":"stream-notify-user","id":"id","fields":{"eventName":"x/subscriptions-changed","args":["removed",{}]}}"#,
+    r#"{"msg":"changed","collection":"stream-user-presence","id":"u","fields":{"uid":"u","eventName":"u","args":[["ann",1,"text"]]}}"#,
+    r#"{"msg":"ready"}"#,
+    r#"{"msg":"ready","subs":"2"}"#,
+    r#"{"msg":"ready","subs":[2,null,"2"]}"#,
+    r#"{"msg":"nosub"}"#,
+    r#"{"msg":"nosub","id":7}"#,
+    r#"{"msg":"result","id":7,"result":1}"#,
+    r#"{"msg":"result","id":"99999999999999999999999"}"#,
+    r#"{"msg":"updated"}"#,
+    r#"{"msg":"added","collection":"users"}"#,
+    r#"{"msg":"removed","collection":"users","id":"u"}"#,
+    r#"{"msg":"error","reason":"Bad request","offendingMessage":{"msg":"nonsense"}}"#,
+    r#"{"msg":"error","reason":{"a":1}}"#,
+    r#"{"msg":"ping","id":{"a":1}}"#,
+    r#"{"msg":"connected","session":7}"#,
+    r#"{"msg":["ping"]}"#,
+    "\u{feff}{\"msg\":\"ping\"}",
+];
+
+/// A ready session goes on whatever comes, and the message beside it arrives.
+fn survives(frame: &str) {
+    let mut driver = Driver::ready();
+    let mut classifier = Classifier::new(false);
+    let out = driver.frame(frame);
+    assert!(out.closed.is_none(), "{frame}");
+    for event in &out.events {
+        let _ = classifier.classify(event);
+    }
+    let out = driver.frame(&message("beside"));
+    assert_eq!(out.events.len(), 1, "{frame}");
+    assert!(
+        matches!(classifier.classify(&out.events[0])[..], [Event::Message(_)]),
+        "{frame}"
+    );
+    let _ = driver.pass(secs(20));
+}
+
+#[test]
+fn the_corpus_is_survived() {
+    for frame in CORPUS {
+        survives(frame);
+    }
+    survives(&format!(
+        "{{\"msg\":\"ready\",\"subs\":{}{}}}",
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    ));
+    survives(&message(&"x".repeat(1 << 20)));
+}
+
+/// JSON values with the keys and words of the protocol, so that they get past the first look.
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::Value;
+    let word = prop::sample::select(vec![
+        "msg",
+        "changed",
+        "result",
+        "ready",
+        "ping",
+        "nosub",
+        "connected",
+        "updated",
+        "error",
+        "id",
+        "2x",
+        "4",
+        "subs",
+        "fields",
+        "eventName",
+        "args",
+        "collection",
+        "stream-room-messages",
+        "stream-notify-user",
+        "__my_messages__",
+        "_id",
+        "rid",
+        "u",
+        "ts",
+        "$date",
+        "reactions",
+        "t",
+        "rm",
+        "_updatedAt",
+        "inserted",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        word.clone().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 48, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((word.clone(), inner), 0..6)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        survives(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn arbitrary_json_is_survived(value in json()) {
+        survives(&value.to_string());
+    }
+
+    #[test]
+    fn arbitrary_messages_are_survived(args in prop::collection::vec(json(), 0..3)) {
+        let frame = serde_json::json!({
+            "msg": "changed", "collection": "stream-room-messages", "id": "id",
+            "fields": {"eventName": "__my_messages__", "args": args},
+        });
+        survives(&frame.to_string());
+    }
+
+    #[test]
+    fn half_a_frame_is_survived(cut in 0_usize..300) {
+        let frame = message("m1");
+        survives(&frame[..cut.min(frame.len() - 1)]);
+    }
+
+    #[test]
+    fn any_order_of_frames_and_times_is_survived(
+        steps in prop::collection::vec((prop::sample::select(CORPUS), 0_u64..70), 0..40),
+    ) {
+        let mut driver = Driver::new();
+        for (frame, passed) in steps {
+            driver.frame(frame);
+            driver.pass(secs(passed));
+            prop_assert!(driver.session.next_timeout().is_none_or(|at| at > driver.now));
+        }
+    }
+}
+
+/// Every recorded frame of a real server passes through a ready session and the classifier.
+#[test]
+fn recordings_pass() {
+    let Some(folder) = std::env::var_os("ROCKETBOTTE_TRANSCRIPTS") else {
+        println!("skipped: ROCKETBOTTE_TRANSCRIPTS names no folder with recordings");
+        return;
+    };
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder of ROCKETBOTTE_TRANSCRIPTS")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .collect();
+    files.sort();
+    let mut frames = 0;
+    for file in files {
+        let mut connections = std::collections::HashMap::new();
+        for line in std::fs::read_to_string(&file).expect("a recording").lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+            if line["dir"] != "in" {
+                continue;
+            }
+            frames += 1;
+            let frame = line["frame"].to_string();
+            let (driver, classifier) = connections
+                .entry(line["conn"].to_string())
+                .or_insert_with(|| (Driver::ready(), Classifier::new(true)));
+            let out = driver.frame(&frame);
+            if line["frame"]["msg"] == "failed" {
+                assert!(matches!(out.closed, Some(CloseReason::Version(_))), "{frame}");
+                *driver = Driver::ready();
+                continue;
+            }
+            assert!(out.closed.is_none(), "{}: {frame}", file.display());
+            let is_event = line["frame"]["msg"] == "changed";
+            assert_eq!(
+                out.events.len(),
+                usize::from(is_event),
+                "{}: {frame}",
+                file.display()
+            );
+            for event in out.events {
+                let understood = event.collection == "stream-room-messages"
+                    || event.event_name.ends_with("/subscriptions-changed");
+                let events = classifier.classify(&event);
+                let raw = events.iter().any(|event| matches!(event, Event::Raw(_)));
+                assert!(!(raw && understood), "{}: {frame}", file.display());
+            }
+        }
+    }
+    assert!(frames > 0, "no recordings in the folder");
+}

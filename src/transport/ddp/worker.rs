@@ -1,0 +1,332 @@
+//! The task that owns the socket: connects, runs sessions, hands events over, and connects again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::DdpTransportBuilder;
+use super::connection::{Class, Failure, Socket, open};
+use super::output::Output;
+use super::session::{Session, SessionConfig};
+use crate::event::classify::{Classifier, StreamEvent};
+use crate::event::{Event, MessageId, Reconnected, RoomId};
+use crate::transport::backoff::{Backoff, Next};
+use crate::transport::{ConnectionState, Delivery, TransportError};
+
+/// A frame that cannot be written within this time: the peer does not read, the connection is dead.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the closing handshake may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the transport's owner wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Running,
+    /// No more events, but the connection stays.
+    Draining,
+}
+
+#[derive(Debug)]
+pub(super) struct TypingCall {
+    pub(super) room_id: RoomId,
+    pub(super) thread_id: Option<MessageId>,
+    pub(super) on: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    settings: DdpTransportBuilder,
+    session: SessionConfig,
+    classifier: Classifier,
+    backoff: Backoff,
+    /// `None` when stopped: then the stream ends.
+    deliveries: Option<mpsc::Sender<Result<Delivery, TransportError>>>,
+    typing: mpsc::Receiver<TypingCall>,
+    phase: watch::Receiver<Phase>,
+    state: watch::Sender<ConnectionState>,
+    overflow: Arc<AtomicU64>,
+    was_ready: bool,
+    lost_at: Option<Instant>,
+}
+
+/// How a connection ended.
+enum End {
+    /// The owner wants no connection any more.
+    Stopped,
+    Failed(Failure),
+}
+
+impl Worker {
+    pub(super) fn new(
+        settings: DdpTransportBuilder,
+        deliveries: mpsc::Sender<Result<Delivery, TransportError>>,
+        typing: mpsc::Receiver<TypingCall>,
+        phase: watch::Receiver<Phase>,
+        state: watch::Sender<ConnectionState>,
+        overflow: Arc<AtomicU64>,
+    ) -> Self {
+        let session = SessionConfig {
+            user_id: settings.credentials.user_id().clone(),
+            token: settings.credentials.token().clone(),
+        };
+        Self {
+            session,
+            classifier: Classifier::new(settings.unjoined_rooms),
+            backoff: Backoff::new(settings.backoff, Instant::now()),
+            settings,
+            deliveries: Some(deliveries),
+            typing,
+            phase,
+            state,
+            overflow,
+            was_ready: false,
+            lost_at: None,
+        }
+    }
+
+    pub(super) async fn run(mut self: Box<Self>) {
+        if tracing::enabled!(target: "tungstenite::protocol", tracing::Level::TRACE) {
+            tracing::warn!(
+                "with tungstenite at TRACE the login token may get into the log; filter tungstenite=debug"
+            );
+        }
+        self.backoff = Backoff::new(self.settings.backoff, Instant::now());
+        while let End::Failed(failure) = self.connect().await {
+            self.state.send_replace(ConnectionState::Off);
+            let now = Instant::now();
+            self.lost_at.get_or_insert(now);
+            let is_fatal = match failure.class {
+                Class::Refused => true,
+                Class::Configuration => !self.was_ready,
+                Class::Passing => false,
+            };
+            if is_fatal {
+                self.end_with(failure).await;
+                break;
+            }
+            match self.backoff.failed(now, fastrand::f64()) {
+                Next::Retry(wait) => {
+                    tracing::warn!(error = failure.message(), ?wait, "no connection, trying again");
+                    tokio::select! {
+                        biased;
+                        () = stopped(&mut self.phase) => break,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+                Next::GiveUp { attempts, off } => {
+                    self.end_with(failure.give_up(&self.settings.url, attempts, off))
+                        .await;
+                    break;
+                }
+            }
+        }
+        self.state.send_replace(ConnectionState::Closed);
+    }
+
+    /// One connection, from the first byte to the last.
+    async fn connect(&mut self) -> End {
+        tracing::debug!(url = %self.settings.url, "connecting");
+        let opened = tokio::select! {
+            biased;
+            () = stopped(&mut self.phase) => return End::Stopped,
+            opened = open(&self.settings.url, &self.settings.connector) => opened,
+        };
+        let mut socket = match opened {
+            Ok(socket) => socket,
+            Err(failure) => return End::Failed(failure),
+        };
+        let mut session = Session::new(self.session.clone(), Instant::now());
+        let end = loop {
+            if let Err(end) = self.carry_out(&mut session, &mut socket).await {
+                break end;
+            }
+            if let Err(end) = self.next(&mut session, &mut socket).await {
+                break end;
+            }
+        };
+        // The peer may be gone: the closing handshake is a courtesy.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.close(None)).await;
+        end
+    }
+
+    /// Does what the session asks for.
+    async fn carry_out(&mut self, session: &mut Session, socket: &mut Socket) -> Result<(), End> {
+        while let Some(output) = session.poll_output() {
+            match output {
+                Output::Send(text) => {
+                    match tokio::time::timeout(WRITE_TIMEOUT, socket.send(Frame::text(text.0))).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => {
+                            return Err(End::Failed(Failure::of_socket(&self.settings.url, error)));
+                        }
+                        Err(_) => {
+                            let message = format!("{} takes no frames any more", self.settings.url);
+                            return Err(End::Failed(Failure::passing(message)));
+                        }
+                    }
+                }
+                Output::State(state) => {
+                    if self.deliveries.is_some() {
+                        self.state.send_replace(state);
+                    }
+                }
+                Output::Ready => self.on_ready(),
+                Output::Event(event) => self.on_event(&event),
+                Output::Close(reason) => {
+                    let user_id = self.session.user_id.as_str();
+                    return Err(End::Failed(Failure::of_session(
+                        &self.settings.url,
+                        user_id,
+                        reason,
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for whatever comes first and tells the session.
+    async fn next(&mut self, session: &mut Session, socket: &mut Socket) -> Result<(), End> {
+        let timer = async {
+            match session.next_timeout() {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        // The timer comes before the socket: a flood of frames must not hold back our ping.
+        tokio::select! {
+            biased;
+            changed = self.phase.changed() => match changed {
+                Ok(()) => {
+                    self.drain();
+                    Ok(())
+                }
+                // The transport was dropped.
+                Err(_) => Err(End::Stopped),
+            },
+            () = timer => {
+                session.handle_timeout(Instant::now());
+                Ok(())
+            }
+            Some(call) = self.typing.recv() => {
+                if let Some(name) = &self.settings.typing_as {
+                    let thread = call.thread_id.as_ref().map(MessageId::as_str);
+                    session.typing(call.room_id.as_str(), thread, name, call.on, Instant::now());
+                }
+                Ok(())
+            }
+            frame = socket.next() => self.on_frame(session, frame),
+        }
+    }
+
+    fn on_frame(
+        &self,
+        session: &mut Session,
+        frame: Option<Result<Frame, tokio_tungstenite::tungstenite::Error>>,
+    ) -> Result<(), End> {
+        let now = Instant::now();
+        match frame {
+            Some(Ok(Frame::Text(text))) => {
+                // The websocket has checked that it is UTF-8.
+                if let Ok(text) = ByteString::try_from(bytes::Bytes::from(text)) {
+                    session.handle(&text, now);
+                }
+                Ok(())
+            }
+            Some(Ok(Frame::Close(close))) => {
+                let why = close.map_or_else(String::new, |close| {
+                    format!(
+                        " ({} {})",
+                        close.code,
+                        crate::excerpt::excerpt(&close.reason, 100)
+                    )
+                });
+                let message = format!("{} closed the connection{why}", self.settings.url);
+                Err(self.ended(Failure::passing(message)))
+            }
+            Some(Ok(_)) => {
+                session.alive(now);
+                Ok(())
+            }
+            Some(Err(error)) => Err(self.ended(Failure::of_socket(&self.settings.url, error))),
+            None => Err(self.ended(Failure::passing(format!(
+                "the connection to {} was lost",
+                self.settings.url
+            )))),
+        }
+    }
+
+    /// A connection that is lost while stopping is not opened again.
+    fn ended(&self, failure: Failure) -> End {
+        if self.deliveries.is_some() {
+            End::Failed(failure)
+        } else {
+            End::Stopped
+        }
+    }
+
+    fn drain(&mut self) {
+        self.deliveries = None;
+        self.state.send_replace(ConnectionState::Closing);
+    }
+
+    fn on_ready(&mut self) {
+        let now = Instant::now();
+        self.backoff.ready(now);
+        let event = if self.was_ready {
+            let gap = self
+                .lost_at
+                .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+            tracing::info!(?gap, "the connection is back");
+            Event::Reconnected(Reconnected::new(gap))
+        } else {
+            tracing::debug!("the connection is ready");
+            Event::Ready
+        };
+        self.was_ready = true;
+        self.lost_at = None;
+        self.deliver(event);
+    }
+
+    fn on_event(&mut self, event: &StreamEvent) {
+        for event in self.classifier.classify(event) {
+            self.deliver(event);
+        }
+    }
+
+    fn deliver(&self, event: Event) {
+        let Some(deliveries) = &self.deliveries else {
+            return;
+        };
+        if let Err(TrySendError::Full(_)) = deliveries.try_send(Ok(Delivery::live(event))) {
+            let dropped = self.overflow.fetch_add(1, Ordering::Relaxed) + 1;
+            // Once for each power of two: a flood must not flood the log too.
+            if dropped.is_power_of_two() {
+                tracing::error!(
+                    dropped,
+                    "events were dropped: the pipeline does not take them in time"
+                );
+            }
+        }
+    }
+
+    async fn end_with(&self, failure: Failure) {
+        if let Some(deliveries) = &self.deliveries {
+            // An error means that nobody reads any more.
+            let _ = deliveries.send(Err(failure.into_error())).await;
+        }
+    }
+}
+
+/// Resolves when the owner wants no more events.
+async fn stopped(phase: &mut watch::Receiver<Phase>) {
+    // An error means that the transport was dropped.
+    let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
+}

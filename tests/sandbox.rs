@@ -1,0 +1,14 @@
+//! The sandbox against raw clients: what it sends is checked against the protocol, not against our client.
+#![cfg(feature = "sandbox")]
+#![allow(clippy::expect_used, reason = "the helpers of a test may fail it")]
+
+#[path = "sandbox/client.rs"]
+mod client;
+#[path = "sandbox/faults.rs"]
+mod faults;
+#[path = "sandbox/garbage.rs"]
+mod garbage;
+#[path = "sandbox/realtime.rs"]
+mod realtime;
+#[path = "sandbox/rest.rs"]
+mod rest;
