@@ -104,7 +104,8 @@ impl Response {
         self.outcomes.iter()
     }
 
-    /// Whether the request was a command that the router does not have.
+    /// Whether the request was a command that the router does not have, or, in a direct conversation, just a message
+    /// that might have been one.
     pub fn is_unknown_command(&self) -> bool {
         self.is_unknown_command
     }

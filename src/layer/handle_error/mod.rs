@@ -45,7 +45,8 @@ pub(crate) fn answer_error(error: BoxError, request: &Request) -> Response {
 ///     .layer(HandleErrorLayer::new())
 ///     .layer(CommandLayer::new("!"))
 ///     .service(Router::new());
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 #[derive(Clone, Default)]
 #[must_use]
