@@ -167,7 +167,6 @@ where
         .id_secret(session.id_secret().as_bytes())
         .configure(|shared, own| {
             shared.client = Some(session.client.clone());
-            shared.room_roles = Some(Arc::new(session.client.clone()));
             shared.typing = Some(Arc::new(connection.clone()));
             shared.message_size_limit = session.message_size_limit;
             shared.site_url = Some(session.site_url.clone());

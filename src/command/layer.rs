@@ -28,7 +28,8 @@ use crate::request::Request;
 /// let app = ServiceBuilder::new()
 ///     .layer(CommandLayer::new("!").or_prefix("bot "))
 ///     .service(Router::new().command("ping", ping));
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

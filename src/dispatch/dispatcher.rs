@@ -24,7 +24,7 @@ use crate::error_chain::Chain;
 use crate::event::{Event, EventKind};
 use crate::handler::LaneUse;
 use crate::layer::catch_panic::{CatchPanic, CatchPanicLayer};
-use crate::layer::handle_error::{Asked, answer_error, answer_failures};
+use crate::layer::handle_error::{answer_error, answer_failures};
 use crate::request::{Deadline, Request};
 use crate::response::{Action, Response, Send};
 use crate::transport::{Ack, Delivery};
@@ -356,13 +356,10 @@ where
             piece,
         } = ended;
         let mut response = match result {
-            Ok(mut response) if response.has_failures() || response.running() > 0 => {
-                answer_failures(&mut response, &Asked::new(&request, None));
-                response
-            }
             Ok(response) => response,
-            Err(error) => answer_error(error, &Asked::new(&request, None)),
+            Err(error) => answer_error(error, &request),
         };
+        answer_failures(&mut response, &request);
         for route in response.take_running() {
             // A route that goes on behind the response still takes its place among the running.
             self.lanes.occupy();

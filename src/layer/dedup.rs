@@ -35,7 +35,8 @@ use crate::response::Response;
 /// let app = ServiceBuilder::new()
 ///     .layer(DedupLayer::new(1_000).within(Duration::from_secs(600)))
 ///     .service(Router::new());
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 #[derive(Clone)]
 #[must_use]

@@ -26,7 +26,8 @@ use crate::request::{Deadline, Request};
 /// use tower::ServiceBuilder;
 ///
 /// let app = ServiceBuilder::new().layer(TimeoutLayer::new(Duration::from_secs(30))).service(Router::new());
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use]

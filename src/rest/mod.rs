@@ -15,7 +15,6 @@ mod error;
 mod limit;
 mod reply;
 mod retry;
-mod room_roles;
 mod sink;
 mod trace;
 

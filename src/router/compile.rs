@@ -159,7 +159,11 @@ impl<S: Send + Sync + 'static> CommandEntry<S> {
                         .iter()
                         .fold(table.command_service(), |route, layer| layer(route)),
                 });
-                Target::Group(Group { table, layered, order: *order })
+                Target::Group(Group {
+                    table,
+                    layered,
+                    order: *order,
+                })
             }
         };
         CommandSlot {

@@ -168,6 +168,11 @@ impl Table {
         self.hears_bots
     }
 
+    /// Whether the command's first word is one of this router's.
+    pub(crate) fn knows(&self, command: &Command) -> bool {
+        self.find(command.name(), command.folds_case()).is_some()
+    }
+
     /// Whether [`lane_use`](Self::lane_use) says anything but "in order" for any event.
     pub(crate) fn skips_lanes(&self) -> bool {
         self.skips_lanes
@@ -184,11 +189,6 @@ impl Table {
         };
         let slot = &self.slots[index?];
         (folds_case || slot.names.iter().any(|known| &**known == name)).then_some(slot)
-    }
-
-    /// Whether the command's first word is one of this router's.
-    pub(crate) fn knows(&self, command: &Command) -> bool {
-        self.find(command.name(), command.folds_case()).is_some()
     }
 
     /// How the event waits for its turn in the room or thread.

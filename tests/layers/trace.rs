@@ -113,6 +113,18 @@ async fn what_people_write_is_logged_at_trace_only() {
 }
 
 #[tokio::test]
+async fn what_became_of_it_is_one_word() {
+    for (text, outcome) in [
+        ("!other", "unknown command"),
+        ("hi", "ignored"),
+        ("!work", "handled"),
+    ] {
+        let log = log_of(Level::INFO, stack(router()), message(text)).await;
+        assert!(log.contains(&format!("outcome=\"{outcome}\"")), "{text}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn routes_that_failed_are_reported() {
     let log = log_of(Level::INFO, stack(router()), message("!fail")).await;
     assert!(
