@@ -15,7 +15,7 @@ use crate::response::{Action, RouteName, Send, Thread};
 const QUOTE_AFTER: Duration = Duration::from_secs(60);
 
 /// The route name of what no router answered.
-const NO_ROUTE: &str = "service";
+pub(crate) const NO_ROUTE: &str = "service";
 
 /// Why an action can not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use tower::BoxError;
 
+use crate::dispatch::resolve::NO_ROUTE;
 use crate::error_chain::{Chain, causes};
 use crate::request::Request;
 use crate::response::{Action, Outcome, Response, RouteKind, RouteName, RouteOutcome, Send};
-
-/// The route that errors are recorded for which no router made a route's failure of.
-const NO_ROUTE: &str = "service";
 
 /// A failure of a route, or of what is around the routes.
 ///
