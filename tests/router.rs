@@ -1,5 +1,6 @@
 //! Which routes an event runs, what each gets, and what people read where none fits.
 
+use std::cell::RefCell;
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -668,19 +669,22 @@ fn names_that_can_not_be_are_errors_or_panics_with_the_callers_place() {
         }),
         (line!(), || drop(Router::<()>::new().help().help())),
     ];
-    static PLACE: Mutex<Option<(String, u32)>> = Mutex::new(None);
+    thread_local! {
+        // Other tests panic on purpose, in their own threads, while the hook is set.
+        static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
+    }
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(|info| {
         let place = info
             .location()
             .map(|place| (place.file().to_owned(), place.line()));
-        *PLACE.lock().unwrap() = place;
+        PLACE.set(place);
     }));
     let places: Vec<_> = panics
         .iter()
         .map(|(line, panics)| {
             std::panic::catch_unwind(panics).expect_err("should panic");
-            (*line, PLACE.lock().unwrap().take().unwrap())
+            (*line, PLACE.take().unwrap())
         })
         .collect();
     std::panic::set_hook(before);
