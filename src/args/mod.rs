@@ -1,23 +1,166 @@
-//! Typed arguments of commands.
+//! Typed arguments of commands: the text behind a command's word, read as any type that serde can deserialise.
+//!
+//! | type | what is typed |
+//! |---|---|
+//! | `String` | the whole text, with its new lines and quotes; may be empty |
+//! | `u32`, `f64`, `char`, `bool` (`yes`, `no`, `on`, …) | one argument |
+//! | an enum of unit variants | one of its names, without regard to case |
+//! | `Option<T>` | a `T` or nothing |
+//! | `Vec<T>` | any number of arguments |
+//! | a tuple | arguments by position |
+//! | a struct | arguments by position in the order of the fields, or by name |
+//! | `()` | nothing |
+//!
+//! Arguments are separated by white space and new lines. Quotes of every kind keep words together, and so do
+//! `` `inline code` `` and fenced code blocks, whose fences are taken off. A quote that is not closed is taken as it
+//! stands.
+//!
+//! In a struct every field may be given by name: `--count 3`, `--count=3`, `-c 3` where no other field begins with
+//! that letter. A `bool` is a flag, false unless it is given: `--force`. `Option` fields and those with a serde
+//! default may be left out. A value that begins with a dash is quoted, or stands behind `--`; negative numbers need
+//! neither. Where fewer arguments are given than there are fields, those that may be left out go without first.
+
+mod assign;
+mod de;
+mod error;
+mod probe;
+mod shape;
+mod tokens;
+mod usage;
+mod value;
 
 use serde::de::DeserializeOwned;
+use tower::BoxError;
 
+use self::assign::Assigned;
+use self::de::Arguments;
+pub use self::error::ArgsError;
+pub(crate) use self::error::shown;
+use self::shape::{Kind, Shape};
+pub use self::usage::usage;
+use crate::command::Command;
 use crate::extract::{FromRequest, MissingPart};
 use crate::rejection::Rejection;
 use crate::request::Request;
 
-/// The arguments of a command.
+/// How many characters of a command's words the usage line repeats.
+const LONGEST_PATH: usize = 100;
+
+/// The arguments of a command, as a value of a type ([how it is written](crate::args)).
+///
+/// What can not be read is refused with a [`Rejection`]: one sentence that points at the argument, and the usage line.
+/// An event that is no command has no arguments: as a listener's extractor it fails with [`MissingPart`], which is
+/// only logged.
+///
+/// ```
+/// use rocketbotte::Router;
+/// use rocketbotte::extract::Args;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// #[serde(rename_all = "lowercase")]
+/// enum Unit { Min, Hour, Day }
+///
+/// /// `!ban ann 2 hour --quietly`
+/// #[derive(Deserialize)]
+/// struct Ban { user: String, amount: u32, unit: Option<Unit>, quietly: bool }
+///
+/// async fn say(Args(text): Args<String>) -> String { text }
+/// async fn add(Args((a, b)): Args<(f64, f64)>) -> String { format!("{}", a + b) }
+/// async fn ban(Args(ban): Args<Ban>) -> String { format!("{} is banned", ban.user) }
+///
+/// let router: Router = Router::new().command("say", say).command("add", add).command("ban", ban);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Args<T>(pub T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Args<T> {
-    type Rejection = tower::BoxError;
+    type Rejection = BoxError;
 
     async fn from_request(request: &Request, _state: &S) -> Result<Self, Self::Rejection> {
         let command = request
             .command()
             .ok_or_else(|| MissingPart::new("command", request))?;
-        let _ = command;
-        Err(Rejection::bad_arguments("").into())
+        let shape = Shape::of::<T>();
+        match read(command.args(), &shape) {
+            Ok(value) => Ok(Self(value)),
+            Err(error) if error.is_unsupported() => Err(error.into()),
+            Err(error) => Err(refusal(&error, command, &shape).into()),
+        }
     }
+}
+
+/// Reads a text as the arguments of a type.
+///
+/// # Errors
+///
+/// The text has too few arguments, too many, or one that is not of its type.
+///
+/// ```
+/// use rocketbotte::args::parse;
+///
+/// let (name, count): (String, u32) = parse("\"two words\" 3")?;
+/// assert_eq!((name.as_str(), count), ("two words", 3));
+/// # Ok::<_, rocketbotte::args::ArgsError>(())
+/// ```
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ArgsError> {
+    read(text, &Shape::of::<T>())
+}
+
+fn read<T: DeserializeOwned>(text: &str, shape: &Shape) -> Result<T, ArgsError> {
+    let mut assigned = assign::assign(shape, text)?;
+    loop {
+        let error = match T::deserialize(Arguments::new(text, shape, &assigned)) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        // Only serde knows whether a field has a default, so a flag is false, and a list empty, when it is missed.
+        if !supply_missing(&error, shape, &mut assigned) {
+            let given = match shape {
+                Shape::Text => Some(text),
+                Shape::Single(_) => assigned
+                    .first()
+                    .and_then(|assigned| Some(&**assigned.values.first()?)),
+                _ => None,
+            };
+            return Err(error.with_given(given).complete(shape));
+        }
+    }
+}
+
+/// Gives a field its natural default. `false` if it has none, or was given.
+fn supply_missing(error: &ArgsError, shape: &Shape, assigned: &mut [Assigned<'_>]) -> bool {
+    let Some(name) = error.missing_name() else {
+        return false;
+    };
+    let missed = shape
+        .parameters()
+        .iter()
+        .zip(assigned)
+        .find(|(parameter, assigned)| parameter.names.contains(&name) && !assigned.is_given);
+    match missed {
+        Some((parameter, assigned)) if parameter.is_flag() => assigned.give("false"),
+        Some((parameter, assigned)) if parameter.is_list || parameter.kind == Kind::Nothing => {
+            assigned.is_given = true;
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn refusal(error: &ArgsError, command: &Command, shape: &Shape) -> Rejection {
+    // The words were typed: where a handler takes commands of any name, they may be anything.
+    let path: Vec<_> = command.path().collect();
+    let mut line = format!(
+        "{}{}",
+        command.invocation(),
+        error::tidy(&path.join(" "), LONGEST_PATH)
+    );
+    let usage = usage::usage_of(shape);
+    if !usage.is_empty() {
+        line.push(' ');
+        line.push_str(&usage);
+    }
+    let line = line.replace('`', "'");
+    Rejection::bad_arguments(format!("{error}\nUsage: `{line}`"))
 }

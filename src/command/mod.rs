@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use self::layer::{CommandLayer, CommandService};
-pub(crate) use self::prefix::{CommandParser, quotes};
+pub(crate) use self::prefix::{CommandParser, is_blank, is_invisible, quotes};
 use crate::event::Message;
 
 /// How a command was addressed to the bot.
@@ -95,6 +95,23 @@ impl Command {
         }
     }
 
+    /// What stands in front of a command's word when it is said the way this one was: `!`, `@bot ` or nothing.
+    pub(crate) fn invocation(&self) -> String {
+        let prefix = self.prefix();
+        match self.address {
+            Address::Mention => format!("{} ", prefix.trim_end_matches([':', ','])),
+            Address::Prefix | Address::Direct => {
+                let word = prefix.trim_end_matches(is_blank);
+                let space = if prefix.ends_with(char::is_whitespace) {
+                    " "
+                } else {
+                    ""
+                };
+                format!("{word}{space}")
+            }
+        }
+    }
+
     fn slice(&self, range: &Range<u32>) -> &str {
         &self.message.text()[range.start as usize..range.end as usize]
     }
@@ -112,5 +129,40 @@ impl fmt::Debug for Command {
             .field("name", &self.name())
             .field("address", &self.address)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{Context, Identity};
+    use crate::event::{Room, RoomKind, User};
+    use crate::request::Request;
+
+    fn parse(layer: &CommandLayer, room: Room, text: &str) -> Command {
+        let message = Message::builder(room, User::new("uA", "ann"), text).build();
+        let context = Context::for_bot(Identity::new("uB", "bot"));
+        layer
+            .parse(&Request::with_context(message, context))
+            .expect("a command")
+    }
+
+    #[test]
+    fn an_invocation_is_what_stands_in_front_of_the_word() {
+        let layer = CommandLayer::new("!").or_prefix("bot").or_prefix("hey, ");
+        for (text, invocation) in [
+            ("!ping", "!"),
+            ("!\u{200b}ping", "!"),
+            ("bot \n ping", "bot "),
+            ("hey,   ping", "hey, "),
+            ("@bot: ping", "@bot "),
+            ("@bot, !ping", "@bot "),
+            ("@Bot", "@Bot "),
+        ] {
+            let command = parse(&layer, Room::new("r", RoomKind::Channel), text);
+            assert_eq!(command.invocation(), invocation, "{text:?}");
+        }
+        let direct = parse(&layer, Room::new("uAuB", RoomKind::Direct), "ping");
+        assert_eq!(direct.invocation(), "");
     }
 }

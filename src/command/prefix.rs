@@ -59,11 +59,13 @@ impl CommandParser {
             let after = trim_start(rest);
             // `@bot !ping` is what people write who know both ways.
             let after = self.strip_prefix(after, message.room()).unwrap_or(after);
+            let after = after.trim_start_matches(is_invisible);
             return Some(self.command(message, Address::Mention, body, rest, after));
         }
         if let Some(after) = self.strip_prefix(body, message.room()) {
-            let is_command = !first_word(after).is_empty();
-            return is_command.then(|| self.command(message, Address::Prefix, body, after, after));
+            let word = after.trim_start_matches(is_invisible);
+            let is_command = !first_word(word).is_empty();
+            return is_command.then(|| self.command(message, Address::Prefix, body, after, word));
         }
         if self.direct_without_prefix && request.is_direct_with_bot() && !first_word(body).is_empty() {
             return Some(self.command(message, Address::Direct, body, body, body));
@@ -133,10 +135,14 @@ impl fmt::Debug for CommandParser {
     }
 }
 
-/// White space, and the characters without width that phones and copied text leave between words.
-pub(super) fn is_blank(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(character, '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{00AD}')
+/// White space, and the characters without width that phones and copied text leave around words.
+pub(crate) fn is_blank(character: char) -> bool {
+    character.is_whitespace() || is_invisible(character)
+}
+
+/// A character without width. Inside a word it is part of it: Persian is written with them.
+pub(crate) fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{00AD}')
 }
 
 pub(super) fn trim_start(text: &str) -> &str {
@@ -147,12 +153,18 @@ pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
+/// The word at the start of a text, up to white space.
 pub(super) fn first_word(text: &str) -> &str {
-    text.split(is_blank).next().unwrap_or_default()
+    text.split(char::is_whitespace)
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(is_invisible)
 }
 
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(is_blank).filter(|word| !word.is_empty())
+    text.split(char::is_whitespace)
+        .map(trim)
+        .filter(|word| !word.is_empty())
 }
 
 /// The links that a client puts in front of a reply: `[ ](https://chat.example.org/channel/general?msg=ID) text`.

@@ -12,6 +12,7 @@ use tower::{BoxError, ServiceExt};
 use super::lanes::{LaneBounds, Lanes};
 use super::settled::Piece;
 use super::{Counters, Receipt};
+use crate::error_chain::Chain;
 use crate::event::{MessageId, RoomId, UserId};
 use crate::response::Action;
 
@@ -196,19 +197,4 @@ async fn deliver(sink: Sink, batch: Batch) -> (u64, u64) {
         piece.done();
     }
     (delivered, undelivered)
-}
-
-/// An error and what caused it, in one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
 }

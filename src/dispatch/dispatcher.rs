@@ -11,7 +11,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
-use super::deliver::{Batch, Chain, Deliveries, Sink};
+use super::deliver::{Batch, Deliveries, Sink};
 use super::handle::BotHandle;
 use super::lane_key::LaneKey;
 use super::lanes::Lanes;
@@ -20,6 +20,7 @@ use super::serve::{OnReady, Overflow, Settings};
 use super::settled::Piece;
 use super::{Counters, ShutdownReport};
 use crate::context::{Context, Shared};
+use crate::error_chain::Chain;
 use crate::event::{Event, EventKind};
 use crate::handler::LaneUse;
 use crate::layer::catch_panic::{CatchPanic, CatchPanicLayer};
@@ -211,10 +212,10 @@ where
                 }
             }
             Overflow::Busy => {
-                if self.shared.stack.is_known_command(&pending.request) {
+                if self.shared.stack.is_own_command(&pending.request) {
                     let mut response = Response::empty();
                     response.push(Action::from(Send::text(
-                        "I am busy right now, please try again in a moment.",
+                        "I'm busy right now, please try again in a moment.",
                     )));
                     self.answer(&pending.request, response, None);
                 }

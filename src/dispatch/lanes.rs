@@ -133,7 +133,8 @@ impl<K: Clone + Eq + Hash, T> Lanes<K, T> {
     }
 
     /// How many items run.
-    pub(crate) fn running(&self) -> usize {
+    #[cfg(test)]
+    fn running(&self) -> usize {
         self.running
     }
 

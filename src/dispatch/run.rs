@@ -10,10 +10,10 @@ use tokio::task::{Id, JoinError};
 use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, Service};
 
-use super::deliver::Chain;
 use super::dispatcher::{Dispatcher, Ended};
 use super::handle::Stop;
 use super::{ServeError, ShutdownReport};
+use crate::error_chain::Chain;
 use crate::event::{CustomEvent, Event};
 use crate::request::Request;
 use crate::response::Response;

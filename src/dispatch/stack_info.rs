@@ -130,14 +130,6 @@ impl StackInfo {
         }
     }
 
-    /// Whether an event is a command that one of the routers has.
-    pub(crate) fn is_known_command(&self, request: &Request) -> bool {
-        let Some(command) = self.parsers.get().iter().find_map(|parser| parser.parse(request)) else {
-            return false;
-        };
-        self.tables.get().iter().any(|table| table.knows(&command))
-    }
-
     /// Whether an event reads like a command.
     pub(crate) fn is_command(&self, text: &str) -> bool {
         self.prefixes()

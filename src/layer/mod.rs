@@ -49,9 +49,11 @@ pub mod trace;
 
 pub use self::catch_panic::CatchPanicLayer;
 pub use self::dedup::DedupLayer;
+pub use self::from_fn::{Next, from_fn, from_fn_with_state};
 pub use self::handle_error::HandleErrorLayer;
 pub use self::ignore::IgnoreLayer;
 pub use self::rate_limit::RateLimitLayer;
 pub use self::require::RequireLayer;
 pub use self::timeout::TimeoutLayer;
 pub use self::trace::TraceLayer;
+pub use crate::command::CommandLayer;

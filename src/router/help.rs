@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use tower::BoxError;
 
 use super::table::{Table, Target};
+use crate::command::Command;
 use crate::handler::Handler;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
@@ -73,8 +74,7 @@ impl Help {
     }
 
     fn text(&self, request: &Request) -> String {
-        let prefix = request.command().map_or("", |command| command.prefix());
-        let space = if prefix.starts_with('@') { " " } else { "" };
+        let invocation = request.command().map(Command::invocation).unwrap_or_default();
         let commands = self
             .table
             .upgrade()
@@ -82,7 +82,7 @@ impl Help {
             .unwrap_or_default();
         let mut text = String::new();
         for command in commands {
-            let _ = write!(text, "`{prefix}{space}{}`", command.path);
+            let _ = write!(text, "`{invocation}{}`", command.path);
             for alias in &command.aliases {
                 let _ = write!(text, ", `{alias}`");
             }

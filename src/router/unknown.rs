@@ -1,6 +1,7 @@
 //! What is answered to a command that the router does not have.
 
 use super::table::{Table, fold};
+use crate::args::shown;
 use crate::command::{Address, Command};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::Request;
@@ -54,11 +55,11 @@ fn route_name(table: &Table) -> RouteName {
 }
 
 fn unknown_command(table: &Table, command: &Command) -> String {
-    let name = command.name().replace('`', "'");
+    let name = shown(command.name());
     match nearest(table, command.name()) {
         Some(known) => format!(
             "I don't know `{name}`. Did you mean `{}{known}`? {}",
-            invocation(command),
+            command.invocation(),
             help_line(table, command)
         ),
         None => format!("I don't know `{name}`. {}", help_line(table, command)),
@@ -71,29 +72,20 @@ fn unknown_subcommand(table: &Table, command: &Command) -> Rejection {
     let text = if command.name().is_empty() {
         format!("`{path}` needs one of: {known}.")
     } else {
-        let name = command.name().replace('`', "'");
+        let name = shown(command.name());
         format!("There is no `{path} {name}`. There is: {known}.")
     };
     Rejection::of(RejectionKind::UnknownSubcommand, text)
 }
 
 fn help_line(table: &Table, command: &Command) -> String {
-    let invocation = invocation(command);
+    let invocation = command.invocation();
     if table.find("help", true).is_some() {
         return format!("Say `{invocation}help` for what I can do.");
     }
     match names(table) {
         names if names.is_empty() => "I have no commands.".to_owned(),
         names => format!("I know: {names}."),
-    }
-}
-
-/// What stands in front of a command's word when it is said the way this one was.
-fn invocation(command: &Command) -> String {
-    match command.address() {
-        Address::Prefix => command.prefix().to_owned(),
-        Address::Mention => format!("{} ", command.prefix().trim_end_matches([':', ','])),
-        Address::Direct => String::new(),
     }
 }
 

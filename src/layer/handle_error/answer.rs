@@ -1,12 +1,11 @@
 //! What is said about a failure: the rules, apart from the layer, since a served bot applies them too.
 
-use std::error::Error;
-use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use tower::BoxError;
 
 use crate::dispatch::resolve::NO_ROUTE;
+use crate::error_chain::{Chain, causes};
 use crate::request::Request;
 use crate::response::{Action, Outcome, Response, RouteKind, RouteName, RouteOutcome, Send};
 
@@ -86,9 +85,9 @@ impl<'a> Failure<'a> {
                 tracing::debug!(route, reason = rejection.text(), "refused");
             }
             Outcome::Failed(error) if self.is_overload => {
-                tracing::warn!(route, error = %Chain(error), "overloaded");
+                tracing::warn!(route, error = %Chain(&**error), "overloaded");
             }
-            Outcome::Failed(error) => tracing::error!(route, reference, error = %Chain(error), "failed"),
+            Outcome::Failed(error) => tracing::error!(route, reference, error = %Chain(&**error), "failed"),
             Outcome::TimedOut(after) => tracing::error!(route, reference, ?after, "timed out"),
             Outcome::Panicked(message) => tracing::error!(route, reference, %message, "panicked"),
         }
@@ -177,37 +176,7 @@ pub(super) fn answer_error(error: BoxError, asked: &Asked) -> Response {
 }
 
 fn is_overload(error: &BoxError) -> bool {
-    causes(error).any(|cause| cause.is::<tower::load_shed::error::Overloaded>())
-}
-
-fn causes(error: &BoxError) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let mut next: Option<&(dyn Error + 'static)> = Some(&**error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
-}
-
-/// An error with what caused it: `saving: disk full`.
-pub(crate) struct Chain<'a>(pub(crate) &'a BoxError);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut last = String::new();
-        for cause in causes(self.0) {
-            let mut text = String::new();
-            write!(text, "{cause}")?;
-            // Many errors show what caused them by themselves.
-            if last.is_empty() {
-                f.write_str(&text)?;
-            } else if !last.ends_with(&text) {
-                write!(f, ": {text}")?;
-            }
-            last = text;
-        }
-        Ok(())
-    }
+    causes(&**error).any(|cause| cause.is::<tower::load_shed::error::Overloaded>())
 }
 
 #[cfg(test)]
@@ -222,8 +191,8 @@ mod tests {
     #[test]
     fn a_chain_names_each_cause_once() {
         let error: BoxError = Saving(std::io::Error::other("disk full")).into();
-        assert_eq!(Chain(&error).to_string(), "saving: disk full");
-        assert_eq!(Chain(&"alone".into()).to_string(), "alone");
+        assert_eq!(Chain(&*error).to_string(), "saving: disk full");
+        assert_eq!(Chain(&*BoxError::from("alone")).to_string(), "alone");
     }
 
     #[test]

@@ -13,7 +13,6 @@ use std::task::{Context, Poll};
 
 use tower::{BoxError, Layer, Service};
 
-pub(crate) use self::answer::Chain;
 pub use self::answer::Failure;
 use self::answer::{Answer, Asked};
 pub use self::future::ResponseFuture;

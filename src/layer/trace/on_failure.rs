@@ -6,8 +6,8 @@ use std::time::Duration;
 use tower::BoxError;
 use tracing::Span;
 
+use crate::error_chain::Chain;
 use crate::layer::catch_panic::Panicked;
-use crate::layer::handle_error::Chain;
 use crate::layer::timeout::Elapsed;
 use crate::rejection::Rejection;
 use crate::response::{Outcome, RouteName, RouteOutcome};
@@ -86,11 +86,11 @@ impl fmt::Display for Failure<'_> {
             Self::Route(outcome) => match outcome.outcome() {
                 Outcome::Handled => f.write_str("handled"),
                 Outcome::Rejected(rejection) => fmt::Display::fmt(rejection, f),
-                Outcome::Failed(error) => fmt::Display::fmt(&Chain(error), f),
+                Outcome::Failed(error) => fmt::Display::fmt(&Chain(&**error), f),
                 Outcome::TimedOut(after) => write!(f, "took longer than {after:?}"),
                 Outcome::Panicked(message) => write!(f, "panicked: {message}"),
             },
-            Self::Service(error) => fmt::Display::fmt(&Chain(error), f),
+            Self::Service(error) => fmt::Display::fmt(&Chain(&***error), f),
         }
     }
 }
