@@ -4,11 +4,14 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::expect_used,
     reason = "each test uses a part, and a test ends by them"
 )]
 
 #[cfg(all(feature = "client", feature = "sandbox"))]
 pub mod chat;
+#[cfg(all(feature = "client", feature = "sandbox"))]
+pub mod live;
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -247,10 +250,19 @@ pub struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Of this thread, until the guard is dropped.
     pub fn start(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
+        Self::start_with(tracing_subscriber::EnvFilter::new(level.to_string()))
+    }
+
+    /// Of the crate alone: the websocket library logs whole frames at `TRACE`.
+    pub fn start_own(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
+        Self::start_with(tracing_subscriber::EnvFilter::new(format!("rocketbotte={level}")))
+    }
+
+    fn start_with(filter: tracing_subscriber::EnvFilter) -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(level)
+            .with_env_filter(filter)
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
