@@ -207,7 +207,7 @@ mod pipeline {
 
     #[tokio::test]
     async fn one_line_says_what_is_ready() {
-        let (log, _guard) = Log::start_own(tracing::Level::INFO);
+        let log = Log::start(tracing::Level::INFO);
         let sandbox = people().start().await.unwrap();
         let bot = Live::on(&sandbox, bare(commands())).await;
         bot.ask("!ping").await;
@@ -281,7 +281,7 @@ mod connection {
 
     #[tokio::test]
     async fn a_server_that_comes_up_later_is_waited_for() {
-        let (log, _guard) = Log::start_own(tracing::Level::WARN);
+        let log = Log::start(tracing::Level::WARN);
         let sandbox = people().start().await.unwrap();
         sandbox.refuse_connections(true);
         let bot = Live::starting(&sandbox, bot_at(&sandbox, "rocketbotte"), bare(commands()));
@@ -542,7 +542,7 @@ mod account {
 
     #[tokio::test]
     async fn no_secret_is_logged() {
-        let (log, _guard) = Log::start_own(tracing::Level::TRACE);
+        let log = Log::start(tracing::Level::TRACE);
         let sandbox = people().start().await.unwrap();
         let (password, token) = (
             sandbox.bot("rocketbotte").password(),
@@ -756,7 +756,7 @@ mod classifier {
         ann.post(json!({"rid": "general", "msg": "!ping", "t": "e2e"}))
             .await;
         assert_eq!(happened().await, ["encrypted"]);
-        sandbox.kick("general", "bob").unwrap();
+        sandbox.user("bob").leave("general").await;
         assert_eq!(happened().await, ["system"]);
 
         assert_eq!(chat.said("general").len(), 0, "none of it is a command");

@@ -13,7 +13,9 @@ pub mod chat;
 #[cfg(all(feature = "client", feature = "sandbox"))]
 pub mod live;
 
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
+use std::io::Write;
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,6 +31,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower::Service;
+use tracing::{Level, Metadata};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::OptionalWriter;
 
 /// An action that was carried out, and how many seconds after the recorder was made.
 #[derive(Clone, Debug)]
@@ -243,40 +249,62 @@ pub async fn settled() {
     after(Duration::from_millis(1)).await;
 }
 
-/// Collects what is logged.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+/// Collects what the crate logs on a thread.
+///
+/// There is one subscriber for all tests: several, each for a thread, race for which call sites are on.
+#[derive(Clone)]
+pub struct Log {
+    text: Arc<Mutex<Vec<u8>>>,
+    level: Level,
+}
+
+thread_local! {
+    static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// The thread's log, for one line of it.
+struct Routed;
 
 impl Log {
-    /// Of this thread, until the guard is dropped.
-    pub fn start(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
-        Self::start_with(tracing_subscriber::EnvFilter::new(level.to_string()))
-    }
-
-    /// Of the crate alone: the websocket library logs whole frames at `TRACE`.
-    pub fn start_own(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
-        Self::start_with(tracing_subscriber::EnvFilter::new(format!("rocketbotte={level}")))
-    }
-
-    fn start_with(filter: tracing_subscriber::EnvFilter) -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+    /// Of this thread, until the test ends.
+    pub fn start(level: Level) -> Self {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_env_filter(EnvFilter::new("rocketbotte=trace"))
+                .with_ansi(false)
+                .with_writer(Routed)
+                .init();
+        });
+        let log = Self {
+            text: Arc::default(),
+            level,
+        };
+        LOG.set(Some(log.clone()));
+        log
     }
 
     pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
     }
 }
 
-impl std::io::Write for Log {
+impl<'a> MakeWriter<'a> for Routed {
+    type Writer = OptionalWriter<Log>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        OptionalWriter::none()
+    }
+
+    fn make_writer_for(&'a self, line: &Metadata<'_>) -> Self::Writer {
+        let log = LOG.with_borrow(Clone::clone);
+        log.filter(|log| *line.level() <= log.level).into()
+    }
+}
+
+impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.text.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
