@@ -69,7 +69,7 @@ impl<S: Sync> FromRequest<S> for crate::rest::Client {
 ///         request.extensions_mut().insert(Team("ops"));
 ///         request
 ///     })
-///     .service(rocketbotte::Router::new().on_message(whose));
+///     .service(rocketbotte::Router::<()>::new().on_message(whose));
 /// # let _ = app;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -143,15 +143,11 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let has_key = !matches!(
-            request.event(),
-            Event::Typing(_) | Event::Ready | Event::Reconnected(_) | Event::Close
-        );
-        let is_new = !has_key || {
-            let key = request.event().key();
+        // What has no key of its own is never the same twice.
+        let is_new = request.event().own_key().is_none_or(|key| {
             let mut seen = self.layer.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.insert(&key, self.layer.within, Instant::now())
-        };
+        });
         ResponseFuture {
             inner: is_new.then(|| self.inner.call(request)),
         }
