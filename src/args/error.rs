@@ -237,7 +237,7 @@ impl de::Error for ArgsError {
     }
 }
 
-/// `one of `min`, `hour` and `day``.
+/// "one of \`min\`, \`hour\` and \`day\`".
 pub(super) fn one_of(choices: &[&str]) -> String {
     match choices {
         [only] => format!("`{only}`"),

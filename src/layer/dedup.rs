@@ -16,7 +16,6 @@ use pin_project::pin_project;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::event::Event;
 use crate::request::Request;
 use crate::response::Response;
 
