@@ -1,5 +1,7 @@
 //! What counts as a command, and what does not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::io;
 use std::sync::{Arc, Mutex};
 
