@@ -74,7 +74,7 @@ impl Classifier {
             _ => None,
         };
         events.unwrap_or_else(|| {
-            smallvec![Event::Raw(Arc::new(RawEvent::new(
+            smallvec![Event::Raw(Arc::new(RawEvent::from_slices(
                 stream.collection.clone(),
                 stream.event_name.clone(),
                 stream.args.clone(),
@@ -135,7 +135,7 @@ impl Classifier {
 
 fn first_sighting(message: Arc<Message>, is_deleted: bool) -> Event {
     if is_deleted {
-        return Event::Deleted(Arc::new(Deleted::soft(message)));
+        return Event::Deleted(Arc::new(Deleted::of_message(message)));
     }
     let is_old = message
         .updated_at()
@@ -154,7 +154,7 @@ fn changes(message: &Arc<Message>, before: &Seen, now: &Seen) -> Events {
     let mut events = Events::new();
     if now.is_deleted {
         if !before.is_deleted {
-            events.push(Event::Deleted(Arc::new(Deleted::soft(Arc::clone(message)))));
+            events.push(Event::Deleted(Arc::new(Deleted::of_message(Arc::clone(message)))));
         }
         return events;
     }

@@ -10,6 +10,7 @@ mod room;
 mod timestamp;
 mod user;
 
+#[cfg(feature = "client")]
 pub(crate) mod classify;
 pub(crate) mod wire;
 
