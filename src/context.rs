@@ -108,6 +108,11 @@ impl Shared {
 }
 
 impl Shared {
+    /// Whether any route asked for the messages of bots.
+    pub(crate) fn hears_bots(&self) -> bool {
+        self.stack.hears_bots() || self.listeners.hear_bots()
+    }
+
     pub(crate) fn message_size_limit(&self) -> usize {
         self.message_size_limit
     }

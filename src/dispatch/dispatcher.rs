@@ -42,6 +42,8 @@ pub(super) struct Ended {
     request: Request,
     result: Result<Response, BoxError>,
     piece: Option<Piece>,
+    /// Of an event that has, or had, several handlers on their way: whoever drops the last one ends the event.
+    share: Option<Arc<()>>,
 }
 
 /// The parts that the loop waits for.
@@ -177,7 +179,7 @@ where
         }
         let context = Context::new(Arc::clone(&self.shared), arrival, Instant::now());
         let request = Request::with_context(event, context);
-        if request.is_from_bot() && !self.shared.stack.hears_bots() {
+        if request.is_from_bot() && !self.shared.hears_bots() {
             self.warn_of_shared_account(&request);
             self.counters.ignored += 1;
             ack.done();
@@ -254,6 +256,7 @@ where
                     request,
                     result,
                     piece,
+                    share: None,
                 });
                 if let Some(lane) = lane {
                     self.lanes.free(&lane);
@@ -269,6 +272,7 @@ where
                         request,
                         result,
                         piece,
+                        share: None,
                     }
                 });
                 let id = task.id();
@@ -309,7 +313,7 @@ where
         }
     }
 
-    pub(super) fn delivery_ended(&mut self, ended: Result<(Id, (u64, u64)), JoinError>) {
+    pub(super) fn delivery_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
         self.deliveries.ended(ended, &mut self.counters);
     }
 
@@ -344,8 +348,8 @@ where
             (self.lanes.clear_waiting().len() + std::mem::take(&mut self.urgent).len()) as u64;
     }
 
-    pub(super) fn abort_deliveries(&mut self) {
-        self.counters.undelivered += self.deliveries.abort();
+    pub(super) async fn abort_deliveries(&mut self) {
+        self.deliveries.abort(&mut self.counters).await;
     }
 
     fn handler_answered(&mut self, ended: Ended) {
@@ -353,22 +357,26 @@ where
             request,
             result,
             piece,
+            share,
         } = ended;
         let mut response = match result {
             Ok(response) => response,
             Err(error) => answer_error(error, &request),
         };
         answer_failures(&mut response, &request);
+        let share = share.or_else(|| (response.running() > 0).then(Arc::default));
         for route in response.take_running() {
             // A route that goes on behind the response still takes its place among the running.
             self.lanes.occupy();
             let (request, piece) = (request.clone(), piece.as_ref().map(Piece::another));
+            let share = share.clone();
             let task = self.running.spawn(async move {
                 let response = route.future.await;
                 Ended {
                     request,
                     result: Ok(response),
                     piece,
+                    share,
                 }
             });
             self.tasks.insert(
@@ -380,11 +388,13 @@ where
             );
         }
         self.answer(&request, response, piece);
+        if share.is_none_or(|share| Arc::into_inner(share).is_some()) {
+            self.done += 1;
+        }
     }
 
     /// Has the actions of a response carried out.
     fn answer(&mut self, request: &Request, mut response: Response, piece: Option<Piece>) {
-        self.done += 1;
         let actions = response.take_actions();
         let now = Instant::now();
         if !actions.is_empty() && self.may_reply(request, now) {
