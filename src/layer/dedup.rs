@@ -19,7 +19,7 @@ use tower::{Layer, Service};
 use crate::request::Request;
 use crate::response::Response;
 
-/// Drops an event whose [key](Event::key) is among the last ones seen. It is answered with an empty response.
+/// Drops an event whose [key](Request::key) is among the last ones seen. It is answered with an empty response.
 ///
 /// Events without a key of their own (typing, `Ready`, `Close`, `Reconnected`) always pass. A clone of the layer shares
 /// its memory, and so do all services that it made.
