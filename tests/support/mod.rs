@@ -7,6 +7,9 @@
     reason = "each test uses a part, and a test ends by them"
 )]
 
+#[cfg(all(feature = "client", feature = "sandbox"))]
+pub mod chat;
+
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
