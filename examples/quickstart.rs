@@ -11,6 +11,7 @@ use std::time::Duration;
 use rocketbotte::command::CommandLayer;
 use rocketbotte::event::{EventKind, Message};
 use rocketbotte::extract::Args;
+use rocketbotte::handler::route;
 use rocketbotte::layer::rate_limit::RateLimitLayer;
 use rocketbotte::layer::timeout::TimeoutLayer;
 use rocketbotte::layer::trace::TraceLayer;
