@@ -10,7 +10,6 @@ use tower::BoxError;
 use crate::dispatch::Receipt;
 use crate::dispatch::stack_info::StackInfo;
 use crate::event::{MessageId, RoomId, RoomKind, User, UserId};
-use crate::layer::require::RoomRoles;
 use crate::request::Request;
 use crate::response::Action;
 use crate::router::runtime_listeners::RuntimeListeners;
@@ -81,8 +80,6 @@ pub(crate) struct Shared {
     pub(crate) stack: StackInfo,
     pub(crate) perform: Option<Arc<dyn Perform>>,
     pub(crate) typing: Option<Arc<dyn ShowTyping>>,
-    /// Who has which role in a room, for `RequireLayer::room_roles`.
-    pub(crate) room_roles: Option<Arc<dyn RoomRoles>>,
     pub(crate) ids: crate::dispatch::ids::IdSource,
     /// UTF-16 units of a message's text, by the server's settings.
     pub(crate) message_size_limit: usize,
@@ -101,7 +98,6 @@ impl Shared {
             stack: StackInfo::default(),
             perform: None,
             typing: None,
-            room_roles: None,
             ids,
             message_size_limit: DEFAULT_MESSAGE_SIZE_LIMIT,
             site_url: None,
@@ -112,6 +108,11 @@ impl Shared {
 }
 
 impl Shared {
+    /// Whether any route asked for the messages of bots.
+    pub(crate) fn hears_bots(&self) -> bool {
+        self.stack.hears_bots() || self.listeners.hear_bots()
+    }
+
     pub(crate) fn message_size_limit(&self) -> usize {
         self.message_size_limit
     }

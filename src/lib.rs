@@ -1,4 +1,9 @@
-//! Rocket.Chat bots as tower services.
+#![cfg_attr(all(feature = "client", feature = "test-util"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "client", feature = "test-util")),
+    doc = "Rocket.Chat bots as tower services: a chat event is a request, an answer is a response."
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod context;
 #[cfg(feature = "client")]

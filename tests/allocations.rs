@@ -7,9 +7,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rocketbotte::command::CommandLayer;
-use rocketbotte::layer::rate_limit::RateLimitLayer;
-use rocketbotte::layer::timeout::TimeoutLayer;
-use rocketbotte::layer::trace::TraceLayer;
+use rocketbotte::event::RoomKind;
+use rocketbotte::layer::{
+    CatchPanicLayer, HandleErrorLayer, IgnoreLayer, RateLimitLayer, RequireLayer, TimeoutLayer, TraceLayer,
+};
 use rocketbotte::testing::{self, events};
 use rocketbotte::{BoxError, Request, Response, Router};
 use tower::{Service, ServiceBuilder};
@@ -28,9 +29,26 @@ fn stack() -> impl Service<Request, Response = Response, Error = BoxError> {
         .service(router)
 }
 
-/// What the second run of a request costs: the first one compiles the router and makes the bucket.
+/// The other layers that stand in the way of every event.
+fn longer_stack() -> impl Service<Request, Response = Response, Error = BoxError> {
+    ServiceBuilder::new()
+        .layer(HandleErrorLayer::new())
+        .layer(CatchPanicLayer::new())
+        .layer(IgnoreLayer::bots())
+        .layer(IgnoreLayer::older_than(Duration::from_secs(600)))
+        .layer(RequireLayer::room_kind(RoomKind::Channel))
+        .service(stack())
+}
+
 fn allocations_of(request: &Request) -> u64 {
-    let mut app = stack();
+    second_run(stack(), request)
+}
+
+/// What the second run of a request costs: the first one compiles the router and makes the bucket.
+fn second_run(
+    mut app: impl Service<Request, Response = Response, Error = BoxError>,
+    request: &Request,
+) -> u64 {
     let mut cx = Context::from_waker(Waker::noop());
     let mut run = |request: Request| {
         assert!(app.poll_ready(&mut cx).is_ready());
@@ -57,6 +75,14 @@ fn chatter_costs_none() {
         let kind = event.kind();
         assert_eq!(allocations_of(&testing::request(event)), 0, "{kind:?}");
     }
+}
+
+#[test]
+fn the_other_layers_add_nothing() {
+    let chatter = testing::request(events::message("hello there"));
+    assert_eq!(second_run(longer_stack(), &chatter), 0);
+    let command = testing::request(events::message("!command500"));
+    assert_eq!(second_run(longer_stack(), &command), 1);
 }
 
 #[test]

@@ -35,6 +35,7 @@ use tower::BoxError;
 use self::assign::Assigned;
 use self::de::Arguments;
 pub use self::error::ArgsError;
+pub(crate) use self::error::shown;
 use self::shape::{Kind, Shape};
 pub use self::usage::usage;
 use crate::command::Command;

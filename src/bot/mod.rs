@@ -10,18 +10,16 @@ use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tower::{BoxError, Service, ServiceExt};
 
 pub use self::builder::BotBuilder;
 use self::connect::Session;
 pub use self::error::{BotError, BotErrorKind};
-use crate::dispatch::{BotHandle, OnReady, Serve, ServeError, ShutdownReport, Sink};
-use crate::event::CustomEvent;
+use crate::dispatch::{BotHandle, Fired, OnReady, Serve, ServeError, ShutdownReport, Sink};
 use crate::request::Request;
 use crate::response::Response;
 use crate::rest::RestSink;
-use crate::transport::{ConnectionState, DdpTransport};
+use crate::transport::DdpTransport;
 
 /// A bot on a Rocket.Chat server.
 ///
@@ -43,7 +41,7 @@ use crate::transport::{ConnectionState, DdpTransport};
 pub struct Bot {
     settings: BotBuilder,
     handle: BotHandle,
-    fired: mpsc::Receiver<CustomEvent>,
+    fired: Fired,
 }
 
 impl Bot {
@@ -100,7 +98,7 @@ impl Bot {
         let _signals = settings
             .handles_signals
             .then(|| signals::shut_down_on_signals(handle.clone()));
-        let result = match connect::connect(&settings, &handle).await {
+        match connect::connect(&settings, &handle).await {
             Ok(Some(session)) => {
                 let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
                 session.end().await;
@@ -109,9 +107,7 @@ impl Bot {
             // It was stopped before the server could be reached.
             Ok(None) => Ok(ShutdownReport::default()),
             Err(error) => Err(error),
-        };
-        handle.set_state(ConnectionState::Closed);
-        result
+        }
     }
 
     /// Like [`serve`](Self::serve), as the last line of `main`: what fails is said on standard error, in one line, and
@@ -148,7 +144,7 @@ async fn serve_session<S>(
     settings: &BotBuilder,
     session: &Session,
     handle: BotHandle,
-    fired: mpsc::Receiver<CustomEvent>,
+    fired: Fired,
     service: S,
 ) -> Result<ShutdownReport, BotError>
 where

@@ -25,9 +25,8 @@ use crate::request::Request;
 ///
 /// async fn ping() -> &'static str { "pong" }
 ///
-/// let app = ServiceBuilder::new()
-///     .layer(CommandLayer::new("!").or_prefix("bot "))
-///     .service(Router::new().command("ping", ping));
+/// let router: Router = Router::new().command("ping", ping);
+/// let app = ServiceBuilder::new().layer(CommandLayer::new("!").or_prefix("bot ")).service(router);
 /// # let _ = app;
 /// ```
 #[derive(Clone, Debug)]

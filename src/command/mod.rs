@@ -131,3 +131,38 @@ impl fmt::Debug for Command {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{Context, Identity};
+    use crate::event::{Room, RoomKind, User};
+    use crate::request::Request;
+
+    fn parse(layer: &CommandLayer, room: Room, text: &str) -> Command {
+        let message = Message::builder(room, User::new("uA", "ann"), text).build();
+        let context = Context::for_bot(Identity::new("uB", "bot"));
+        layer
+            .parse(&Request::with_context(message, context))
+            .expect("a command")
+    }
+
+    #[test]
+    fn an_invocation_is_what_stands_in_front_of_the_word() {
+        let layer = CommandLayer::new("!").or_prefix("bot").or_prefix("hey, ");
+        for (text, invocation) in [
+            ("!ping", "!"),
+            ("!\u{200b}ping", "!"),
+            ("bot \n ping", "bot "),
+            ("hey,   ping", "hey, "),
+            ("@bot: ping", "@bot "),
+            ("@bot, !ping", "@bot "),
+            ("@Bot", "@Bot "),
+        ] {
+            let command = parse(&layer, Room::new("r", RoomKind::Channel), text);
+            assert_eq!(command.invocation(), invocation, "{text:?}");
+        }
+        let direct = parse(&layer, Room::new("uAuB", RoomKind::Direct), "ping");
+        assert_eq!(direct.invocation(), "");
+    }
+}

@@ -1,6 +1,8 @@
 //! Carries out what the pipeline answered: in order within a room, rooms side by side.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -48,8 +50,9 @@ pub(super) struct Batch {
 pub(super) struct Deliveries {
     sink: Sink,
     rooms: Lanes<RoomId, Batch>,
-    tasks: JoinSet<(u64, u64)>,
+    tasks: JoinSet<()>,
     task_rooms: HashMap<tokio::task::Id, RoomId>,
+    progress: Arc<Progress>,
     deleted: VecDeque<MessageId>,
     replies_to_bots: HashMap<(RoomId, UserId), VecDeque<Instant>>,
 }
@@ -66,6 +69,7 @@ impl Deliveries {
             rooms: Lanes::new(bounds),
             tasks: JoinSet::new(),
             task_rooms: HashMap::new(),
+            progress: Arc::default(),
             deleted: VecDeque::new(),
             replies_to_bots: HashMap::new(),
         }
@@ -120,30 +124,22 @@ impl Deliveries {
     }
 
     /// Waits for a delivery to end; for ever if none runs.
-    pub(super) async fn next(&mut self) -> Result<(tokio::task::Id, (u64, u64)), JoinError> {
+    pub(super) async fn next(&mut self) -> Result<(tokio::task::Id, ()), JoinError> {
         match self.tasks.join_next_with_id().await {
             Some(ended) => ended,
             None => std::future::pending().await,
         }
     }
 
-    pub(super) fn ended(
-        &mut self,
-        ended: Result<(tokio::task::Id, (u64, u64)), JoinError>,
-        counters: &mut Counters,
-    ) {
+    pub(super) fn ended(&mut self, ended: Result<(tokio::task::Id, ()), JoinError>, counters: &mut Counters) {
         let id = match ended {
-            Ok((id, (delivered, undelivered))) => {
-                counters.delivered += delivered;
-                counters.undelivered += undelivered;
-                id
-            }
+            Ok((id, ())) => id,
             Err(error) => {
                 tracing::error!(%error, "a delivery ended without a result");
-                counters.undelivered += 1;
                 error.id()
             }
         };
+        self.progress.take(counters);
         if let Some(room_id) = self.task_rooms.remove(&id) {
             self.rooms.free(&room_id);
         }
@@ -152,10 +148,18 @@ impl Deliveries {
     }
 
     /// Gives up what is not delivered, and counts it.
-    pub(super) fn abort(&mut self) -> u64 {
-        let running = self.tasks.len();
-        self.tasks.abort_all();
-        (self.rooms.clear_waiting().len() + running) as u64
+    pub(super) async fn abort(&mut self, counters: &mut Counters) {
+        let waiting = self.rooms.clear_waiting();
+        counters.undelivered += waiting
+            .iter()
+            .map(|batch| batch.actions.len() as u64)
+            .sum::<u64>();
+        self.tasks.shutdown().await;
+        for room_id in std::mem::take(&mut self.task_rooms).into_values() {
+            self.rooms.free(&room_id);
+            self.rooms.finish();
+        }
+        self.progress.take(counters);
     }
 
     fn start(&mut self, counters: &mut Counters) {
@@ -174,21 +178,65 @@ impl Deliveries {
                 self.rooms.finish();
                 continue;
             }
-            let task = self.tasks.spawn(deliver(self.sink.clone(), batch));
+            let delivery = deliver(self.sink.clone(), batch, Arc::clone(&self.progress));
+            let task = self.tasks.spawn(delivery);
             self.task_rooms.insert(task.id(), room_id);
         }
     }
 }
 
+/// What became of actions, also of those in a delivery that is given up or panics.
+#[derive(Default)]
+struct Progress {
+    delivered: AtomicU64,
+    undelivered: AtomicU64,
+}
+
+impl Progress {
+    fn take(&self, counters: &mut Counters) {
+        counters.delivered += self.delivered.swap(0, Ordering::Relaxed);
+        counters.undelivered += self.undelivered.swap(0, Ordering::Relaxed);
+    }
+}
+
+/// The actions of a delivery whose fate is open. Dropped, it counts them as undelivered.
+struct Open {
+    actions: u64,
+    progress: Arc<Progress>,
+}
+
+impl Open {
+    fn delivered(&mut self) {
+        self.actions -= 1;
+        self.progress.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn undelivered(&mut self) {
+        self.actions -= 1;
+        self.progress.undelivered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.progress
+            .undelivered
+            .fetch_add(self.actions, Ordering::Relaxed);
+    }
+}
+
 /// One action after the other; what fails is logged and does not keep back what follows.
-async fn deliver(sink: Sink, batch: Batch) -> (u64, u64) {
-    let (mut delivered, mut undelivered) = (0, 0);
+async fn deliver(sink: Sink, batch: Batch, progress: Arc<Progress>) {
+    let mut open = Open {
+        actions: batch.actions.len() as u64,
+        progress,
+    };
     for action in batch.actions {
         let name = action.name();
         match sink.clone().oneshot(action).await {
-            Ok(_receipt) => delivered += 1,
+            Ok(_receipt) => open.delivered(),
             Err(error) => {
-                undelivered += 1;
+                open.undelivered();
                 tracing::error!(action = name, room_id = %batch.room_id, error = %Chain(&*error), "not delivered");
             }
         }
@@ -196,5 +244,4 @@ async fn deliver(sink: Sink, batch: Batch) -> (u64, u64) {
     if let Some(piece) = batch.piece {
         piece.done();
     }
-    (delivered, undelivered)
 }

@@ -24,7 +24,7 @@ use crate::error_chain::Chain;
 use crate::event::{Event, EventKind};
 use crate::handler::LaneUse;
 use crate::layer::catch_panic::{CatchPanic, CatchPanicLayer};
-use crate::layer::handle_error::{Asked, answer_error, answer_failures};
+use crate::layer::handle_error::{answer_error, answer_failures};
 use crate::request::{Deadline, Request};
 use crate::response::{Action, Response, Send};
 use crate::transport::{Ack, Delivery};
@@ -42,6 +42,8 @@ pub(super) struct Ended {
     request: Request,
     result: Result<Response, BoxError>,
     piece: Option<Piece>,
+    /// Of an event that has, or had, several handlers on their way: whoever drops the last one ends the event.
+    share: Option<Arc<()>>,
 }
 
 /// The parts that the loop waits for.
@@ -177,7 +179,7 @@ where
         }
         let context = Context::new(Arc::clone(&self.shared), arrival, Instant::now());
         let request = Request::with_context(event, context);
-        if request.is_from_bot() && !self.shared.stack.hears_bots() {
+        if request.is_from_bot() && !self.shared.hears_bots() {
             self.warn_of_shared_account(&request);
             self.counters.ignored += 1;
             ack.done();
@@ -233,19 +235,17 @@ where
             },
         };
         let Pending { mut request, ack } = pending;
-        if let Some(after) = self.settings.route_timeout {
-            if let Some(at) = Instant::now().checked_add(after) {
-                request.set_deadline(Deadline { at, after });
-            }
+        if let Some(after) = self.settings.route_timeout
+            && let Some(at) = Instant::now().checked_add(after)
+        {
+            request.set_deadline(Deadline { at, after });
         }
         let is_ready_event = request.kind() == EventKind::Ready;
         let mut slot = self.slot.take().unwrap_or_else(|| Box::pin(None));
         slot.set(Some(self.service.call(request.clone())));
         let polled = poll_fn(|cx| Poll::Ready(poll_slot(slot.as_mut(), cx))).await;
-        if is_ready_event {
-            if let Some(on_ready) = self.on_ready.take() {
-                on_ready(&self.shared.stack);
-            }
+        if is_ready_event && let Some(on_ready) = self.on_ready.take() {
+            on_ready(&self.shared.stack);
         }
         let piece = ack.is_awaited().then(|| Piece::of(ack));
         match polled {
@@ -256,6 +256,7 @@ where
                     request,
                     result,
                     piece,
+                    share: None,
                 });
                 if let Some(lane) = lane {
                     self.lanes.free(&lane);
@@ -271,6 +272,7 @@ where
                         request,
                         result,
                         piece,
+                        share: None,
                     }
                 });
                 let id = task.id();
@@ -311,14 +313,15 @@ where
         }
     }
 
-    pub(super) fn delivery_ended(&mut self, ended: Result<(Id, (u64, u64)), JoinError>) {
+    pub(super) fn delivery_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
         self.deliveries.ended(ended, &mut self.counters);
     }
 
     /// Lets the lanes go on whose handler took longer than the hold time.
     pub(super) fn detach_held(&mut self) {
         let now = Instant::now();
-        while let Some((_, id)) = self.holds.pop_front_if(|(at, _)| *at <= now) {
+        while let Some((_, id)) = self.holds.front().copied().filter(|(at, _)| *at <= now) {
+            self.holds.pop_front();
             if let Some(lane) = self.tasks.get_mut(&id).and_then(|task| task.lane.take()) {
                 self.counters.detached += 1;
                 tracing::debug!(?lane, "a slow handler goes on by itself");
@@ -345,8 +348,8 @@ where
             (self.lanes.clear_waiting().len() + std::mem::take(&mut self.urgent).len()) as u64;
     }
 
-    pub(super) fn abort_deliveries(&mut self) {
-        self.counters.undelivered += self.deliveries.abort();
+    pub(super) async fn abort_deliveries(&mut self) {
+        self.deliveries.abort(&mut self.counters).await;
     }
 
     fn handler_answered(&mut self, ended: Ended) {
@@ -354,25 +357,26 @@ where
             request,
             result,
             piece,
+            share,
         } = ended;
         let mut response = match result {
-            Ok(mut response) if response.has_failures() || response.running() > 0 => {
-                answer_failures(&mut response, &Asked::new(&request, None));
-                response
-            }
             Ok(response) => response,
-            Err(error) => answer_error(error, &Asked::new(&request, None)),
+            Err(error) => answer_error(error, &request),
         };
+        answer_failures(&mut response, &request);
+        let share = share.or_else(|| (response.running() > 0).then(Arc::default));
         for route in response.take_running() {
             // A route that goes on behind the response still takes its place among the running.
             self.lanes.occupy();
             let (request, piece) = (request.clone(), piece.as_ref().map(Piece::another));
+            let share = share.clone();
             let task = self.running.spawn(async move {
                 let response = route.future.await;
                 Ended {
                     request,
                     result: Ok(response),
                     piece,
+                    share,
                 }
             });
             self.tasks.insert(
@@ -384,11 +388,13 @@ where
             );
         }
         self.answer(&request, response, piece);
+        if share.is_none_or(|share| Arc::into_inner(share).is_some()) {
+            self.done += 1;
+        }
     }
 
     /// Has the actions of a response carried out.
     fn answer(&mut self, request: &Request, mut response: Response, piece: Option<Piece>) {
-        self.done += 1;
         let actions = response.take_actions();
         let now = Instant::now();
         if !actions.is_empty() && self.may_reply(request, now) {

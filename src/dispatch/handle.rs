@@ -48,7 +48,7 @@ pub(crate) enum Stop {
 pub struct NotRunning;
 
 impl BotHandle {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<CustomEvent>) {
+    pub(crate) fn new() -> (Self, Fired) {
         let (fired, receiver) = mpsc::channel(FIRED_QUEUE);
         let inner = Inner {
             fired,
@@ -58,12 +58,14 @@ impl BotHandle {
             listeners: Arc::default(),
             shared: OnceLock::new(),
         };
-        (
-            Self {
-                inner: Arc::new(inner),
-            },
+        let handle = Self {
+            inner: Arc::new(inner),
+        };
+        let fired = Fired {
             receiver,
-        )
+            handle: handle.clone(),
+        };
+        (handle, fired)
     }
 
     /// Posts a text to a room, by the room's id. `@all` and `@here` in it notify nobody, and what is longer than a
@@ -168,7 +170,10 @@ impl BotHandle {
     }
 
     pub(crate) fn watch_stop(&self) -> watch::Receiver<Stop> {
-        self.inner.stop.subscribe()
+        let mut stop = self.inner.stop.subscribe();
+        // It may have been stopped before it began.
+        stop.mark_changed();
+        stop
     }
 
     pub(crate) fn listeners(&self) -> &Arc<RuntimeListeners> {
@@ -188,6 +193,25 @@ impl BotHandle {
 
     pub(crate) fn set_counters(&self, counters: Counters) {
         self.inner.counters.send_replace(counters);
+    }
+}
+
+/// What was fired through a handle, for the bot that it is a handle of: the bot has ended when this is gone, however
+/// it ended.
+pub(crate) struct Fired {
+    receiver: mpsc::Receiver<CustomEvent>,
+    handle: BotHandle,
+}
+
+impl Fired {
+    pub(super) async fn next(&mut self) -> Option<CustomEvent> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Fired {
+    fn drop(&mut self) {
+        self.handle.set_state(ConnectionState::Closed);
     }
 }
 

@@ -42,20 +42,20 @@ impl<K: Clone + Eq + Hash, T> Lanes<K, T> {
         }
     }
 
-    /// Adds an item at the end of its lane; gives it back if the lane is full.
+    /// Adds an item at the end of its lane; gives it back if the lane, or all of them together, are full.
     pub(crate) fn push(&mut self, key: K, item: T) -> Result<(), T> {
-        if self.waiting >= self.bounds.waiting {
+        let lane = self.lanes.get(&key);
+        let waits = lane.is_some_and(|lane| lane.is_busy || !lane.waiting.is_empty());
+        let is_lane_full = lane.is_some_and(|lane| lane.waiting.len() >= self.bounds.waiting_in_lane);
+        // An item that can start at once does not wait: what waits in other lanes is no reason to refuse it.
+        let starts_at_once = !waits && self.running + self.startable.len() < self.bounds.running;
+        if (waits && is_lane_full) || (self.waiting >= self.bounds.waiting && !starts_at_once) {
             return Err(item);
         }
         let lane = self.lanes.entry(key.clone()).or_insert_with(|| Lane {
             waiting: VecDeque::new(),
             is_busy: false,
         });
-        // An item that can start at once does not wait.
-        let waits = lane.is_busy || !lane.waiting.is_empty();
-        if waits && lane.waiting.len() >= self.bounds.waiting_in_lane {
-            return Err(item);
-        }
         if !waits {
             self.startable.push_back(key);
         }
@@ -133,7 +133,8 @@ impl<K: Clone + Eq + Hash, T> Lanes<K, T> {
     }
 
     /// How many items run.
-    pub(crate) fn running(&self) -> usize {
+    #[cfg(test)]
+    fn running(&self) -> usize {
         self.running
     }
 
@@ -203,6 +204,20 @@ mod tests {
         lanes.push("a", 4).unwrap();
     }
 
+    #[test]
+    fn what_waits_in_a_lane_keeps_nothing_out_of_another() {
+        let mut lanes = Lanes::new(LaneBounds { waiting: 2, ..BOUNDS });
+        lanes.push("a", 0).unwrap();
+        lanes.start();
+        for item in 1..=2 {
+            lanes.push("a", item).unwrap();
+        }
+        assert_eq!(lanes.push("a", 3), Err(3));
+        lanes.push("b", 4).unwrap();
+        assert_eq!(lanes.push("c", 5), Err(5), "it would be the third to run");
+        assert_eq!(lanes.start(), Some(("b", 4)));
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Push(u8),
@@ -243,10 +258,10 @@ mod tests {
                         running.push((key, true));
                         gone += 1;
                     },
-                    Step::Detach(index) => if let Some((key, attached)) = running.get_mut(index) {
-                        if std::mem::take(attached) {
-                            lanes.free(key);
-                        }
+                    Step::Detach(index) => if let Some((key, attached)) = running.get_mut(index)
+                        && std::mem::take(attached)
+                    {
+                        lanes.free(key);
                     },
                     Step::Finish(index) => if index < running.len() {
                         let (key, attached) = running.remove(index);
@@ -260,7 +275,8 @@ mod tests {
                 prop_assert_eq!(lanes.running(), running.len());
                 prop_assert!(lanes.running() <= BOUNDS.running);
                 prop_assert_eq!(lanes.waiting(), accepted - gone);
-                prop_assert!(lanes.waiting() <= BOUNDS.waiting);
+                // Above the bound are only those that may start at once.
+                prop_assert!(lanes.waiting() <= BOUNDS.waiting + BOUNDS.running);
             }
             while !running.is_empty() || lanes.can_start() {
                 while let Some((key, _)) = lanes.start() {

@@ -17,9 +17,9 @@ mod text;
 
 #[cfg(feature = "client")]
 pub(crate) use self::deliver::Sink;
-#[cfg(feature = "client")]
-pub(crate) use self::handle::Stop;
 pub use self::handle::{BotHandle, NotRunning};
+#[cfg(feature = "client")]
+pub(crate) use self::handle::{Fired, Stop};
 pub use self::receipt::Receipt;
 pub use self::report::{Counters, ServeError, ShutdownReport};
 pub use self::resolve::ResolveError;

@@ -15,7 +15,7 @@ use crate::response::{Action, RouteName, Send, Thread};
 const QUOTE_AFTER: Duration = Duration::from_secs(60);
 
 /// The route name of what no router answered.
-const NO_ROUTE: &str = "service";
+pub(crate) const NO_ROUTE: &str = "service";
 
 /// Why an action can not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +85,7 @@ impl Resolver {
         Self {
             shared: Arc::clone(request.context().shared()),
             channel,
-            event_key: Cow::Owned(event.key().into_owned()),
+            event_key: Cow::Owned(request.key().into_owned()),
             event: event.kind().name(),
             room_id: event.room_id().cloned(),
             message_id: event.message().map(|message| message.id().clone()),

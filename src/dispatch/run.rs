@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::{Id, JoinError};
 use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, Service};
 
 use super::dispatcher::{Dispatcher, Ended};
-use super::handle::Stop;
+use super::handle::{Fired, Stop};
 use super::{ServeError, ShutdownReport};
 use crate::error_chain::Chain;
 use crate::event::{CustomEvent, Event};
@@ -25,7 +25,7 @@ const LEAST_TIME_TO_CLOSE: Duration = Duration::from_secs(1);
 /// Where the loop is told what happens.
 pub(super) struct Sources<T> {
     pub(super) transport: Pin<Box<T>>,
-    pub(super) fired: mpsc::Receiver<CustomEvent>,
+    pub(super) fired: Fired,
     pub(super) stop: watch::Receiver<Stop>,
     /// The state of the transport's connection, if it has one.
     pub(super) connection: Option<watch::Receiver<ConnectionState>>,
@@ -42,13 +42,17 @@ struct Limits {
 }
 
 /// What happened.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once; a box would cost every event an allocation"
+)]
 enum Step {
     Event(Option<Result<Delivery, TransportError>>),
     Fired(CustomEvent),
     Connection(Option<ConnectionState>),
     ServiceReady(Result<(), BoxError>),
     HandlerEnded(Result<(Id, Ended), JoinError>),
-    DeliveryEnded(Result<(Id, (u64, u64)), JoinError>),
+    DeliveryEnded(Result<(Id, ()), JoinError>),
     HoldOver,
     Stop,
     TimeUp,
@@ -86,7 +90,7 @@ where
         until: None,
     };
     let mut end = drive(&mut dispatcher, &mut sources, serving).await;
-    if let Paused::SourceEnded = end {
+    if matches!(end, Paused::SourceEnded) {
         // What the source gave before it ended by itself is handled, however long it takes.
         end = drive(
             &mut dispatcher,
@@ -126,7 +130,7 @@ where
         }
         dispatcher.abort_handlers();
     }
-    dispatcher.abort_deliveries();
+    dispatcher.abort_deliveries().await;
     if may_start && !at_once {
         dispatcher.accept(Delivery::live(Event::Close));
         let time = (shutdown_timeout / 5).max(LEAST_TIME_TO_CLOSE);
@@ -138,12 +142,12 @@ where
         let end = drive(&mut dispatcher, &mut sources, limits).await;
         note(end, &mut may_start, &mut at_once);
         dispatcher.abort_handlers();
-        dispatcher.abort_deliveries();
+        dispatcher.abort_deliveries().await;
     }
-    sources.transport.as_mut().stop();
-    drop(sources);
     dispatcher.publish_counters();
-    dispatcher.handle().set_state(ConnectionState::Closed);
+    sources.transport.as_mut().stop();
+    // With this the bot has ended.
+    drop(sources);
     match failure {
         Some(failure) => Err(failure),
         None => Ok(dispatcher.report()),
@@ -208,7 +212,7 @@ where
         ended = parts.deliveries.next() => Step::DeliveryEnded(ended),
         () = sleep_until(hold_over_at.unwrap_or_else(Instant::now)), if hold_over_at.is_some() => Step::HoldOver,
         ready = poll_fn(|cx| parts.service.poll_ready(cx)), if can_start => Step::ServiceReady(ready),
-        Some(event) = sources.fired.recv(), if limits.pulls => Step::Fired(event),
+        Some(event) = sources.fired.next(), if limits.pulls => Step::Fired(event),
         event = poll_fn(|cx| sources.transport.as_mut().poll_next(cx)), if limits.pulls => Step::Event(event),
         () = sleep_until(limits.until.unwrap_or_else(Instant::now)), if limits.until.is_some() => Step::TimeUp,
     }

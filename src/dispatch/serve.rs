@@ -4,19 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tower::{BoxError, Service, ServiceExt};
 
 use super::deliver::Sink;
 use super::dispatcher::Dispatcher;
-use super::handle::BotHandle;
+use super::handle::{BotHandle, Fired};
 use super::ids::IdSource;
 use super::lanes::LaneBounds;
 use super::run::{Sources, run};
 use super::stack_info::StackInfo;
 use super::{Receipt, ServeError, ShutdownReport};
 use crate::context::{Identity, Perform, Shared};
-use crate::event::CustomEvent;
 use crate::request::Request;
 use crate::response::{Action, DEFAULT_HOLD, Response};
 use crate::transport::{ConnectionState, Transport};
@@ -98,7 +97,7 @@ pub struct Serve<T> {
     shared: Shared,
     settings: Settings,
     handle: BotHandle,
-    fired: mpsc::Receiver<CustomEvent>,
+    fired: Fired,
     connection: Option<watch::Receiver<ConnectionState>>,
     on_ready: Option<OnReady>,
 }
@@ -116,12 +115,7 @@ impl<T: Transport> Serve<T> {
         Self::with_handle(transport, Sink::new(sink.map_err(Into::into)), handle, fired)
     }
 
-    pub(crate) fn with_handle(
-        transport: T,
-        sink: Sink,
-        handle: BotHandle,
-        fired: mpsc::Receiver<CustomEvent>,
-    ) -> Self {
+    pub(crate) fn with_handle(transport: T, sink: Sink, handle: BotHandle, fired: Fired) -> Self {
         let mut shared = Shared::new(Identity::new("", ""));
         shared.listeners = Arc::clone(handle.listeners());
         shared.perform = Some(Arc::new(PerformBySink(sink.clone())));

@@ -56,6 +56,12 @@ macro_rules! debug_handler {
     ($handler:ident (_, _, _, _, _, _, _, _), state = $state:ty) => {
         $crate::handler::check8::<$state, _, _, _, _, _, _, _, _, _, _>($handler)
     };
+    ($handler:ident (_, _, _, _, _, _, _, _, $($more:tt),+), state = $state:ty) => {
+        ::core::compile_error!("a handler takes up to eight arguments: join some in an extractor of your own")
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!("write `debug_handler!(name(_, _))`: the function's name, and `_` for each argument")
+    };
 }
 
 macro_rules! check {

@@ -27,7 +27,7 @@ use crate::response::{IntoResponse, Response};
     message = "`{Self}` is not a handler",
     label = "not a handler",
     note = "a handler is an async function of up to eight extractors that returns an `IntoResponse`, and whose future is `Send`",
-    note = "wrap it in `rocketbotte::debug_handler!(…)` to see what is wrong with it"
+    note = "write `rocketbotte::debug_handler!(name(_, _))`, with `_` for each argument, to see what is wrong with it"
 )]
 pub trait Handler<T, S>: Clone + Send + Sync + Sized + 'static {
     /// Runs it.

@@ -32,7 +32,8 @@ use crate::response::{IntoResponse, Response};
 /// }
 ///
 /// let app = ServiceBuilder::new().layer(from_fn(polite)).service(Router::new());
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 pub fn from_fn<F, Fut>(function: F) -> FromFnLayer<F>
 where
@@ -58,7 +59,8 @@ where
 ///
 /// let events = Arc::new(AtomicU64::new(0));
 /// let app = ServiceBuilder::new().layer(from_fn_with_state(events, count)).service(Router::new());
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 pub fn from_fn_with_state<T, F, Fut>(
     state: T,

@@ -30,7 +30,8 @@ use crate::response::Response;
 ///     .layer(IgnoreLayer::older_than(Duration::from_secs(600)))
 ///     .layer(IgnoreLayer::when(|request| request.room().is_some_and(|room| room.name() == Some("lounge"))))
 ///     .service(Router::new());
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 #[derive(Clone)]
 #[must_use]

@@ -1,4 +1,18 @@
 //! Layers for chat events.
+//!
+//! Every stock layer of `tower` that suits a service of [`Request`](crate::Request)s works beside them. From the outside
+//! in, this order makes sense:
+//!
+//! | layer | why there |
+//! | --- | --- |
+//! | [`TraceLayer`] | sees everything |
+//! | [`HandleErrorLayer`] | answers what fails inside |
+//! | [`CatchPanicLayer`] | for services that are no router |
+//! | [`DedupLayer`], [`IgnoreLayer`] | what is dropped costs nothing further in |
+//! | [`CommandLayer`] | the layers below ask for the command |
+//! | [`RateLimitLayer`], [`RequireLayer`] | refuse commands before anything runs |
+//! | [`TimeoutLayer`] | the time runs from here |
+//! | [`from_fn`](from_fn::from_fn) | one's own, wherever it belongs |
 
 /// The accessors that every service of a layer has.
 macro_rules! accessors {
@@ -32,3 +46,14 @@ pub mod rate_limit;
 pub mod require;
 pub mod timeout;
 pub mod trace;
+
+pub use self::catch_panic::CatchPanicLayer;
+pub use self::dedup::DedupLayer;
+pub use self::from_fn::{Next, from_fn, from_fn_with_state};
+pub use self::handle_error::HandleErrorLayer;
+pub use self::ignore::IgnoreLayer;
+pub use self::rate_limit::RateLimitLayer;
+pub use self::require::RequireLayer;
+pub use self::timeout::TimeoutLayer;
+pub use self::trace::TraceLayer;
+pub use crate::command::CommandLayer;

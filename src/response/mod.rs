@@ -104,7 +104,8 @@ impl Response {
         self.outcomes.iter()
     }
 
-    /// Whether the request was a command that the router does not have.
+    /// Whether the request was a command that the router does not have, or, in a direct conversation, just a message
+    /// that might have been one.
     pub fn is_unknown_command(&self) -> bool {
         self.is_unknown_command
     }
@@ -158,13 +159,6 @@ impl Response {
 
     pub(crate) fn outcomes_mut(&mut self) -> impl Iterator<Item = &mut RouteOutcome> {
         self.outcomes.iter_mut()
-    }
-
-    /// Whether a route failed and no layer has answered for it.
-    pub(crate) fn has_failures(&self) -> bool {
-        self.outcomes
-            .iter()
-            .any(|outcome| !outcome.is_answered() && !matches!(outcome.outcome(), Outcome::Handled))
     }
 
     pub(crate) fn mark_unknown_command(&mut self) {

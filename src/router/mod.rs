@@ -26,6 +26,7 @@ pub use self::route::Route;
 use self::route::{Entry, RouteLayer, route_layer};
 pub use self::runtime_listeners::{EventSelector, ListenerHandle};
 use self::table::{Filter, fold};
+use crate::command::is_invisible;
 use crate::event::EventKind;
 use crate::handler::{Handler, service};
 use crate::request::Request;
@@ -84,7 +85,11 @@ struct CommandEntry<S> {
 
 enum EntryTarget<S> {
     Command(Entry<S>),
-    Group { router: Router<S>, order: u32 },
+    Group {
+        router: Router<S>,
+        /// Where the orders of its commands begin.
+        order: u32,
+    },
 }
 
 impl<S: Send + Sync + 'static> Router<S> {
@@ -310,7 +315,8 @@ impl<S: Send + Sync + 'static> Router<S> {
 
     /// Makes a group of commands under one word: `!admin ban` runs the command `ban` of the router that is nested as
     /// `admin`. The [layers](Self::layer) of the nested router run only for its commands; its listeners become
-    /// listeners of this one.
+    /// listeners of this one. Its [`unknown_command`](Self::unknown_command) takes the sub-commands that it does not
+    /// have; its fallback is not used, since the events that nobody takes are this router's.
     ///
     /// # Panics
     ///
@@ -328,11 +334,9 @@ impl<S: Send + Sync + 'static> Router<S> {
     pub fn try_nest(mut self, word: &str, mut router: Self) -> Result<Self, RouterError> {
         let definition = self.edit();
         definition.take_name(word)?;
+        let order = definition.next_order;
         definition.take_listeners(router.edit());
-        let target = EntryTarget::Group {
-            router,
-            order: definition.take_order(),
-        };
+        let target = EntryTarget::Group { router, order };
         definition.commands.push(CommandEntry {
             names: vec![word.into()],
             target,
@@ -427,7 +431,9 @@ impl<S: Send + Sync + 'static> Definition<S> {
 }
 
 fn check_word(name: &str) -> Result<(), RouterError> {
-    if name.is_empty() || name.contains(char::is_whitespace) {
+    // What nobody sees is taken off the ends of what people type.
+    let is_trimmed = !name.starts_with(is_invisible) && !name.ends_with(is_invisible);
+    if name.is_empty() || name.contains(char::is_whitespace) || !is_trimmed {
         return Err(RouterError::bad_name(name));
     }
     Ok(())

@@ -64,6 +64,22 @@ impl Route {
         Self(Arc::new(ServiceRoute(service)))
     }
 
+    /// A command that hears of a refusal by one of the layers around it.
+    fn refusable(self) -> Self {
+        struct Refusable(Route);
+
+        impl CallRoute for Refusable {
+            fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
+                match request.refusal().cloned() {
+                    Some(rejection) => Box::pin(std::future::ready(Err(rejection.into()))),
+                    None => self.0.run(request),
+                }
+            }
+        }
+
+        Self(Arc::new(Refusable(self)))
+    }
+
     pub(crate) fn run(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
         self.0.call(request)
     }
@@ -164,10 +180,11 @@ impl<S: Send + Sync + 'static> Entry<S> {
         name: RouteName,
         kind: RouteKind,
     ) -> NamedRoute {
-        let route = self
-            .layers
-            .iter()
-            .fold((self.make)(state, table), |route, layer| layer(route));
+        let mut route = (self.make)(state, table);
+        if kind == RouteKind::Command && !self.layers.is_empty() {
+            route = route.refusable();
+        }
+        let route = self.layers.iter().fold(route, |route, layer| layer(route));
         NamedRoute {
             name,
             kind,

@@ -44,6 +44,10 @@ struct ActiveRoute {
     state: ActiveState,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for each route that runs"
+)]
 enum ActiveState {
     Running(BoxFuture<'static, Result<Response, BoxError>>),
     Finished(Response),
@@ -170,8 +174,9 @@ fn finished(
             action.set_room_id(room_id.clone());
         }
     }
-    // A group of commands has run its own routes: their outcomes are there already.
-    if response.outcomes().next().is_none() || !matches!(outcome, Outcome::Handled) {
+    // A group of commands has run its own routes: their outcomes are there already, or come when they are done.
+    let speaks_for_itself = response.outcomes().next().is_some() || response.running() > 0;
+    if !speaks_for_itself || !matches!(outcome, Outcome::Handled) {
         response.push_outcome(RouteOutcome::new(route.clone(), kind, outcome));
     }
     response

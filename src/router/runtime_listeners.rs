@@ -17,6 +17,7 @@ pub(crate) struct RuntimeListeners {
     list: Arc<RwLock<Option<List>>>,
     /// Read first, so that a bot without any pays nothing.
     is_used: AtomicBool,
+    hear_bots: AtomicBool,
     next_id: AtomicU64,
 }
 
@@ -32,6 +33,11 @@ impl RuntimeListeners {
         }
     }
 
+    /// Whether any of them, or any before, asked for the messages of bots.
+    pub(crate) fn hear_bots(&self) -> bool {
+        self.hear_bots.load(Ordering::Acquire)
+    }
+
     pub(crate) fn add<H, T>(&self, event: EventSelector, handler: H) -> ListenerHandle
     where
         H: Handler<T, ()>,
@@ -45,6 +51,8 @@ impl RuntimeListeners {
         let name = RouteName::new(&format!("at run time/{name}"));
         let route =
             Entry::new(handler, u32::MAX).instantiate(&Arc::new(()), &Weak::new(), name, RouteKind::Listener);
+        self.hear_bots
+            .fetch_or(route.options.hears_bots, Ordering::Release);
         let listener = Listener {
             filter: event.0,
             route,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use super::unknown;
 use crate::command::{Address, Command};
 use crate::event::{Event, EventKind};
 use crate::handler::LaneUse;
+use crate::layer::catch_panic::panic_message;
+use crate::rejection::Rejection;
 use crate::request::Request;
 use crate::response::{Outcome, Response, RouteKind, RouteOutcome};
 
@@ -42,7 +45,13 @@ impl Filter {
             Self::Kind(kind) => *kind == request.kind(),
             Self::Custom(name) => matches!(request.event(), Event::Custom(event) if event.name() == &**name),
             Self::Command => is_command,
-            Self::Predicate(predicate) => predicate(request),
+            Self::Predicate(predicate) => {
+                // A predicate that panics picks nothing: it must not cost the other routes their replies.
+                catch_unwind(AssertUnwindSafe(|| predicate(request))).unwrap_or_else(|payload| {
+                    tracing::error!(panic = %panic_message(&*payload), "a listener's predicate panicked");
+                    false
+                })
+            }
         }
     }
 }
@@ -73,6 +82,7 @@ pub(super) struct Group {
     pub(super) table: Arc<Table>,
     /// The table behind the group's layers, if it has any.
     pub(super) layered: Option<NamedRoute>,
+    /// Where the orders of its commands begin.
     pub(super) order: u32,
 }
 
@@ -123,7 +133,11 @@ impl Table {
                 .filter(|index| listeners[*index].filter.may_hear(kind))
                 .collect()
         });
-        let hears_bots = listeners.iter().any(|listener| listener.route.options.hears_bots)
+        let hears_bots = [&fallback, &unknown_command]
+            .into_iter()
+            .flatten()
+            .chain(listeners.iter().map(|listener| &listener.route))
+            .any(|route| route.options.hears_bots)
             || slots.iter().any(|slot| match &slot.target {
                 Target::Command(route) => route.options.hears_bots,
                 Target::Group(group) => group.table.hears_bots,
@@ -154,6 +168,11 @@ impl Table {
         self.hears_bots
     }
 
+    /// Whether the command's first word is one of this router's.
+    pub(crate) fn knows(&self, command: &Command) -> bool {
+        self.find(command.name(), command.folds_case()).is_some()
+    }
+
     /// Whether [`lane_use`](Self::lane_use) says anything but "in order" for any event.
     pub(crate) fn skips_lanes(&self) -> bool {
         self.skips_lanes
@@ -170,11 +189,6 @@ impl Table {
         };
         let slot = &self.slots[index?];
         (folds_case || slot.names.iter().any(|known| &**known == name)).then_some(slot)
-    }
-
-    /// Whether the command's first word is one of this router's.
-    pub(crate) fn knows(&self, command: &Command) -> bool {
-        self.find(command.name(), command.folds_case()).is_some()
     }
 
     /// How the event waits for its turn in the room or thread.
@@ -209,24 +223,21 @@ impl Table {
         let mut command_route = None;
         let mut is_command = false;
         if let Some(command) = request.command().cloned() {
-            match self.select(&command) {
+            let (selected, order) = self.select(&command);
+            match selected {
                 Selected::Route(route, command) => {
                     is_command = true;
                     if may_run(route) {
                         match request.refusal() {
-                            Some(rejection) => response.push_outcome(RouteOutcome::new(
-                                route.name.clone(),
-                                RouteKind::Command,
-                                Outcome::Rejected(rejection.clone()),
-                            )),
-                            None => command_route = Some((route, command)),
+                            Some(rejection) => response = refused(route, rejection),
+                            None => command_route = Some((route, command, order)),
                         }
                     }
                 }
                 Selected::Unknown { table, command } if command.address() != Address::Direct => {
                     is_command = true;
                     match &table.unknown_command {
-                        Some(route) if may_run(route) => command_route = Some((route, command)),
+                        Some(route) if may_run(route) => command_route = Some((route, command, order)),
                         None if !is_from_bot => response = unknown::answer(table, &command, &request),
                         _ => {}
                     }
@@ -250,15 +261,10 @@ impl Table {
         }
         let has_command_answer = command_route.is_some() || !response.is_empty();
         let mut start_command = |run: &mut RunRoutes, before: u32| {
-            if command_route
-                .as_ref()
-                .is_some_and(|(route, _)| route.order < before)
-            {
-                if let Some((route, command)) = command_route.take() {
-                    let mut request = request.clone();
-                    request.set_command(Some(command));
-                    run.start(route, request);
-                }
+            if let Some((route, command, _)) = command_route.take_if(|(_, _, order)| *order < before) {
+                let mut request = request.clone();
+                request.set_command(Some(command));
+                run.start(route, request);
             }
         };
         for index in &self.by_kind[request.kind().index()] {
@@ -276,10 +282,11 @@ impl Table {
                 }
             });
         }
-        if let Some(fallback) = self.fallback.as_ref().filter(|route| may_run(route)) {
-            if run.is_empty() && !has_command_answer {
-                run.start(fallback, request);
-            }
+        if let Some(fallback) = self.fallback.as_ref().filter(|route| may_run(route))
+            && run.is_empty()
+            && !has_command_answer
+        {
+            run.start(fallback, request);
         }
         run.answer_with(response);
         RouterFuture::of_routes(run)
@@ -287,44 +294,57 @@ impl Table {
 
     /// Runs the command alone: what a group does, whose listeners belong to the router around it.
     pub(super) fn run_command(&self, mut request: Request) -> RouterFuture {
+        let is_from_bot = request.is_from_bot();
+        let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
+
         let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
         if let Some(command) = request.command().cloned() {
-            match self.select(&command) {
-                Selected::Route(route, command) => {
-                    if !request.is_from_bot() || route.options.hears_bots {
+            match self.select(&command).0 {
+                Selected::Route(route, command) if may_run(route) => match request.refusal() {
+                    // By one of the group's layers: an earlier one did not get here.
+                    Some(rejection) => run.answer_with(refused(route, rejection)),
+                    None => {
                         request.set_command(Some(command));
                         run.start(route, request);
                     }
-                }
+                },
+                Selected::Route(..) => {}
                 Selected::Unknown { table, command } => match &table.unknown_command {
-                    Some(route) => {
+                    Some(route) if may_run(route) => {
                         request.set_command(Some(command));
                         run.start(route, request);
                     }
-                    None => run.answer_with(unknown::answer(table, &command, &request)),
+                    None if !is_from_bot => {
+                        run.answer_with(unknown::answer(table, &command, &request));
+                    }
+                    _ => {}
                 },
             }
         }
         RouterFuture::of_routes(run)
     }
 
-    fn select<'a>(&'a self, command: &Command) -> Selected<'a> {
+    /// What a command leads to, and when that was registered, compared with this table's listeners.
+    fn select<'a>(&'a self, command: &Command) -> (Selected<'a>, u32) {
         match self
             .find(command.name(), command.folds_case())
             .map(|slot| &slot.target)
         {
-            Some(Target::Command(route)) => Selected::Route(route, command.clone()),
+            Some(Target::Command(route)) => (Selected::Route(route, command.clone()), route.order),
             Some(Target::Group(group)) => {
                 let inner = command.descend();
-                match &group.layered {
+                let (selected, order) = group.table.select(&inner);
+                let selected = match &group.layered {
                     Some(layered) => Selected::Route(layered, inner),
-                    None => group.table.select(&inner),
-                }
+                    None => selected,
+                };
+                (selected, group.order + order)
             }
-            None => Selected::Unknown {
-                table: self,
-                command: command.clone(),
-            },
+            None => {
+                let order = self.unknown_command.as_ref().map_or(0, |route| route.order);
+                let command = command.clone();
+                (Selected::Unknown { table: self, command }, order)
+            }
         }
     }
 
@@ -335,6 +355,17 @@ impl Table {
     }
 }
 
+/// A command that did not run, for a reason that its author should read.
+fn refused(route: &NamedRoute, rejection: &Rejection) -> Response {
+    let mut response = Response::empty();
+    response.push_outcome(RouteOutcome::new(
+        route.name.clone(),
+        RouteKind::Command,
+        Outcome::Rejected(rejection.clone()),
+    ));
+    response
+}
+
 /// What a command leads to.
 enum Selected<'a> {
     Route(&'a NamedRoute, Command),
@@ -343,15 +374,6 @@ enum Selected<'a> {
         table: &'a Table,
         command: Command,
     },
-}
-
-impl Target {
-    pub(super) fn order(&self) -> u32 {
-        match self {
-            Self::Command(route) => route.order,
-            Self::Group(group) => group.order,
-        }
-    }
 }
 
 /// The form in which names are compared when case is folded.
@@ -375,5 +397,23 @@ impl fmt::Debug for Table {
                     .collect::<Vec<_>>(),
             )
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_may_hear_its_own_kind_and_no_other() {
+        for kind in EventKind::ALL {
+            for other in EventKind::ALL {
+                assert_eq!(Filter::Kind(kind).may_hear(other), kind == other);
+            }
+            let predicate = Filter::Predicate(Arc::new(|_| true));
+            assert!(predicate.may_hear(kind));
+            let custom = Filter::Custom("x".into());
+            assert_eq!(custom.may_hear(kind), kind == EventKind::Custom);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What is answered to a command that the router does not have.
 
 use super::table::{Table, fold};
+use crate::args::shown;
 use crate::command::{Address, Command};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::Request;
@@ -54,7 +55,7 @@ fn route_name(table: &Table) -> RouteName {
 }
 
 fn unknown_command(table: &Table, command: &Command) -> String {
-    let name = command.name().replace('`', "'");
+    let name = shown(command.name());
     match nearest(table, command.name()) {
         Some(known) => format!(
             "I don't know `{name}`. Did you mean `{}{known}`? {}",
@@ -71,7 +72,7 @@ fn unknown_subcommand(table: &Table, command: &Command) -> Rejection {
     let text = if command.name().is_empty() {
         format!("`{path}` needs one of: {known}.")
     } else {
-        let name = command.name().replace('`', "'");
+        let name = shown(command.name());
         format!("There is no `{path} {name}`. There is: {known}.")
     };
     Rejection::of(RejectionKind::UnknownSubcommand, text)

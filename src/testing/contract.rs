@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// 4. a service inside that is not ready makes the whole not ready, and wakes it later;
 /// 5. a service inside that is broken makes the whole fail.
 ///
+/// A layer that answers for a busy service, as `tower`'s load shedding does, breaks the fourth on purpose.
+///
 /// The function is called several times, for a fresh layer each. It runs in a `tokio` test, paused time or not.
 ///
 /// # Panics

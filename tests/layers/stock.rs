@@ -233,3 +233,16 @@ async fn any_error_that_becomes_a_box_error_will_do() {
         .unwrap_err();
     assert_eq!(error.to_string(), "plain text");
 }
+
+#[test]
+fn auto_traits() {
+    static_assertions::assert_impl_all!(TraceLayer: Clone, Send, Sync);
+    static_assertions::assert_impl_all!(HandleErrorLayer: Clone, Send, Sync);
+    static_assertions::assert_impl_all!(CatchPanicLayer: Clone, Send, Sync);
+    static_assertions::assert_impl_all!(DedupLayer: Clone, Send, Sync);
+    static_assertions::assert_impl_all!(IgnoreLayer: Clone, Send, Sync);
+    static_assertions::assert_impl_all!(CommandLayer: Clone, Send, Sync);
+    static_assertions::assert_impl_all!(RateLimitLayer: Clone, Send, Sync);
+    static_assertions::assert_impl_all!(RequireLayer: Clone, Send, Sync);
+    static_assertions::assert_impl_all!(TimeoutLayer: Clone, Send, Sync);
+}

@@ -1,14 +1,13 @@
 //! What is said about a failure: the rules, apart from the layer, since a served bot applies them too.
 
+use std::sync::Arc;
+
 use tower::BoxError;
 
-use super::Answer;
+use crate::dispatch::resolve::NO_ROUTE;
 use crate::error_chain::{Chain, causes};
 use crate::request::Request;
 use crate::response::{Action, Outcome, Response, RouteKind, RouteName, RouteOutcome, Send};
-
-/// The route that errors are recorded for which no router made a route's failure of.
-const NO_ROUTE: &str = "service";
 
 /// A failure of a route, or of what is around the routes.
 ///
@@ -95,19 +94,27 @@ impl<'a> Failure<'a> {
     }
 }
 
+/// Says what is posted for a failure; `None` for nothing.
+pub(super) type Answer = Arc<dyn Fn(&Failure<'_>) -> Option<Action> + std::marker::Send + Sync>;
+
 /// What is known about a request when its answer is there.
 #[derive(Clone)]
-pub(crate) struct Asked {
+pub(super) struct Asked {
     request: Request,
     answer: Option<Answer>,
 }
 
 impl Asked {
-    pub(crate) fn new(request: &Request, answer: Option<Answer>) -> Self {
+    pub(super) fn new(request: &Request, answer: Option<Answer>) -> Self {
         Self {
             request: request.clone(),
             answer,
         }
+    }
+
+    /// Whether there is anything to answer.
+    pub(super) fn concerns(response: &Response) -> bool {
+        response.running() > 0 || response.outcomes().any(is_open)
     }
 
     /// The layer may stand outside of the one that recognises commands, so the stack is asked. A command that is no
@@ -130,11 +137,15 @@ impl Asked {
     }
 }
 
+fn is_open(outcome: &RouteOutcome) -> bool {
+    !outcome.is_answered() && !matches!(outcome.outcome(), Outcome::Handled)
+}
+
 /// Answers the failures in a response that no layer has answered, also of routes that still run.
-pub(crate) fn answer_failures(response: &mut Response, asked: &Asked) {
+pub(super) fn answer_failures(response: &mut Response, asked: &Asked) {
     let mut answers = Vec::new();
     for outcome in response.outcomes_mut() {
-        if outcome.is_answered() || matches!(outcome.outcome(), Outcome::Handled) {
+        if !is_open(outcome) {
             continue;
         }
         let failure = Failure::new(outcome.route(), outcome.kind(), outcome.outcome());
@@ -156,7 +167,7 @@ pub(crate) fn answer_failures(response: &mut Response, asked: &Asked) {
 }
 
 /// Answers an error of the whole stack.
-pub(crate) fn answer_error(error: BoxError, asked: &Asked) -> Response {
+pub(super) fn answer_error(error: BoxError, asked: &Asked) -> Response {
     let outcome = RouteOutcome::new(RouteName::new(NO_ROUTE), asked.kind(), Outcome::from_error(error));
     let mut response = Response::empty();
     response.push_outcome(outcome);
@@ -180,8 +191,8 @@ mod tests {
     #[test]
     fn a_chain_names_each_cause_once() {
         let error: BoxError = Saving(std::io::Error::other("disk full")).into();
-        assert_eq!(Chain(&error).to_string(), "saving: disk full");
-        assert_eq!(Chain(&"alone".into()).to_string(), "alone");
+        assert_eq!(Chain(&*error).to_string(), "saving: disk full");
+        assert_eq!(Chain(&*BoxError::from("alone")).to_string(), "alone");
     }
 
     #[test]

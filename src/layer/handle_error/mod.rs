@@ -14,13 +14,22 @@ use std::task::{Context, Poll};
 use tower::{BoxError, Layer, Service};
 
 pub use self::answer::Failure;
-pub(crate) use self::answer::{Asked, answer_error, answer_failures};
+use self::answer::{Answer, Asked};
 pub use self::future::ResponseFuture;
 use crate::request::Request;
 use crate::response::{Action, Response};
 
-/// Says what is posted for a failure; `None` for nothing.
-pub(crate) type Answer = Arc<dyn Fn(&Failure<'_>) -> Option<Action> + Send + Sync>;
+/// Answers what no layer of the stack has answered, outside of it: the failures of routes.
+pub(crate) fn answer_failures(response: &mut Response, request: &Request) {
+    if Asked::concerns(response) {
+        answer::answer_failures(response, &Asked::new(request, None));
+    }
+}
+
+/// Answers an error of the whole stack, outside of it.
+pub(crate) fn answer_error(error: BoxError, request: &Request) -> Response {
+    answer::answer_error(error, &Asked::new(request, None))
+}
 
 /// Turns errors of the service inside, and failures of a router's routes, into replies: see [`Failure`] for what is
 /// said by default. The service never fails; only its readiness may.
@@ -35,7 +44,8 @@ pub(crate) type Answer = Arc<dyn Fn(&Failure<'_>) -> Option<Action> + Send + Syn
 ///     .layer(HandleErrorLayer::new())
 ///     .layer(CommandLayer::new("!"))
 ///     .service(Router::new());
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 #[derive(Clone, Default)]
 #[must_use]

@@ -46,7 +46,8 @@ use crate::request::Request;
 ///     .layer(per_user)
 ///     .layer(RateLimitLayer::per_room(20, Duration::from_secs(60)).burst(5))
 ///     .service(Router::new());
-/// # let _ = app;
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
 /// ```
 #[derive(Clone)]
 #[must_use]

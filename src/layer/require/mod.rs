@@ -2,6 +2,8 @@
 
 mod check;
 mod future;
+#[cfg(feature = "client")]
+mod rest;
 mod room_roles;
 
 use std::collections::HashSet;

@@ -126,11 +126,7 @@ impl Check for RoomRolesCheck {
         if let Some(known) = self.cache.get(room.id(), Instant::now()) {
             return RoomRolesFuture::known(asked.holds(known.roles.as_deref()));
         }
-        let source = self
-            .source
-            .as_ref()
-            .or(request.context().shared().room_roles.as_ref());
-        match source {
+        match self.source.as_deref().or_else(|| server_of(request)) {
             Some(source) => RoomRolesFuture {
                 lookup: Some(source.roles(room)),
                 asked: Some(asked),
@@ -143,6 +139,20 @@ impl Check for RoomRolesCheck {
             }
         }
     }
+}
+
+/// The server that the bot is connected to.
+#[cfg(feature = "client")]
+fn server_of(request: &Request) -> Option<&dyn RoomRoles> {
+    request
+        .context()
+        .client()
+        .map(|client| -> &dyn RoomRoles { client })
+}
+
+#[cfg(not(feature = "client"))]
+fn server_of(_request: &Request) -> Option<&dyn RoomRoles> {
+    None
 }
 
 /// Who is asked about.

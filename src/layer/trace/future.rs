@@ -113,9 +113,9 @@ fn outcome(response: &Response) -> &'static str {
     match failure {
         Some(outcome) => outcome.name(),
         None if response.running() > 0 => "running",
+        None if !response.is_empty() => "handled",
         None if response.is_unknown_command() => "unknown command",
-        None if response.is_empty() => "ignored",
-        None => "handled",
+        None => "ignored",
     }
 }
 

@@ -5,7 +5,7 @@ use tower::Layer;
 use super::{DefaultMakeSpan, DefaultOnFailure, DefaultOnRequest, DefaultOnResponse, Trace};
 
 /// Makes a span for each event, and says when it comes, what answered it and what failed: see the
-/// [module](self::super).
+/// [module](super).
 ///
 /// It goes outside of everything.
 ///
@@ -22,7 +22,9 @@ use super::{DefaultMakeSpan, DefaultOnFailure, DefaultOnRequest, DefaultOnRespon
 /// let own = TraceLayer::new().make_span_with(|request: &rocketbotte::Request| {
 ///     tracing::info_span!("chat", kind = request.kind().name(), outcome = tracing::field::Empty)
 /// });
-/// # let _ = (app, quiet, own);
+/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
+/// # is_service(app);
+/// # let _ = (quiet, own);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
