@@ -14,9 +14,10 @@ use crate::event::classify::Classifier;
 
 /// Bytes as a frame to a session that is ready; then a message, which has to arrive.
 pub fn frame(bytes: &[u8]) {
-    let mut session = crate::transport::ddp::fuzzing::ReadySession::new();
+    let mut session = crate::transport::ddp::ready_session::ReadySession::new();
     let mut classifier = Classifier::new(true);
-    for event in session.handle(&String::from_utf8_lossy(bytes)) {
+    let frame = String::from_utf8_lossy(bytes).into_owned().into();
+    for event in session.handle(&frame) {
         let _ = classifier.classify(&event);
     }
     if session.is_closed() {
@@ -25,9 +26,8 @@ pub fn frame(bytes: &[u8]) {
     }
     let beside = r#"{"msg":"changed","collection":"stream-room-messages","id":"id","fields":{"eventName":"__my_messages__","args":[{"_id":"beside-the-fuzz","rid":"r","msg":"hi","ts":{"$date":1795334400000},"u":{"_id":"uA","username":"ann"},"_updatedAt":{"$date":1795334400042}},{"roomParticipant":true,"roomType":"c"}]}}"#;
     let events: Vec<Event> = session
-        .handle(beside)
-        .iter()
-        .flat_map(|event| classifier.classify(event))
+        .handle(&beside.into())
+        .flat_map(|event| classifier.classify(&event))
         .collect();
     assert!(matches!(events[..], [Event::Message(_)]), "{events:?}");
 }

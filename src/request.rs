@@ -1,5 +1,6 @@
 //! The request: an event on its way through the pipeline.
 
+use std::borrow::Cow;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -27,6 +28,8 @@ use crate::response::{RouteKind, RouteName};
 #[derive(Clone, Debug)]
 pub struct Request {
     event: Event,
+    /// For events that have no key of their own: made once, so that all their replies belong together.
+    fresh_key: Option<Arc<str>>,
     command: Option<Command>,
     context: Context,
     extensions: Extensions,
@@ -51,8 +54,16 @@ impl Request {
 
     /// A request with the handles of a bot.
     pub fn with_context(event: impl Into<Event>, context: Context) -> Self {
+        let event = event.into();
+        let kind = event.kind();
+        let has_key = !matches!(
+            kind,
+            EventKind::Typing | EventKind::Ready | EventKind::Reconnected | EventKind::Close
+        );
+        let fresh_key = (!has_key).then(|| Arc::from(format!("{}/{}", kind.name(), crate::random::id())));
         Self {
-            event: event.into(),
+            event,
+            fresh_key,
             command: None,
             context,
             extensions: Extensions::new(),
@@ -71,6 +82,15 @@ impl Request {
     /// Which kind of event it is.
     pub fn kind(&self) -> EventKind {
         self.event.kind()
+    }
+
+    /// What tells this event from every other, the same when it is delivered again: see [`Event::own_key`]. A fresh
+    /// one, made with the request, where the event has none.
+    pub fn key(&self) -> Cow<'_, str> {
+        match &self.fresh_key {
+            Some(key) => Cow::Borrowed(key),
+            None => self.event.own_key().unwrap_or_default(),
+        }
     }
 
     /// The command that a [`CommandLayer`](crate::command::CommandLayer) found in it.

@@ -2,9 +2,13 @@
 #![cfg(all(feature = "client", feature = "sandbox"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
-use std::sync::{Arc, Mutex};
+#[path = "support/log.rs"]
+mod log;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::log::Log;
 use futures_util::StreamExt as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rocketbotte::event::Event;
@@ -273,30 +277,9 @@ async fn login_with_a_password() {
     );
 }
 
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What a session with every call that has a secret logs at this level.
 async fn logged(level: tracing::Level) -> (String, Vec<String>) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::start(level);
     let sandbox = builder().start().await.unwrap();
     let password = sandbox.bot("rocketbotte").password();
     let anonymous = Client::builder(sandbox.url().parse().unwrap(), plain()).build();
@@ -326,8 +309,7 @@ async fn logged(level: tracing::Level) -> (String, Vec<String>) {
     .await;
     let token = client.credentials().unwrap().token().expose().to_owned();
     client.logout().await.unwrap();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    (log, vec![password, token])
+    (log.text(), vec![password, token])
 }
 
 #[tokio::test]

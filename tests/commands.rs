@@ -1,8 +1,13 @@
 //! What counts as a command, and what does not.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+#[path = "support/log.rs"]
+mod log;
+
+use std::sync::Arc;
+
+use self::log::Log;
 use proptest::prelude::*;
 use rocketbotte::command::{Address, Command, CommandLayer};
 use rocketbotte::event::{Edited, Event, Message, MessageId, Room, RoomKind, User};
@@ -342,25 +347,11 @@ fn edits_and_livechat_are_commands_only_if_asked_for() {
 
 #[test]
 fn the_slash_is_accepted_with_a_warning() {
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .finish();
-    let layer = tracing::subscriber::with_default(subscriber, || CommandLayer::new("/"));
+    let (log, guard) = Log::start(tracing::Level::WARN);
+    let layer = CommandLayer::new("/");
+    drop(guard);
     assert_eq!(parts(&layer, "/ping"), some("/", "ping", ""));
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("WARN") && log.contains("prefix"), "{log}");
 }
 

@@ -1,5 +1,7 @@
 //! Handlers: what they take, what they return, and services in their place.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

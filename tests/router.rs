@@ -1,5 +1,7 @@
 //! Which routes an event runs, what each gets, and what people read where none fits.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::cell::RefCell;
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -908,4 +910,30 @@ async fn a_router_may_be_a_service_of_another() {
         .command("ping", answers("pong"));
     let router: Router = Router::new().listener_service(EventKind::Message, inner);
     assert_eq!(texts(&router, "!ping").await, ["inner", "pong"]);
+}
+
+/// The public face: nobody writes the router's type when the stack is served.
+#[tokio::test]
+async fn a_routers_type_is_inferred_from_its_use() {
+    async fn serve<S>(app: S) -> Response
+    where
+        S: Service<Request, Response = Response> + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+    {
+        let response = app.oneshot(request(message_in(channel(), "!test a"))).await;
+        response.map_err(Into::into).unwrap()
+    }
+    async fn test(Args(text): Args<String>) -> String {
+        format!("response to {text}")
+    }
+    async fn hello(message: Arc<Message>) -> Option<&'static str> {
+        message.text().contains("test").then_some("world")
+    }
+    let router = Router::new().command("test", test).on_message(hello);
+    let app = ServiceBuilder::new()
+        .layer(CommandLayer::new("!"))
+        .layer(TimeoutLayer::new(30 * SECOND))
+        .service(router);
+    assert_eq!(owned(&serve(app).await), ["response to a", "world"]);
 }

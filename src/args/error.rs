@@ -192,7 +192,7 @@ impl fmt::Display for ArgsError {
                 }
             }
             Problem::AmbiguousOption { given, candidates } => {
-                write!(f, "{} may be {}.", quote(given), listed(candidates, "or"))
+                write!(f, "{} may be {}.", quote(given), listed(candidates))
             }
             Problem::NeedsValue { option } => write!(f, "`{option}` needs a value."),
             Problem::Repeated => write!(f, "{argument} is given more than once."),
@@ -237,20 +237,20 @@ impl de::Error for ArgsError {
     }
 }
 
-/// `one of `min`, `hour` and `day``.
+/// What a choice should be: one of its names.
 pub(super) fn one_of(choices: &[&str]) -> String {
     match choices {
         [only] => format!("`{only}`"),
-        choices => format!("one of {}", listed(choices, "or")),
+        choices => format!("one of {}", listed(choices)),
     }
 }
 
-fn listed<T: fmt::Display>(items: &[T], joint: &str) -> String {
+fn listed<T: fmt::Display>(items: &[T]) -> String {
     let mut text = String::new();
     for (index, item) in items.iter().enumerate() {
         let separator = match index {
             0 => String::new(),
-            index if index + 1 == items.len() => format!(" {joint} "),
+            index if index + 1 == items.len() => " or ".to_owned(),
             _ => ", ".to_owned(),
         };
         text.push_str(&format!("{separator}`{item}`"));

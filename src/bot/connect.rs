@@ -55,10 +55,10 @@ impl Session {
 
     /// Gives a login token back: it would be valid for months. A personal access token would be deleted by this.
     pub(super) async fn end(&self) {
-        if self.password.is_some() {
-            if let Err(error) = self.client.logout().await {
-                tracing::debug!(%error, "the login token could not be given back");
-            }
+        if self.password.is_some()
+            && let Err(error) = self.client.logout().await
+        {
+            tracing::debug!(%error, "the login token could not be given back");
         }
     }
 }

@@ -25,11 +25,9 @@ use crate::request::Request;
 ///
 /// async fn ping() -> &'static str { "pong" }
 ///
-/// let app = ServiceBuilder::new()
-///     .layer(CommandLayer::new("!").or_prefix("bot "))
-///     .service(Router::new().command("ping", ping));
-/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
-/// # is_service(app);
+/// let router: Router = Router::new().command("ping", ping);
+/// let app = ServiceBuilder::new().layer(CommandLayer::new("!").or_prefix("bot ")).service(router);
+/// # let _ = app;
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

@@ -235,19 +235,17 @@ where
             },
         };
         let Pending { mut request, ack } = pending;
-        if let Some(after) = self.settings.route_timeout {
-            if let Some(at) = Instant::now().checked_add(after) {
-                request.set_deadline(Deadline { at, after });
-            }
+        if let Some(after) = self.settings.route_timeout
+            && let Some(at) = Instant::now().checked_add(after)
+        {
+            request.set_deadline(Deadline { at, after });
         }
         let is_ready_event = request.kind() == EventKind::Ready;
         let mut slot = self.slot.take().unwrap_or_else(|| Box::pin(None));
         slot.set(Some(self.service.call(request.clone())));
         let polled = poll_fn(|cx| Poll::Ready(poll_slot(slot.as_mut(), cx))).await;
-        if is_ready_event {
-            if let Some(on_ready) = self.on_ready.take() {
-                on_ready(&self.shared.stack);
-            }
+        if is_ready_event && let Some(on_ready) = self.on_ready.take() {
+            on_ready(&self.shared.stack);
         }
         let piece = ack.is_awaited().then(|| Piece::of(ack));
         match polled {
@@ -322,7 +320,8 @@ where
     /// Lets the lanes go on whose handler took longer than the hold time.
     pub(super) fn detach_held(&mut self) {
         let now = Instant::now();
-        while let Some((_, id)) = self.holds.pop_front_if(|(at, _)| *at <= now) {
+        while let Some((_, id)) = self.holds.front().copied().filter(|(at, _)| *at <= now) {
+            self.holds.pop_front();
             if let Some(lane) = self.tasks.get_mut(&id).and_then(|task| task.lane.take()) {
                 self.counters.detached += 1;
                 tracing::debug!(?lane, "a slow handler goes on by itself");

@@ -258,10 +258,10 @@ mod tests {
                         running.push((key, true));
                         gone += 1;
                     },
-                    Step::Detach(index) => if let Some((key, attached)) = running.get_mut(index) {
-                        if std::mem::take(attached) {
-                            lanes.free(key);
-                        }
+                    Step::Detach(index) => if let Some((key, attached)) = running.get_mut(index)
+                        && std::mem::take(attached)
+                    {
+                        lanes.free(key);
                     },
                     Step::Finish(index) => if index < running.len() {
                         let (key, attached) = running.remove(index);

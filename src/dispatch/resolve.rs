@@ -85,7 +85,7 @@ impl Resolver {
         Self {
             shared: Arc::clone(request.context().shared()),
             channel,
-            event_key: Cow::Owned(event.key().into_owned()),
+            event_key: Cow::Owned(request.key().into_owned()),
             event: event.kind().name(),
             room_id: event.room_id().cloned(),
             message_id: event.message().map(|message| message.id().clone()),

@@ -42,6 +42,10 @@ struct Limits {
 }
 
 /// What happened.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once; a box would cost every event an allocation"
+)]
 enum Step {
     Event(Option<Result<Delivery, TransportError>>),
     Fired(CustomEvent),
@@ -86,7 +90,7 @@ where
         until: None,
     };
     let mut end = drive(&mut dispatcher, &mut sources, serving).await;
-    if let Paused::SourceEnded = end {
+    if matches!(end, Paused::SourceEnded) {
         // What the source gave before it ended by itself is handled, however long it takes.
         end = drive(
             &mut dispatcher,

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::command::{Address, Command, CommandParser};
 use crate::handler::LaneUse;
 use crate::request::Request;
+#[cfg(feature = "client")]
 use crate::router::CommandInfo;
 use crate::router::table::Table;
 
@@ -86,6 +87,7 @@ impl StackInfo {
             .collect()
     }
 
+    #[cfg(feature = "client")]
     pub(crate) fn commands(&self) -> Vec<CommandInfo> {
         self.tables
             .get()

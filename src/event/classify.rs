@@ -74,7 +74,7 @@ impl Classifier {
             _ => None,
         };
         events.unwrap_or_else(|| {
-            smallvec![Event::Raw(Arc::new(RawEvent::new(
+            smallvec![Event::Raw(Arc::new(RawEvent::from_slices(
                 stream.collection.clone(),
                 stream.event_name.clone(),
                 stream.args.clone(),
@@ -105,7 +105,7 @@ impl Classifier {
             reply_count: message.reply_count(),
         };
         let Some(before) = self.seen.get_mut(message.id()) else {
-            self.remember(message.id().clone(), now);
+            self.remember(message.id(), now);
             return smallvec![first_sighting(Arc::new(message), is_deleted)];
         };
         // The stream's order is not that of the writes: what is older than what was seen says nothing new.
@@ -120,13 +120,13 @@ impl Classifier {
         changes(&Arc::new(message), &before, now)
     }
 
-    fn remember(&mut self, id: MessageId, seen: Seen) {
+    fn remember(&mut self, id: &MessageId, seen: Seen) {
         // An id cut from a frame would keep the whole frame alive.
         let id = MessageId::from(id.as_str());
-        if self.order.len() == REMEMBERED_MESSAGES {
-            if let Some(oldest) = self.order.pop_front() {
-                self.seen.remove(&oldest);
-            }
+        if self.order.len() == REMEMBERED_MESSAGES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
         }
         self.order.push_back(id.clone());
         self.seen.insert(id, seen);
@@ -135,7 +135,7 @@ impl Classifier {
 
 fn first_sighting(message: Arc<Message>, is_deleted: bool) -> Event {
     if is_deleted {
-        return Event::Deleted(Arc::new(Deleted::soft(message)));
+        return Event::Deleted(Arc::new(Deleted::of_message(message)));
     }
     let is_old = message
         .updated_at()
@@ -154,7 +154,7 @@ fn changes(message: &Arc<Message>, before: &Seen, now: &Seen) -> Events {
     let mut events = Events::new();
     if now.is_deleted {
         if !before.is_deleted {
-            events.push(Event::Deleted(Arc::new(Deleted::soft(Arc::clone(message)))));
+            events.push(Event::Deleted(Arc::new(Deleted::of_message(Arc::clone(message)))));
         }
         return events;
     }

@@ -46,7 +46,8 @@ impl Deleted {
         }
     }
 
-    pub(crate) fn soft(message: Arc<Message>) -> Self {
+    /// A deletion after which the server still shows that there was a message.
+    pub fn of_message(message: Arc<Message>) -> Self {
         Self {
             message_id: message.id().clone(),
             room_id: message.room().id().clone(),
@@ -201,7 +202,8 @@ impl Membership {
         &self.room
     }
 
-    pub(crate) fn with_key(room: Room, key: String) -> Self {
+    /// A membership with a key of one's own: delivered again with the same key, its replies are not sent twice.
+    pub fn with_key(room: Room, key: String) -> Self {
         Self { room, key }
     }
 
@@ -347,7 +349,20 @@ pub struct RawEvent {
 }
 
 impl RawEvent {
-    pub(crate) fn new(collection: ByteString, event_name: ByteString, args: ByteString) -> Self {
+    /// An event of a stream, with the text of a JSON array.
+    pub fn new(
+        collection: impl Into<String>,
+        event_name: impl Into<String>,
+        args: impl Into<String>,
+    ) -> Self {
+        Self::from_slices(
+            ByteString::from(collection.into()),
+            ByteString::from(event_name.into()),
+            ByteString::from(args.into()),
+        )
+    }
+
+    pub(crate) fn from_slices(collection: ByteString, event_name: ByteString, args: ByteString) -> Self {
         Self {
             collection,
             event_name,

@@ -10,6 +10,7 @@ mod room;
 mod timestamp;
 mod user;
 
+#[cfg(feature = "client")]
 pub(crate) mod classify;
 pub(crate) mod wire;
 
@@ -260,17 +261,18 @@ impl Event {
     }
 
     /// What tells this event from every other, the same when it is delivered again. Replies' ids are derived from it.
+    /// `None` for what may happen again and again with nothing to tell it by: typing, and the connection's events.
     ///
     /// A new message's key is its id; of what happens to a message later, the id, the kind and the revision; of an
     /// event that the program fires, an id made when it was made.
-    pub fn key(&self) -> Cow<'_, str> {
+    pub fn own_key(&self) -> Option<Cow<'_, str>> {
         fn revision(message: &Message) -> i64 {
             message
                 .updated_at()
                 .unwrap_or_else(|| message.created_at())
                 .as_millis()
         }
-        match self {
+        Some(match self {
             Self::Message(message)
             | Self::Livechat(message)
             | Self::Encrypted(message)
@@ -298,10 +300,8 @@ impl Event {
             Self::RoomJoined(membership) | Self::RoomLeft(membership) => Cow::Borrowed(membership.key()),
             Self::Custom(event) => Cow::Borrowed(event.key()),
             Self::Raw(event) => Cow::Borrowed(event.key()),
-            Self::Typing(_) | Self::Ready | Self::Reconnected(_) | Self::Close => {
-                Cow::Owned(format!("{}/{}", self.kind().name(), crate::random::id()))
-            }
-        }
+            Self::Typing(_) | Self::Ready | Self::Reconnected(_) | Self::Close => return None,
+        })
     }
 }
 

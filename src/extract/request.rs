@@ -64,12 +64,13 @@ impl<S: Sync> FromRequest<S> for crate::rest::Client {
 ///
 /// async fn whose(Extension(Team(team)): Extension<Team>) -> &'static str { team }
 ///
+/// let router: rocketbotte::Router = rocketbotte::Router::new().on_message(whose);
 /// let app = ServiceBuilder::new()
 ///     .map_request(|mut request: Request| {
 ///         request.extensions_mut().insert(Team("ops"));
 ///         request
 ///     })
-///     .service(rocketbotte::Router::new().on_message(whose));
+///     .service(router);
 /// # let _ = app;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

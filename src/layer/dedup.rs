@@ -16,11 +16,10 @@ use pin_project::pin_project;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::event::Event;
 use crate::request::Request;
 use crate::response::Response;
 
-/// Drops an event whose [key](Event::key) is among the last ones seen. It is answered with an empty response.
+/// Drops an event whose [key](Request::key) is among the last ones seen. It is answered with an empty response.
 ///
 /// Events without a key of their own (typing, `Ready`, `Close`, `Reconnected`) always pass. A clone of the layer shares
 /// its memory, and so do all services that it made.
@@ -143,15 +142,11 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let has_key = !matches!(
-            request.event(),
-            Event::Typing(_) | Event::Ready | Event::Reconnected(_) | Event::Close
-        );
-        let is_new = !has_key || {
-            let key = request.event().key();
+        // What has no key of its own is never the same twice.
+        let is_new = request.event().own_key().is_none_or(|key| {
             let mut seen = self.layer.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.insert(&key, self.layer.within, Instant::now())
-        };
+        });
         ResponseFuture {
             inner: is_new.then(|| self.inner.call(request)),
         }

@@ -9,7 +9,7 @@
 //! | [`HandleErrorLayer`] | answers what fails inside |
 //! | [`CatchPanicLayer`] | for services that are no router |
 //! | [`DedupLayer`], [`IgnoreLayer`] | what is dropped costs nothing further in |
-//! | [`CommandLayer`](crate::command::CommandLayer) | the layers below ask for the command |
+//! | [`CommandLayer`] | the layers below ask for the command |
 //! | [`RateLimitLayer`], [`RequireLayer`] | refuse commands before anything runs |
 //! | [`TimeoutLayer`] | the time runs from here |
 //! | [`from_fn`](from_fn::from_fn) | one's own, wherever it belongs |

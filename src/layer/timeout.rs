@@ -25,9 +25,9 @@ use crate::request::{Deadline, Request};
 /// use rocketbotte::{Router, layer::timeout::TimeoutLayer};
 /// use tower::ServiceBuilder;
 ///
-/// let app = ServiceBuilder::new().layer(TimeoutLayer::new(Duration::from_secs(30))).service(Router::new());
-/// # fn is_service(_: impl tower::Service<rocketbotte::Request>) {}
-/// # is_service(app);
+/// let router: Router = Router::new();
+/// let app = ServiceBuilder::new().layer(TimeoutLayer::new(Duration::from_secs(30))).service(router);
+/// # let _ = app;
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use]

@@ -56,6 +56,7 @@ impl<S: Send + Sync + 'static> Definition<S> {
                     },
                 })
                 .collect(),
+            names: self.names,
             listeners: self
                 .listeners
                 .into_iter()

@@ -20,6 +20,10 @@ pub struct RouterFuture {
 }
 
 #[pin_project(project = StateProj)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for each event that runs a route"
+)]
 enum State {
     /// No route concerns the event.
     Ready(Option<Response>),

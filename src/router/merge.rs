@@ -25,7 +25,7 @@ impl<S: Send + Sync + 'static> Router<S> {
         let definition = self.edit();
         let other = other.edit();
         for name in other.commands.iter().flat_map(|command| &command.names) {
-            definition.check_name(name)?;
+            definition.take_name(name)?;
         }
         let layers = std::mem::take(&mut other.layers);
         let first = definition.next_order;

@@ -11,6 +11,7 @@ pub(crate) mod table;
 mod unknown;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -64,6 +65,8 @@ pub struct Router<S = ()> {
 /// What was registered, and what was made of it.
 struct Definition<S> {
     commands: Vec<CommandEntry<S>>,
+    /// The names of the commands and groups, folded: so that the next one costs no look at all of them.
+    names: HashSet<String>,
     listeners: Vec<(Filter, Entry<S>)>,
     fallback: Option<Entry<S>>,
     unknown_command: Option<Entry<S>>,
@@ -123,7 +126,7 @@ impl<S: Send + Sync + 'static> Router<S> {
         T: 'static,
     {
         let definition = self.edit();
-        definition.check_name(name)?;
+        definition.take_name(name)?;
         let order = definition.take_order();
         let target = EntryTarget::Command(Entry::new(handler, order));
         definition.commands.push(CommandEntry {
@@ -165,12 +168,14 @@ impl<S: Send + Sync + 'static> Router<S> {
     /// The name is taken, empty, or has white space in it, or nothing was registered before.
     pub fn try_alias(mut self, alias: &str) -> Result<Self, RouterError> {
         let definition = self.edit();
-        definition.check_name(alias)?;
-        let command = definition
-            .commands
-            .last_mut()
-            .ok_or_else(|| RouterError::alias_of_nothing(alias))?;
-        command.names.push(alias.into());
+        check_word(alias)?;
+        if definition.commands.is_empty() {
+            return Err(RouterError::alias_of_nothing(alias));
+        }
+        definition.take_name(alias)?;
+        if let Some(command) = definition.commands.last_mut() {
+            command.names.push(alias.into());
+        }
         Ok(self)
     }
 
@@ -297,7 +302,7 @@ impl<S: Send + Sync + 'static> Router<S> {
     #[track_caller]
     pub fn help(mut self) -> Self {
         let definition = self.edit();
-        if let Err(error) = definition.check_name("help") {
+        if let Err(error) = definition.take_name("help") {
             panic!("{error}");
         }
         let target = EntryTarget::Command(Entry::help(definition.take_order()));
@@ -328,7 +333,7 @@ impl<S: Send + Sync + 'static> Router<S> {
     /// The word is taken, empty, or has white space in it.
     pub fn try_nest(mut self, word: &str, mut router: Self) -> Result<Self, RouterError> {
         let definition = self.edit();
-        definition.check_name(word)?;
+        definition.take_name(word)?;
         let order = definition.next_order;
         definition.take_listeners(router.edit());
         let target = EntryTarget::Group { router, order };
@@ -415,24 +420,23 @@ impl<S: Send + Sync + 'static> Definition<S> {
         order
     }
 
-    fn check_name(&self, name: &str) -> Result<(), RouterError> {
-        // What nobody sees is taken off the ends of what people type.
-        let is_trimmed = !name.starts_with(is_invisible) && !name.ends_with(is_invisible);
-        if name.is_empty() || name.contains(char::is_whitespace) || !is_trimmed {
-            return Err(RouterError::bad_name(name));
-        }
-        let folded = fold(name);
-        let is_taken = self
-            .commands
-            .iter()
-            .flat_map(|command| &command.names)
-            .any(|known| fold(known) == folded);
-        if is_taken {
-            Err(RouterError::taken(name))
-        } else {
+    fn take_name(&mut self, name: &str) -> Result<(), RouterError> {
+        check_word(name)?;
+        if self.names.insert(fold(name)) {
             Ok(())
+        } else {
+            Err(RouterError::taken(name))
         }
     }
+}
+
+fn check_word(name: &str) -> Result<(), RouterError> {
+    // What nobody sees is taken off the ends of what people type.
+    let is_trimmed = !name.starts_with(is_invisible) && !name.ends_with(is_invisible);
+    if name.is_empty() || name.contains(char::is_whitespace) || !is_trimmed {
+        return Err(RouterError::bad_name(name));
+    }
+    Ok(())
 }
 
 #[track_caller]
@@ -461,6 +465,7 @@ impl<S> Default for Definition<S> {
     fn default() -> Self {
         Self {
             commands: Vec::new(),
+            names: HashSet::new(),
             listeners: Vec::new(),
             fallback: None,
             unknown_command: None,
@@ -476,6 +481,7 @@ impl<S> Clone for Definition<S> {
     fn clone(&self) -> Self {
         Self {
             commands: self.commands.clone(),
+            names: self.names.clone(),
             listeners: self.listeners.clone(),
             fallback: self.fallback.clone(),
             unknown_command: self.unknown_command.clone(),

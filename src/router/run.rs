@@ -44,6 +44,10 @@ struct ActiveRoute {
     state: ActiveState,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for each route that runs"
+)]
 enum ActiveState {
     Running(BoxFuture<'static, Result<Response, BoxError>>),
     Finished(Response),

@@ -282,10 +282,11 @@ impl Table {
                 }
             });
         }
-        if let Some(fallback) = self.fallback.as_ref().filter(|route| may_run(route)) {
-            if run.is_empty() && !has_command_answer {
-                run.start(fallback, request);
-            }
+        if let Some(fallback) = self.fallback.as_ref().filter(|route| may_run(route))
+            && run.is_empty()
+            && !has_command_answer
+        {
+            run.start(fallback, request);
         }
         run.answer_with(response);
         RouterFuture::of_routes(run)

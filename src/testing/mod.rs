@@ -19,6 +19,8 @@
 
 pub mod contract;
 pub mod events;
+#[cfg(feature = "client")]
+pub mod parse;
 mod probe;
 
 use tower::{BoxError, Service, ServiceExt};

@@ -7,6 +7,8 @@ mod dedup;
 mod from_fn;
 mod handle_error;
 mod ignore;
+#[path = "../support/log.rs"]
+mod log;
 mod rate_limit;
 mod require;
 mod stock;

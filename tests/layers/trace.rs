@@ -1,6 +1,5 @@
 //! What is in the log, and what is not.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,42 +11,15 @@ use rocketbotte::testing::{self, events};
 use rocketbotte::{BoxError, Request, Response, Router};
 use tower::{Service, ServiceBuilder};
 use tracing::{Level, Span};
-use tracing_subscriber::fmt::format::FmtSpan;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
+use crate::log::Log;
 
 /// The log of a service that runs on an event.
 async fn log_of<S>(level: Level, app: S, event: Event) -> String
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_span_events(FmtSpan::CLOSE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::start(level);
     let _ = testing::call(app, event).await;
     log.text()
 }

@@ -1,11 +1,8 @@
 //! The span of an event.
 
-use std::borrow::Cow;
-
 use tracing::field::{self, Empty};
 use tracing::{Level, Span};
 
-use crate::event::Event;
 use crate::request::Request;
 
 /// Makes the span of an event. Implemented for closures.
@@ -59,7 +56,7 @@ impl MakeSpan for DefaultMakeSpan {
                     $level,
                     "event",
                     event = event.kind().name(),
-                    key = key(event).map(field::display),
+                    key = %request.key(),
                     message_id = event.message().map(|message| field::display(message.id())),
                     room_id = event.room_id().map(field::display),
                     thread_id = event.thread_id().map(field::display),
@@ -78,13 +75,5 @@ impl MakeSpan for DefaultMakeSpan {
             Level::DEBUG => span!(Level::DEBUG),
             Level::TRACE => span!(Level::TRACE),
         }
-    }
-}
-
-/// Some kinds of events have no key of their own, but one that is made whenever it is asked for.
-fn key(event: &Event) -> Option<Cow<'_, str>> {
-    match event {
-        Event::Typing(_) | Event::Ready | Event::Reconnected(_) | Event::Close => None,
-        _ => Some(event.key()),
     }
 }

@@ -2,11 +2,11 @@
 
 mod connection;
 mod frame;
-#[cfg(fuzzing)]
-pub(crate) mod fuzzing;
 mod lenient;
 mod outbound;
 mod output;
+#[cfg(any(fuzzing, feature = "test-util"))]
+pub(crate) mod ready_session;
 mod session;
 mod subscription;
 mod worker;

@@ -1,5 +1,6 @@
-//! A session that is ready, for the fuzz targets.
+//! A session that is ready, for the fuzz targets and for those who measure what a frame costs.
 
+use bytestring::ByteString;
 use tokio::time::Instant;
 
 use super::output::Output;
@@ -30,25 +31,25 @@ impl ReadySession {
             r#"{"msg":"result","id":"1"}"#,
             r#"{"msg":"ready","subs":["2","3"]}"#,
         ] {
-            this.handle(frame);
+            this.handle(&frame.into()).for_each(drop);
         }
         this
     }
 
     /// The events of a frame.
-    pub(crate) fn handle(&mut self, frame: &str) -> Vec<StreamEvent> {
-        self.session.handle(&frame.into(), self.now);
-        let mut events = Vec::new();
-        while let Some(output) = self.session.poll_output() {
-            match output {
-                Output::Event(event) => events.push(event),
-                Output::Close(_) => self.is_closed = true,
-                Output::Send(_) | Output::State(_) | Output::Ready => {}
+    pub(crate) fn handle(&mut self, frame: &ByteString) -> impl Iterator<Item = StreamEvent> {
+        self.session.handle(frame, self.now);
+        std::iter::from_fn(|| self.session.poll_output()).filter_map(|output| match output {
+            Output::Event(event) => Some(event),
+            Output::Close(_) => {
+                self.is_closed = true;
+                None
             }
-        }
-        events
+            Output::Send(_) | Output::State(_) | Output::Ready => None,
+        })
     }
 
+    #[cfg(fuzzing)]
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed
     }
