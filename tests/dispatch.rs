@@ -923,7 +923,7 @@ mod program {
 
     #[tokio::test(start_paused = true)]
     async fn text_for_an_event_without_a_room_is_an_error_that_names_the_route() {
-        let log = Log::start(tracing::Level::ERROR);
+        let (log, _guard) = Log::start(tracing::Level::ERROR);
         let bot = drive(Router::new().on_custom("deployed", deployed));
         bot.handle
             .fire(CustomEvent::new("deployed", "v1.2".to_owned()))
@@ -1086,7 +1086,7 @@ mod bots {
 
     #[tokio::test(start_paused = true)]
     async fn a_command_from_the_bots_own_account_is_warned_of_once() {
-        let log = Log::start(tracing::Level::WARN);
+        let (log, _guard) = Log::start(tracing::Level::WARN);
         let bot = drive(prefixed(commands()));
         settled().await;
         for _ in 0..3 {

@@ -166,7 +166,7 @@ async fn who_asks_too_often_gets_one_reply_and_then_silence() {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_fails_says_so_and_the_cause_is_only_in_the_log() {
-    let log = Log::start(tracing::Level::ERROR);
+    let (log, _guard) = Log::start(tracing::Level::ERROR);
     let router = Router::new()
         .command("boom", boom)
         .command("fail", fail)
@@ -192,7 +192,7 @@ async fn a_command_that_fails_says_so_and_the_cause_is_only_in_the_log() {
 
 #[tokio::test(start_paused = true)]
 async fn a_listener_that_fails_says_nothing() {
-    let log = Log::start(tracing::Level::ERROR);
+    let (log, _guard) = Log::start(tracing::Level::ERROR);
     let router = Router::new()
         .on_message(boom)
         .on_message(fail)
@@ -448,7 +448,7 @@ async fn a_direct_message_needs_no_prefix_with_the_bot_alone_and_for_known_comma
 
 #[tokio::test(start_paused = true)]
 async fn an_encrypted_message_is_an_event_and_a_line_in_the_log() {
-    let log = Log::start(tracing::Level::INFO);
+    let (log, _guard) = Log::start(tracing::Level::INFO);
     let router = commands()
         .on_message(echo)
         .on(EventKind::Encrypted, || async { "an encrypted message" });
@@ -480,7 +480,7 @@ fn livechat(text: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_livechat_message_is_an_event_and_a_line_in_the_log() {
-    let log = Log::start(tracing::Level::INFO);
+    let (log, _guard) = Log::start(tracing::Level::INFO);
     let router = commands()
         .on_message(route(echo).to("GENERAL"))
         .on(EventKind::Livechat, route(|| async { "a visitor" }).to("GENERAL"));

@@ -12,10 +12,9 @@
 pub mod chat;
 #[cfg(all(feature = "client", feature = "sandbox"))]
 pub mod live;
+mod log;
 
-use std::cell::RefCell;
-use std::io::Write;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,10 +30,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower::Service;
-use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::writer::OptionalWriter;
+
+pub(crate) use self::log::Log;
 
 /// An action that was carried out, and how many seconds after the recorder was made.
 #[derive(Clone, Debug)]
@@ -247,68 +244,4 @@ pub async fn after_secs(seconds: u64) {
 /// In paused time: whatever needs no time has happened.
 pub async fn settled() {
     after(Duration::from_millis(1)).await;
-}
-
-/// Collects what the crate logs on a thread.
-///
-/// There is one subscriber for all tests: several, each for a thread, race for which call sites are on.
-#[derive(Clone)]
-pub struct Log {
-    text: Arc<Mutex<Vec<u8>>>,
-    level: Level,
-}
-
-thread_local! {
-    static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
-}
-
-/// The thread's log, for one line of it.
-struct Routed;
-
-impl Log {
-    /// Of this thread, until the test ends.
-    pub fn start(level: Level) -> Self {
-        static SUBSCRIBER: Once = Once::new();
-        SUBSCRIBER.call_once(|| {
-            tracing_subscriber::fmt()
-                .with_env_filter(EnvFilter::new("rocketbotte=trace"))
-                .with_ansi(false)
-                .with_writer(Routed)
-                .init();
-        });
-        let log = Self {
-            text: Arc::default(),
-            level,
-        };
-        LOG.set(Some(log.clone()));
-        log
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl<'a> MakeWriter<'a> for Routed {
-    type Writer = OptionalWriter<Log>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        OptionalWriter::none()
-    }
-
-    fn make_writer_for(&'a self, line: &Metadata<'_>) -> Self::Writer {
-        let log = LOG.with_borrow(Clone::clone);
-        log.filter(|log| *line.level() <= log.level).into()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.text.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
