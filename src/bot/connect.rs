@@ -44,13 +44,10 @@ impl Session {
         }
     }
 
-    /// What the ids of replies are derived with: the part of the configuration that nobody else knows and that stays
-    /// the same from start to start.
+    /// What the ids of replies are derived with: the token. Never the password: everybody in a room sees the ids, and
+    /// what a person chose could be found by trying. A token is random, and worthless once it is given back.
     pub(super) fn id_secret(&self) -> &str {
-        self.password
-            .as_ref()
-            .unwrap_or_else(|| self.credentials.token())
-            .expose()
+        self.credentials.token().expose()
     }
 
     /// Gives a login token back: it would be valid for months. A personal access token would be deleted by this.
