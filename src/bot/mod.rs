@@ -101,7 +101,7 @@ impl Bot {
         match connect::connect(&settings, &handle).await {
             Ok(Some(session)) => {
                 let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
-                session.end().await;
+                session.end(&handle).await;
                 result
             }
             // It was stopped before the server could be reached.
