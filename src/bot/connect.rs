@@ -291,3 +291,6 @@ fn warn_of_plain_http(url: &ServerUrl) {
         tracing::warn!(%url, "the token goes over the network in plain text: use https");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,7 +164,7 @@ impl Classifier {
             .map(|(now, before)| now.cmp(&before));
         match order {
             // What happened to the message overtook the message itself, which comes now.
-            Some(Ordering::Less) if is_new && !before.is_announced => {
+            Some(Ordering::Less | Ordering::Equal) if is_new && !before.is_announced => {
                 before.is_announced = true;
                 smallvec![Event::from(message)]
             }
