@@ -262,7 +262,10 @@ mod tests {
             ("https://example.org/chat/", "https://example.org/chat"),
             ("https://example.org/chat/home", "https://example.org/chat"),
             ("https://example.org/chat/api/v1/", "https://example.org/chat"),
-            ("https://example.org/chat/channel/general", "https://example.org/chat"),
+            (
+                "https://example.org/chat/channel/general",
+                "https://example.org/chat",
+            ),
             (
                 "https://example.org/chat/channel/general/thread/x",
                 "https://example.org/chat",

@@ -198,7 +198,10 @@ async fn stopping_says_goodbye_and_then_ends_the_stream() {
             drop(transport);
         } else {
             Pin::new(&mut transport).stop();
-            assert!(transport.next().now_or_never().is_none(), "the connection is still open");
+            assert!(
+                transport.next().now_or_never().is_none(),
+                "the connection is still open"
+            );
             let server = tokio::spawn(async move {
                 assert_eq!(ddp.next_any().await, Some(json!({"msg": "disconnect"})));
                 assert!(ddp.next_any().await.is_none(), "a close frame");
@@ -206,7 +209,10 @@ async fn stopping_says_goodbye_and_then_ends_the_stream() {
             });
             assert!(transport.next().await.is_none());
             assert_eq!(*handle.state().borrow(), ConnectionState::Closed);
-            ddp = server.now_or_never().expect("the server saw the end first").unwrap();
+            ddp = server
+                .now_or_never()
+                .expect("the server saw the end first")
+                .unwrap();
             drop(ddp);
             continue;
         }

@@ -231,7 +231,10 @@ async fn a_refused_connection_is_tried_again_for_every_call() {
         async move {
             match found {
                 Some(connector) => connector.oneshot(uri).await,
-                None => Err(std::io::Error::other("failed to lookup address information: Name or service not known").into()),
+                None => Err(std::io::Error::other(
+                    "failed to lookup address information: Name or service not known",
+                )
+                .into()),
             }
         }
     }));
@@ -355,7 +358,10 @@ async fn when_both_ids_are_refused_the_first_reason_is_told() {
             "400 Bad Request",
             &json!({"success": false, "error": "Not allowed [error-not-allowed]", "errorType": "error-not-allowed"}),
         ),
-        _ => json_response("400 Bad Request", &json!({"success": false, "error": refusals.next()})),
+        _ => json_response(
+            "400 Bad Request",
+            &json!({"success": false, "error": refusals.next()}),
+        ),
     });
     let error = RestSink::new(client(connector))
         .oneshot(send_action())

@@ -242,10 +242,17 @@ mod tests {
 
     #[test]
     fn debug_shows_no_password() {
-        for url in ["https://bot:hunter2@example.org", "bot:hunter2@example.org/x@y", "https://bot:hunter2@"] {
+        for url in [
+            "https://bot:hunter2@example.org",
+            "bot:hunter2@example.org/x@y",
+            "https://bot:hunter2@",
+        ] {
             let builder = BotBuilder::new(url.to_owned()).password("bot", "hunter2");
             assert!(!format!("{builder:?}").contains("hunter2"), "{builder:?}");
         }
-        assert!(format!("{:?}", BotBuilder::new("https://example.org".to_owned())).contains("https://example.org"));
+        assert!(
+            format!("{:?}", BotBuilder::new("https://example.org".to_owned()))
+                .contains("https://example.org")
+        );
     }
 }

@@ -66,12 +66,10 @@ impl RetryPolicy {
                     "too many requests".to_owned(),
                 ))
             }
-            Ok(response) => {
-                (response.status().is_server_error() && meta.idempotent).then(|| {
-                    let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
-                    (self.backoff().max(asked.min(MAX)), response.status().to_string())
-                })
-            }
+            Ok(response) => (response.status().is_server_error() && meta.idempotent).then(|| {
+                let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
+                (self.backoff().max(asked.min(MAX)), response.status().to_string())
+            }),
             Err(error) => {
                 let is_connect = error
                     .downcast_ref::<legacy::Error>()
@@ -198,7 +196,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_tried_for_five_minutes() {
         let (tries_made, time) = tries(RetryPolicy::new(None), 503).await;
-        assert!(tries_made > 10 && time > BUDGET - MAX && time <= BUDGET, "{tries_made} in {time:?}");
+        assert!(
+            tries_made > 10 && time > BUDGET - MAX && time <= BUDGET,
+            "{tries_made} in {time:?}"
+        );
         assert_eq!(tries(RetryPolicy::new(Some(2)), 503).await.0, 2);
         assert_eq!(tries(RetryPolicy::new(Some(0)), 503).await.0, 0);
         // A minute each, as the answer says nothing.

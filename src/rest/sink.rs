@@ -137,7 +137,11 @@ async fn send(client: &Client, action: &Send) -> Result<Receipt, RestError> {
     }
     // Two ids by chance are less likely than one reason for which the server refuses both.
     Err(refusal.unwrap_or_else(|| {
-        RestError::new(RestErrorKind::Api, "POST chat.sendMessage", "both ids of the message are taken")
+        RestError::new(
+            RestErrorKind::Api,
+            "POST chat.sendMessage",
+            "both ids of the message are taken",
+        )
     }))
 }
 

@@ -820,7 +820,12 @@ async fn users_and_settings() {
             { "_id": "UI_Use_Real_Name", "value": false },
         ])
     );
-    let (_, settings) = get(&sandbox, &bot, "settings.public?_id=Site_Url,API_Upper_Count_Limit").await;
+    let (_, settings) = get(
+        &sandbox,
+        &bot,
+        "settings.public?_id=Site_Url,API_Upper_Count_Limit",
+    )
+    .await;
     assert_eq!(
         (&settings["total"], &settings["settings"][0]["_id"]),
         (&json!(1), &json!("Site_Url")),

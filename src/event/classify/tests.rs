@@ -156,7 +156,10 @@ fn what_overtakes_a_message_does_not_swallow_it() {
         assert_eq!(found[1..], ["message"], "{late}");
     }
     // Within one millisecond.
-    assert_eq!(events(&[frame(42, r#","pinned":true"#), frame(42, "")]), ["updated", "message"]);
+    assert_eq!(
+        events(&[frame(42, r#","pinned":true"#), frame(42, "")]),
+        ["updated", "message"]
+    );
     // What was given once, or came from an older change, is not given again.
     assert_eq!(events(&[frame(900, ""), frame(42, "")]), ["message"]);
     assert_eq!(

@@ -357,7 +357,11 @@ impl Session {
         match lost {
             Reply::Lost { required: true, .. } => return true,
             Reply::Lost { stream, .. } => {
-                tracing::warn!(stream, reason, "no subscription: the bot runs without these events");
+                tracing::warn!(
+                    stream,
+                    reason,
+                    "no subscription: the bot runs without these events"
+                );
                 self.check_ready();
             }
             Reply::Unknown | Reply::Retry(_) => {}

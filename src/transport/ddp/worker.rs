@@ -321,10 +321,7 @@ async fn stopped(phase: &mut watch::Receiver<Phase>) {
 }
 
 /// Closes the socket. Who wants no connection any more says so first, and waits until the peer has heard it.
-async fn say_goodbye(
-    socket: &mut Socket,
-    end: &End,
-) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+async fn say_goodbye(socket: &mut Socket, end: &End) -> Result<(), tokio_tungstenite::tungstenite::Error> {
     if let End::Failed(_) = end {
         return socket.close(None).await;
     }

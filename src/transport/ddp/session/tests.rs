@@ -602,14 +602,14 @@ fn handshakes(ending: &str) -> std::collections::BTreeMap<String, String> {
 
     let mut connections = std::collections::BTreeMap::<String, Connection>::new();
     for line in recordings(ending) {
-        let Some(name) = line["conn"].as_str() else { continue };
-        let connection = connections
-            .entry(name.to_owned())
-            .or_insert_with(|| Connection {
-                driver: Driver::new(),
-                login: None,
-                outcome: "open".to_owned(),
-            });
+        let Some(name) = line["conn"].as_str() else {
+            continue;
+        };
+        let connection = connections.entry(name.to_owned()).or_insert_with(|| Connection {
+            driver: Driver::new(),
+            login: None,
+            outcome: "open".to_owned(),
+        });
         let mut frame = line["frame"].clone();
         if line["dir"] == "out" && frame["method"] == "login" && connection.login.is_none() {
             connection.login = frame["id"].as_str().map(str::to_owned);
@@ -619,11 +619,19 @@ fn handshakes(ending: &str) -> std::collections::BTreeMap<String, String> {
         }
         if frame["msg"] == "result" {
             let is_login = connection.login.is_some() && frame["id"].as_str() == connection.login.as_deref();
-            frame["id"] = if is_login { "1" } else { "a call of the other client" }.into();
+            frame["id"] = if is_login {
+                "1"
+            } else {
+                "a call of the other client"
+            }
+            .into();
         }
         let mut out = connection.driver.frame(&frame.to_string());
         if out.states.contains(&ConnectionState::LoggedIn) {
-            out.ready += connection.driver.frame(r#"{"msg":"ready","subs":["2","3"]}"#).ready;
+            out.ready += connection
+                .driver
+                .frame(r#"{"msg":"ready","subs":["2","3"]}"#)
+                .ready;
         }
         match out.closed {
             Some(CloseReason::Version(version)) => connection.outcome = format!("version {version}"),
@@ -645,7 +653,10 @@ fn handshakes(ending: &str) -> std::collections::BTreeMap<String, String> {
 
 fn assert_outcomes(found: &std::collections::BTreeMap<String, String>, expected: &[(&str, &str)]) {
     if !found.is_empty() {
-        let found: Vec<_> = found.iter().map(|(name, outcome)| (&**name, &**outcome)).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(name, outcome)| (&**name, &**outcome))
+            .collect();
         assert_eq!(found, expected);
     }
 }
