@@ -165,6 +165,8 @@ where
             shared.client = Some(session.client.clone());
             shared.typing = Some(Arc::new(connection.clone()));
             shared.message_size_limit = session.message_size_limit;
+            shared.hears_bots = settings.hears_bots;
+            shared.always_in_thread = settings.always_in_thread;
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;
         })
