@@ -99,9 +99,9 @@ acknowledged: Done
 in: \"nothing to see\"
 acknowledged: Done
 in: \"!add 2 apples\"
-out: \"TODO\" to GENERAL
+out: \"Argument 2 should be a number, but `apples` is none.\\nUsage: `!add <number> <number>`\" to GENERAL
 acknowledged: Done
-TODO
+6 events done, 0 handlers aborted, 0 events not started, 0 replies undelivered
 "
     );
 }

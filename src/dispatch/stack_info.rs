@@ -42,9 +42,11 @@ impl<T> Announced<T> {
     /// Whether it is announced for the first time.
     fn announce(&self, one: &Arc<T>) -> bool {
         let address = Arc::as_ptr(one).addr();
-        if self.last.swap(address, Ordering::Relaxed) == address {
+        // Read first: writing takes the line from the other cores, for each event.
+        if self.last.load(Ordering::Relaxed) == address {
             return false;
         }
+        self.last.store(address, Ordering::Relaxed);
         let is_known =
             |all: &[Arc<T>]| all.len() >= MOST_ANNOUNCED || all.iter().any(|known| Arc::ptr_eq(known, one));
         if is_known(&self.all.read().unwrap_or_else(PoisonError::into_inner)) {

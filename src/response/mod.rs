@@ -132,8 +132,8 @@ impl Response {
     }
 
     pub(crate) fn append(&mut self, mut other: Self) {
-        self.actions.append(&mut other.actions);
-        self.outcomes.append(&mut other.outcomes);
+        append(&mut self.actions, &mut other.actions);
+        append(&mut self.outcomes, &mut other.outcomes);
         self.running.append(&mut other.running);
         self.is_unknown_command |= other.is_unknown_command;
     }
@@ -187,6 +187,15 @@ impl Response {
         F: Fn(Self) -> Self + Clone + std::marker::Send + 'static,
     {
         self.wrap_running(|future| Box::pin(future.map(map.clone())));
+    }
+}
+
+/// Nearly always the first part is the only one, and moved as it is.
+fn append<A: smallvec::Array>(all: &mut SmallVec<A>, part: &mut SmallVec<A>) {
+    if all.is_empty() {
+        std::mem::swap(all, part);
+    } else {
+        all.append(part);
     }
 }
 

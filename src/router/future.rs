@@ -25,7 +25,9 @@ pub struct RouterFuture {
     reason = "a box would be an allocation for each event that runs a route"
 )]
 enum State {
-    /// No route concerns the event.
+    /// Nothing concerns the event.
+    Nothing,
+    /// No route concerns the event, but something was said.
     Ready(Option<Response>),
     Routes(#[pin] RunRoutes),
     /// The router's own layers are around its routes.
@@ -33,6 +35,10 @@ enum State {
 }
 
 impl RouterFuture {
+    pub(super) fn nothing() -> Self {
+        Self { state: State::Nothing }
+    }
+
     pub(super) fn of_routes(run: RunRoutes) -> Self {
         let state = if run.is_empty() {
             State::Ready(Some(run.into_response()))
@@ -54,6 +60,7 @@ impl Future for RouterFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
+            StateProj::Nothing => Poll::Ready(Ok(Response::empty())),
             StateProj::Ready(response) => {
                 // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
                 Poll::Ready(Ok(response.take().unwrap_or_default()))

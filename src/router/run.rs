@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use pin_project::pin_project;
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
@@ -20,26 +19,24 @@ use crate::layer::catch_panic::panic_message;
 use crate::request::{Deadline, Request};
 use crate::response::{Outcome, Response, RouteKind, RouteName, RouteOutcome, RunningRoute};
 
-/// The routes of one event, while they run.
-#[pin_project]
+/// The routes of one event, while they run. Layers move it around by value, so it is kept small: what is needed only
+/// when a route waits is boxed then.
 pub(super) struct RunRoutes {
     routes: SmallVec<[ActiveRoute; 1]>,
-    /// What is answered besides what the routes answer.
+    /// What is answered besides what the routes answer; then what they have answered so far, in their order.
     response: Response,
     /// How long finished replies wait for the routes that have not finished.
     hold: Option<Duration>,
     /// When the routes that may take longer are handed over, so that what is around the router has its answer.
     hand_over_at: Option<Instant>,
     first_finished_at: Option<Instant>,
-    #[pin]
-    timer: Option<Sleep>,
-    timer_at: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 struct ActiveRoute {
     name: RouteName,
     kind: RouteKind,
-    room_id: Option<RoomId>,
+    room_id: Option<Box<RoomId>>,
     deadline: Option<Deadline>,
     state: ActiveState,
 }
@@ -50,7 +47,10 @@ struct ActiveRoute {
 )]
 enum ActiveState {
     Running(BoxFuture<'static, Result<Response, BoxError>>),
-    Finished(Response),
+    /// It waits for those before it.
+    Finished(Box<Response>),
+    /// Its answer is a part of the response.
+    Answered,
 }
 
 impl RunRoutes {
@@ -62,7 +62,6 @@ impl RunRoutes {
             hand_over_at: inherited.map(|deadline| deadline.at),
             first_finished_at: None,
             timer: None,
-            timer_at: None,
         }
     }
 
@@ -82,17 +81,17 @@ impl RunRoutes {
         let future = catch_unwind(AssertUnwindSafe(|| route.route.run(request)));
         let state = match future {
             Ok(future) => ActiveState::Running(future),
-            Err(payload) => ActiveState::Finished(finished(
+            Err(payload) => ActiveState::Finished(Box::new(finished(
                 &route.name,
                 route.kind,
                 None,
                 Err(Outcome::Panicked(panic_message(&*payload))),
-            )),
+            ))),
         };
         self.routes.push(ActiveRoute {
             name: route.name.clone(),
             kind: route.kind,
-            room_id: route.options.room_id.clone(),
+            room_id: route.options.room_id.clone().map(Box::new),
             deadline,
             state,
         });
@@ -116,26 +115,28 @@ impl ActiveRoute {
         matches!(self.state, ActiveState::Running(_))
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) {
+    /// What it has answered, if that is not known yet.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Response> {
         let ActiveState::Running(future) = &mut self.state else {
-            return;
+            return None;
         };
         let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => return,
+            Ok(Poll::Pending) => return None,
             Ok(Poll::Ready(result)) => result.map_err(Outcome::from_error),
             Err(payload) => Err(Outcome::Panicked(panic_message(&*payload))),
         };
-        self.finish(result);
+        Some(self.finished(result))
     }
 
     fn expire(&mut self, now: Instant) {
         if let Some(deadline) = self.deadline.filter(|deadline| deadline.at <= now) {
-            self.finish(Err(Outcome::TimedOut(deadline.after)));
+            let response = self.finished(Err(Outcome::TimedOut(deadline.after)));
+            self.state = ActiveState::Finished(Box::new(response));
         }
     }
 
-    fn finish(&mut self, result: Result<Response, Outcome>) {
-        self.state = ActiveState::Finished(finished(&self.name, self.kind, self.room_id.as_ref(), result));
+    fn finished(&self, result: Result<Response, Outcome>) -> Response {
+        finished(&self.name, self.kind, self.room_id.as_deref(), result)
     }
 
     /// A route that goes on behind the response.
@@ -148,7 +149,6 @@ impl ActiveRoute {
             hand_over_at: None,
             first_finished_at: None,
             timer: None,
-            timer_at: None,
         };
         RunningRoute {
             route,
@@ -186,10 +186,19 @@ impl Future for RunRoutes {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.get_mut();
         loop {
-            for route in this.routes.iter_mut() {
-                route.poll(cx);
+            let mut is_next = true;
+            for route in &mut this.routes {
+                if let Some(part) = route.poll(cx) {
+                    route.state = if is_next {
+                        this.response.append(part);
+                        ActiveState::Answered
+                    } else {
+                        ActiveState::Finished(Box::new(part))
+                    };
+                }
+                is_next &= matches!(route.state, ActiveState::Answered);
             }
             if this.routes.iter().all(|route| !route.is_running()) {
                 break;
@@ -207,9 +216,9 @@ impl Future for RunRoutes {
             }
             let hold_until = this
                 .hold
-                .zip(*this.first_finished_at)
+                .zip(this.first_finished_at)
                 .and_then(|(hold, at)| at.checked_add(hold));
-            let hand_over_at = [hold_until, *this.hand_over_at].into_iter().flatten().min();
+            let hand_over_at = [hold_until, this.hand_over_at].into_iter().flatten().min();
             if hand_over_at.is_some_and(|at| at <= now) {
                 break;
             }
@@ -222,20 +231,19 @@ impl Future for RunRoutes {
             let Some(wake_at) = [hand_over_at, next_deadline].into_iter().flatten().min() else {
                 return Poll::Pending;
             };
-            if *this.timer_at != Some(wake_at) {
-                this.timer.set(Some(sleep_until(wake_at)));
-                *this.timer_at = Some(wake_at);
+            let timer = this
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
+            if timer.deadline() != wake_at {
+                timer.as_mut().reset(wake_at);
             }
-            match this.timer.as_mut().as_pin_mut() {
-                Some(timer) => ready!(timer.poll(cx)),
-                // The timer was just set.
-                None => return Poll::Pending,
-            }
+            ready!(timer.as_mut().poll(cx));
         }
-        let mut response = std::mem::take(this.response);
+        let mut response = std::mem::take(&mut this.response);
         for route in this.routes.drain(..) {
             match route.state {
-                ActiveState::Finished(part) => response.append(part),
+                ActiveState::Answered => {}
+                ActiveState::Finished(part) => response.append(*part),
                 ActiveState::Running(_) => response.push_running(route.into_running()),
             }
         }

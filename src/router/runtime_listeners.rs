@@ -22,10 +22,12 @@ pub(crate) struct RuntimeListeners {
 }
 
 impl RuntimeListeners {
+    /// Whether there ever was one.
+    pub(super) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Acquire)
+    }
+
     pub(super) fn for_each(&self, mut run: impl FnMut(&Listener)) {
-        if !self.is_used.load(Ordering::Acquire) {
-            return;
-        }
         // The lock is not held while a listener is started: it may add or remove one.
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (_, listener) in list.iter().flat_map(|list| list.iter()) {

@@ -215,17 +215,26 @@ impl Table {
 
     /// Runs every route that the event concerns.
     pub(super) fn run(&self, mut request: Request) -> RouterFuture {
+        let listeners = &self.by_kind[request.kind().index()];
+        let hears_more = !request.is_inside_router() && request.context().shared().listeners.is_used();
+        if request.command().is_none() && listeners.is_empty() && self.fallback.is_none() && !hears_more {
+            return RouterFuture::nothing();
+        }
+
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
         let mut response = Response::empty();
         let mut command_route = None;
         let mut is_command = false;
-        if let Some(command) = request.command().cloned() {
-            let (selected, order) = self.select(&command);
-            match selected {
-                Selected::Route(route, command) => {
+        if let Some(asked) = request.command() {
+            let Selection {
+                target,
+                command,
+                order,
+            } = self.select(asked);
+            match target {
+                Selected::Route(route) => {
                     is_command = true;
                     if may_run(route) {
                         match request.refusal() {
@@ -234,11 +243,13 @@ impl Table {
                         }
                     }
                 }
-                Selected::Unknown { table, command } if command.address() != Address::Direct => {
+                Selected::Unknown(table) if asked.address() != Address::Direct => {
                     is_command = true;
                     match &table.unknown_command {
                         Some(route) if may_run(route) => command_route = Some((route, command, order)),
-                        None if !is_from_bot => response = unknown::answer(table, &command, &request),
+                        None if !is_from_bot => {
+                            response = unknown::answer(table, command.as_ref().unwrap_or(asked), &request);
+                        }
                         _ => {}
                     }
                     // A hint is an answer too: who is refused gets no more of them than of others.
@@ -252,7 +263,7 @@ impl Table {
                     }
                 }
                 // A message in a direct conversation that begins with no command is just a message.
-                Selected::Unknown { .. } => {
+                Selected::Unknown(_) => {
                     request.set_command(None);
                     // A rate limit around the router took it for a command.
                     response.mark_unknown_command();
@@ -260,36 +271,35 @@ impl Table {
             }
         }
         let has_command_answer = command_route.is_some() || !response.is_empty();
-        let mut start_command = |run: &mut RunRoutes, before: u32| {
-            if let Some((route, command, _)) = command_route.take_if(|(_, _, order)| *order < before) {
-                let mut request = request.clone();
-                request.set_command(Some(command));
-                run.start(route, request);
-            }
-        };
-        for index in &self.by_kind[request.kind().index()] {
+        let mut starts = Starts::new(RunRoutes::new(response, self.hold, request.deadline()));
+        for index in listeners {
             let listener = &self.listeners[*index];
             if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
-                start_command(&mut run, listener.route.order);
-                run.start(&listener.route, request.clone());
+                if let Some((route, command, _)) =
+                    command_route.take_if(|(_, _, order)| *order < listener.route.order)
+                {
+                    starts.push(route, command, &request);
+                }
+                starts.push(&listener.route, None, &request);
             }
         }
-        start_command(&mut run, u32::MAX);
-        if !request.is_inside_router() {
+        if let Some((route, command, _)) = command_route {
+            starts.push(route, command, &request);
+        }
+        if hears_more {
             request.context().shared().listeners.for_each(|listener| {
                 if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
-                    run.start(&listener.route, request.clone());
+                    starts.start_now(&listener.route, &request);
                 }
             });
         }
         if let Some(fallback) = self.fallback.as_ref().filter(|route| may_run(route))
-            && run.is_empty()
+            && starts.is_empty()
             && !has_command_answer
         {
-            run.start(fallback, request);
+            starts.push(fallback, None, &request);
         }
-        run.answer_with(response);
-        RouterFuture::of_routes(run)
+        RouterFuture::of_routes(starts.finish(request))
     }
 
     /// Runs the command alone: what a group does, whose listeners belong to the router around it.
@@ -298,53 +308,67 @@ impl Table {
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
         let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
-        if let Some(command) = request.command().cloned() {
-            match self.select(&command).0 {
-                Selected::Route(route, command) if may_run(route) => match request.refusal() {
-                    // By one of the group's layers: an earlier one did not get here.
-                    Some(rejection) => run.answer_with(refused(route, rejection)),
-                    None => {
-                        request.set_command(Some(command));
-                        run.start(route, request);
-                    }
-                },
-                Selected::Route(..) => {}
-                Selected::Unknown { table, command } => match &table.unknown_command {
-                    Some(route) if may_run(route) => {
-                        request.set_command(Some(command));
-                        run.start(route, request);
-                    }
-                    None if !is_from_bot => {
-                        run.answer_with(unknown::answer(table, &command, &request));
-                    }
-                    _ => {}
-                },
+        let Some(asked) = request.command() else {
+            return RouterFuture::of_routes(run);
+        };
+        let Selection { target, command, .. } = self.select(asked);
+        let route = match target {
+            Selected::Route(route) if may_run(route) => match request.refusal() {
+                // By one of the group's layers: an earlier one did not get here.
+                Some(rejection) => {
+                    run.answer_with(refused(route, rejection));
+                    None
+                }
+                None => Some(route),
+            },
+            Selected::Route(_) => None,
+            Selected::Unknown(table) => match &table.unknown_command {
+                Some(route) if may_run(route) => Some(route),
+                None if !is_from_bot => {
+                    let command = command.as_ref().unwrap_or(asked);
+                    run.answer_with(unknown::answer(table, command, &request));
+                    None
+                }
+                _ => None,
+            },
+        };
+        if let Some(route) = route {
+            if command.is_some() {
+                request.set_command(command);
             }
+            run.start(route, request);
         }
         RouterFuture::of_routes(run)
     }
 
-    /// What a command leads to, and when that was registered, compared with this table's listeners.
-    fn select<'a>(&'a self, command: &Command) -> (Selected<'a>, u32) {
+    /// What a command leads to.
+    fn select<'a>(&'a self, asked: &Command) -> Selection<'a> {
         match self
-            .find(command.name(), command.folds_case())
+            .find(asked.name(), asked.folds_case())
             .map(|slot| &slot.target)
         {
-            Some(Target::Command(route)) => (Selected::Route(route, command.clone()), route.order),
+            Some(Target::Command(route)) => Selection {
+                target: Selected::Route(route),
+                command: None,
+                order: route.order,
+            },
             Some(Target::Group(group)) => {
-                let inner = command.descend();
-                let (selected, order) = group.table.select(&inner);
-                let selected = match &group.layered {
-                    Some(layered) => Selected::Route(layered, inner),
-                    None => selected,
-                };
-                (selected, group.order + order)
+                let inner = asked.descend();
+                let mut selection = group.table.select(&inner);
+                selection.order += group.order;
+                if let Some(layered) = &group.layered {
+                    selection.target = Selected::Route(layered);
+                    selection.command = Some(inner);
+                } else {
+                    selection.command.get_or_insert(inner);
+                }
+                selection
             }
-            None => {
-                let order = self.unknown_command.as_ref().map_or(0, |route| route.order);
-                let command = command.clone();
-                (Selected::Unknown { table: self, command }, order)
-            }
+            None => Selection {
+                target: Selected::Unknown(self),
+                command: None,
+                order: self.unknown_command.as_ref().map_or(0, |route| route.order),
+            },
         }
     }
 
@@ -367,13 +391,65 @@ fn refused(route: &NamedRoute, rejection: &Rejection) -> Response {
 }
 
 /// What a command leads to.
+struct Selection<'a> {
+    target: Selected<'a>,
+    /// The command as it reads in its group; `None` where it is read as it was asked.
+    command: Option<Command>,
+    /// When that was registered, compared with the listeners of the table that was asked.
+    order: u32,
+}
+
 enum Selected<'a> {
-    Route(&'a NamedRoute, Command),
+    Route(&'a NamedRoute),
     /// The table that does not have it: the router's own, or that of a group.
-    Unknown {
-        table: &'a Table,
-        command: Command,
-    },
+    Unknown(&'a Table),
+}
+
+/// Starts routes one behind, so that the last one gets the request itself: only the others pay for a clone.
+struct Starts<'a> {
+    run: RunRoutes,
+    next: Option<(&'a NamedRoute, Option<Command>)>,
+}
+
+impl<'a> Starts<'a> {
+    fn new(run: RunRoutes) -> Self {
+        Self { run, next: None }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.next.is_none() && self.run.is_empty()
+    }
+
+    fn push(&mut self, route: &'a NamedRoute, command: Option<Command>, request: &Request) {
+        self.start_next(request);
+        self.next = Some((route, command));
+    }
+
+    /// For routes that are not there for long enough.
+    fn start_now(&mut self, route: &NamedRoute, request: &Request) {
+        self.start_next(request);
+        self.run.start(route, request.clone());
+    }
+
+    fn start_next(&mut self, request: &Request) {
+        if let Some((route, command)) = self.next.take() {
+            self.start(route, command, request.clone());
+        }
+    }
+
+    fn start(&mut self, route: &NamedRoute, command: Option<Command>, mut request: Request) {
+        if command.is_some() {
+            request.set_command(command);
+        }
+        self.run.start(route, request);
+    }
+
+    fn finish(mut self, request: Request) -> RunRoutes {
+        if let Some((route, command)) = self.next.take() {
+            self.start(route, command, request);
+        }
+        self.run
+    }
 }
 
 /// The form in which names are compared when case is folded.
