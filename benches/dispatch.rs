@@ -84,11 +84,7 @@ where
     S: Service<Request, Response = Response>,
 {
     group.bench_function(name, |bencher| {
-        bencher.iter_batched(
-            || request.clone(),
-            |request| run(&mut service, request),
-            BATCH,
-        );
+        bencher.iter_batched(|| request.clone(), |request| run(&mut service, request), BATCH);
     });
 }
 
@@ -191,11 +187,7 @@ fn measure_axum(group: &mut Group<'_>, name: &str, mut router: axum::Router) {
     let answer = poll_once(router.call(axum_request()));
     assert!(answer.is_ok_and(|response| response.status().is_success()));
     group.bench_function(name, |bencher| {
-        bencher.iter_batched(
-            axum_request,
-            |request| run(&mut router, request),
-            BATCH,
-        );
+        bencher.iter_batched(axum_request, |request| run(&mut router, request), BATCH);
     });
 }
 

@@ -231,9 +231,7 @@ impl Future for RunRoutes {
             let Some(wake_at) = [hand_over_at, next_deadline].into_iter().flatten().min() else {
                 return Poll::Pending;
             };
-            let timer = this
-                .timer
-                .get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
+            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
             if timer.deadline() != wake_at {
                 timer.as_mut().reset(wake_at);
             }
