@@ -81,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) perform: Option<Arc<dyn Perform>>,
     pub(crate) typing: Option<Arc<dyn ShowTyping>>,
     pub(crate) ids: crate::dispatch::ids::IdSource,
+    pub(crate) loop_guard: crate::dispatch::loop_guard::LoopGuard,
     /// UTF-16 units of a message's text, by the server's settings.
     pub(crate) message_size_limit: usize,
     /// The server's own address, which links to messages begin with.
@@ -99,6 +100,7 @@ impl Shared {
             perform: None,
             typing: None,
             ids,
+            loop_guard: crate::dispatch::loop_guard::LoopGuard::default(),
             message_size_limit: DEFAULT_MESSAGE_SIZE_LIMIT,
             site_url: None,
             #[cfg(feature = "client")]

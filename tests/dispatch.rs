@@ -1085,6 +1085,23 @@ mod bots {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_loop_through_the_outbox_ends_too() {
+        async fn talk(outbox: Outbox) -> Result<(), BoxError> {
+            outbox.send("and you?").await?;
+            Ok(())
+        }
+        let bot = drive(Router::new().on_message(route(talk).from_bots()));
+        settled().await;
+        for _ in 0..12 {
+            bot.deliver(events::bot_message("how are you?"));
+        }
+        bot.say("hello");
+        settled().await;
+        assert_eq!(bot.sent.all().len(), 11);
+        assert_eq!(bot.handle.counters().loops_broken, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_command_from_the_bots_own_account_is_warned_of_once() {
         let (log, _guard) = Log::start(tracing::Level::WARN);
         let bot = drive(prefixed(commands()));

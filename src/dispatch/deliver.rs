@@ -3,11 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
@@ -15,7 +13,7 @@ use super::lanes::{LaneBounds, Lanes};
 use super::settled::Piece;
 use super::{Counters, Receipt};
 use crate::error_chain::Chain;
-use crate::event::{MessageId, RoomId, UserId};
+use crate::event::{MessageId, RoomId};
 use crate::response::Action;
 
 /// The service that carries out resolved actions.
@@ -29,13 +27,6 @@ const WAITING: usize = 4096;
 
 /// Deleted questions that are remembered.
 const DELETED: usize = 1024;
-
-/// A bot that gets this many replies in a room within [`LOOP_WINDOW`] seems to answer each of them.
-const LOOP_REPLIES: usize = 10;
-const LOOP_WINDOW: Duration = Duration::from_secs(10);
-
-/// Pairs of a bot and a room that are watched for loops.
-const LOOPS: usize = 1024;
 
 /// Actions for one room, of one route or several, in order.
 pub(super) struct Batch {
@@ -54,7 +45,6 @@ pub(super) struct Deliveries {
     task_rooms: HashMap<tokio::task::Id, RoomId>,
     progress: Arc<Progress>,
     deleted: VecDeque<MessageId>,
-    replies_to_bots: HashMap<(RoomId, UserId), VecDeque<Instant>>,
 }
 
 impl Deliveries {
@@ -71,7 +61,6 @@ impl Deliveries {
             task_rooms: HashMap::new(),
             progress: Arc::default(),
             deleted: VecDeque::new(),
-            replies_to_bots: HashMap::new(),
         }
     }
 
@@ -90,30 +79,6 @@ impl Deliveries {
             self.deleted.pop_front();
         }
         self.deleted.push_back(message_id.clone());
-    }
-
-    /// Whether the bot may reply to another bot once more.
-    pub(super) fn may_reply_to_bot(&mut self, room_id: &RoomId, author: &UserId, now: Instant) -> bool {
-        let is_recent = |at: &Instant| now.duration_since(*at) < LOOP_WINDOW;
-        if self.replies_to_bots.len() >= LOOPS {
-            self.replies_to_bots
-                .retain(|_, replies| replies.back().is_some_and(is_recent));
-        }
-        if self.replies_to_bots.len() >= LOOPS {
-            return false;
-        }
-        let replies = self
-            .replies_to_bots
-            .entry((room_id.clone(), author.clone()))
-            .or_default();
-        while replies.front().is_some_and(|at| !is_recent(at)) {
-            replies.pop_front();
-        }
-        if replies.len() >= LOOP_REPLIES {
-            return false;
-        }
-        replies.push_back(now);
-        true
     }
 
     pub(super) fn push(&mut self, batch: Batch, counters: &mut Counters) {

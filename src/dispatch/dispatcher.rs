@@ -137,7 +137,10 @@ where
     }
 
     pub(super) fn publish_counters(&self) {
-        self.handle.set_counters(self.counters);
+        self.handle.set_counters(Counters {
+            loops_broken: self.shared.loop_guard.broken(),
+            ..self.counters
+        });
     }
 
     pub(super) fn report(&self) -> ShutdownReport {
@@ -397,7 +400,7 @@ where
     fn answer(&mut self, request: &Request, mut response: Response, piece: Option<Piece>) {
         let actions = response.take_actions();
         let now = Instant::now();
-        if !actions.is_empty() && self.may_reply(request, now) {
+        if !actions.is_empty() && self.shared.loop_guard.may_reply(request, now) {
             let delay = request
                 .context()
                 .received_at()
@@ -458,19 +461,6 @@ where
                 });
             batches[index].actions.push(action);
         }
-    }
-
-    /// Two bots that answer each other would do so for ever.
-    fn may_reply(&mut self, request: &Request, now: Instant) -> bool {
-        let (Some(author), Some(room_id)) = (request.author(), request.event().room_id()) else {
-            return true;
-        };
-        if !request.is_from_bot() || self.deliveries.may_reply_to_bot(room_id, author.id(), now) {
-            return true;
-        }
-        self.counters.loops_broken += 1;
-        tracing::warn!(%room_id, author = author.username(), "two bots seem to answer each other: a reply is dropped");
-        false
     }
 
     /// A person who writes from the bot's own account gets no answer, and should know why.

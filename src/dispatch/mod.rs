@@ -6,6 +6,7 @@ mod handle;
 pub(crate) mod ids;
 mod lane_key;
 mod lanes;
+pub(crate) mod loop_guard;
 mod receipt;
 mod report;
 pub(crate) mod resolve;
