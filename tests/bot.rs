@@ -628,36 +628,52 @@ mod account {
         );
     }
 
-    /// A bot with a password whose server has gone, and when it was told to stop.
-    async fn stopping_without_a_server() -> (Chat, tokio::time::Instant) {
+    /// A bot with a password whose server does not answer, and when it was told to stop.
+    async fn stopping_without_an_answer(fault: Option<RestFault>) -> (Chat, tokio::time::Instant) {
         let sandbox = people().start_in_memory();
         let password = sandbox.bot("rocketbotte").password();
         let by_password = |bot: BotBuilder| bot.password("rocketbotte", password);
         let chat = Chat::of(&sandbox, "rocketbotte", by_password, bare(commands())).await;
-        sandbox.refuse_connections(true);
-        sandbox.drop_connections();
+        match fault {
+            Some(fault) => sandbox.fail_next("logout", fault),
+            None => {
+                sandbox.refuse_connections(true);
+                sandbox.drop_connections();
+            }
+        }
         chat.handle.shutdown();
         (chat, tokio::time::Instant::now())
     }
 
+    fn answers() -> [Option<RestFault>; 3] {
+        let reset_after = Duration::from_secs(3600);
+        [
+            None,
+            Some(RestFault::Slow(Duration::from_secs(3600))),
+            Some(RestFault::TooManyRequests { reset_after }),
+        ]
+    }
+
     #[tokio::test(start_paused = true)]
     async fn logging_out_does_not_hold_up_the_end() {
-        let (chat, stopped_at) = stopping_without_a_server().await;
-        assert!(chat.serving.await.unwrap().unwrap().is_complete());
-        assert!(stopped_at.elapsed().as_secs() <= 10, "{:?}", stopped_at.elapsed());
+        for fault in answers() {
+            let (chat, stopped_at) = stopping_without_an_answer(fault.clone()).await;
+            assert!(chat.serving.await.unwrap().unwrap().is_complete());
+            let took = stopped_at.elapsed();
+            assert!(took.as_secs() <= 10, "{fault:?}: {took:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn logging_out_is_given_up_at_a_second_shutdown() {
-        let (chat, stopped_at) = stopping_without_a_server().await;
-        support::after(Duration::from_millis(10)).await;
-        chat.handle.shutdown();
-        assert!(chat.serving.await.unwrap().unwrap().is_complete());
-        assert!(
-            stopped_at.elapsed().as_millis() <= 20,
-            "{:?}",
-            stopped_at.elapsed()
-        );
+        for fault in answers() {
+            let (chat, stopped_at) = stopping_without_an_answer(fault.clone()).await;
+            support::after(Duration::from_millis(10)).await;
+            chat.handle.shutdown();
+            assert!(chat.serving.await.unwrap().unwrap().is_complete());
+            let took = stopped_at.elapsed();
+            assert!(took.as_millis() <= 20, "{fault:?}: {took:?}");
+        }
     }
 
     #[tokio::test]
