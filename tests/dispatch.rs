@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use rocketbotte::command::CommandLayer;
-use rocketbotte::dispatch::{Overflow, Serve, ServeError};
+use rocketbotte::dispatch::{NotRunning, Overflow, Serve, ServeError};
 use rocketbotte::event::{CustomEvent, EventKind, Message, Room, RoomKind};
 use rocketbotte::extract::{Args, Outbox, Payload};
 use rocketbotte::handler::route;
@@ -124,7 +124,7 @@ mod lanes {
         after_secs(30).await;
         assert_eq!(
             bot.sent.timed(),
-            timed(&[(2, "pong "), (11, "slept 10"), (20, "slept 20")])
+            timed(&[(1, "pong "), (11, "slept 10"), (20, "slept 20")])
         );
     }
 
@@ -187,6 +187,27 @@ mod lanes {
             ])
         );
         assert_eq!(bot.handle.counters().overflowed, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_route_of_a_group_may_be_a_control_route() {
+        let group = || Router::new().command("stop", route(ping).control()).alias("halt");
+        let router = commands()
+            .nest("admin", group())
+            .nest("layered", group().layer(tower::layer::util::Identity::new()));
+        let bot = drive(prefixed(router));
+        settled().await;
+        bot.say("!sleep 4");
+        for text in [
+            "!admin stop 1",
+            "!ADMIN halt 2",
+            "!layered stop 3",
+            "@rocketbotte admin stop 4",
+        ] {
+            bot.say(text);
+        }
+        after_secs(1).await;
+        assert_eq!(bot.sent.texts(), ["pong 1", "pong 2", "pong 3", "pong 4"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -436,10 +457,11 @@ mod delivery {
         let bot = drive(prefixed(commands().on_message(slow)));
         let fate = bot.say_in("A", "!ping");
         after_secs(6).await;
-        assert_eq!(bot.sent.timed(), timed(&[(5, "pong ")]));
+        // The router hands over a little before the hold time is over.
+        assert_eq!(bot.sent.timed(), timed(&[(4, "pong ")]));
         assert_eq!(fate.get(), []);
         after_secs(20).await;
-        assert_eq!(bot.sent.timed(), timed(&[(5, "pong "), (20, "finally")]));
+        assert_eq!(bot.sent.timed(), timed(&[(4, "pong "), (20, "finally")]));
         assert_eq!(fate.get(), [Settled::Done]);
         // Ready, the message, Close: however many routes a message ran, it is one event.
         assert_eq!(bot.shut_down().await.done, 3);
@@ -950,9 +972,12 @@ mod program {
         let sent = bot.sent.all();
         assert_eq!(sent[0].text(), "good morning, @\u{200B}all");
         assert_eq!(sent[0].action.room_id().unwrap(), &"GENERAL");
-        let handle = bot.handle.clone();
+        let (handle, sink) = (bot.handle.clone(), bot.sent.clone());
         bot.shut_down().await;
         assert!(handle.fire(CustomEvent::new("late", ())).await.is_err());
+        let error = handle.send_message("GENERAL", "late").await.unwrap_err();
+        assert!(error.is::<NotRunning>(), "{error}");
+        assert_eq!(sink.all().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -1082,6 +1107,23 @@ mod bots {
         bot.deliver(events::bot_message("still there?"));
         settled().await;
         assert_eq!(bot.sent.all().len(), 13);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_through_the_outbox_ends_too() {
+        async fn talk(outbox: Outbox) -> Result<(), BoxError> {
+            outbox.send("and you?").await?;
+            Ok(())
+        }
+        let bot = drive(Router::new().on_message(route(talk).from_bots()));
+        settled().await;
+        for _ in 0..12 {
+            bot.deliver(events::bot_message("how are you?"));
+        }
+        bot.say("hello");
+        settled().await;
+        assert_eq!(bot.sent.all().len(), 11);
+        assert_eq!(bot.handle.counters().loops_broken, 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -97,11 +97,14 @@ impl Bot {
         } = self;
         let _signals = settings
             .handles_signals
-            .then(|| signals::shut_down_on_signals(handle.clone()));
+            .then(|| signals::shut_down_on_signals(handle.clone()))
+            .flatten();
         match connect::connect(&settings, &handle).await {
             Ok(Some(session)) => {
                 let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
-                session.end().await;
+                // A fifth of the time to stop, as for the handlers of `Close`.
+                let time = settings.dispatch.shutdown_timeout / 5;
+                session.end(&handle, time).await;
                 result
             }
             // It was stopped before the server could be reached.

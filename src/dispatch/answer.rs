@@ -69,7 +69,7 @@ where
     /// Has the actions of a response carried out.
     pub(super) fn answer(&mut self, request: &Request, mut response: Response, piece: Option<Piece>) {
         let actions = response.take_actions();
-        if !actions.is_empty() && self.may_reply(request) {
+        if !actions.is_empty() && self.shared.loops.may_reply(request, Instant::now()) {
             let resolver = Resolver::of_returned(request);
             let mut positions = HashMap::<Option<&str>, u32>::new();
             let mut batches: SmallVec<[Batch; 1]> = SmallVec::new();
@@ -93,12 +93,6 @@ where
         if let Some(piece) = piece {
             piece.done();
         }
-    }
-
-    fn may_reply(&mut self, request: &Request) -> bool {
-        let may_reply = self.shared.loops.may_reply(request, Instant::now());
-        self.counters.loops_broken += u64::from(!may_reply);
-        may_reply
     }
 }
 

@@ -149,7 +149,10 @@ where
     }
 
     pub(super) fn publish_counters(&self) {
-        self.handle.set_counters(self.counters);
+        self.handle.set_counters(Counters {
+            loops_broken: self.shared.loops.broken(),
+            ..self.counters
+        });
     }
 
     pub(super) fn report(&self) -> ShutdownReport {

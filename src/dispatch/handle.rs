@@ -73,7 +73,7 @@ impl BotHandle {
     ///
     /// # Errors
     ///
-    /// The bot is not running yet, or the server refused the message or could not be reached for too long.
+    /// The bot has not begun, or has ended, or the server refused the message or could not be reached for too long.
     pub async fn send_message(
         &self,
         room_id: impl Into<RoomId>,

@@ -1,6 +1,7 @@
 //! Ends talks of the bot with another bot, or with itself, that would go on for ever.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ const WATCHED: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct LoopBreaker {
     replies: Mutex<HashMap<(RoomId, Partner), VecDeque<Instant>>>,
+    broken: AtomicU64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,9 +45,15 @@ impl LoopBreaker {
         };
         let may_reply = self.count((RoomId::from(room_id.as_str()), partner), now);
         if !may_reply {
+            self.broken.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%room_id, "a talk with a bot seems to go on for ever: a reply is dropped");
         }
         may_reply
+    }
+
+    /// How many replies were dropped.
+    pub(super) fn broken(&self) -> u64 {
+        self.broken.load(Ordering::Relaxed)
     }
 
     fn count(&self, talk: (RoomId, Partner), now: Instant) -> bool {

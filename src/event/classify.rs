@@ -54,6 +54,8 @@ struct Seen {
     is_pinned: bool,
     is_deleted: bool,
     reply_count: u32,
+    /// Whether it was an event as a new message.
+    was_new: bool,
 }
 
 impl Classifier {
@@ -95,23 +97,30 @@ impl Classifier {
     }
 
     fn message(&mut self, message: Message, reactions: Option<&str>) -> Events {
-        let is_deleted = message.system_type() == Some("rm");
-        let now = Seen {
+        let mut now = Seen {
             updated_at: message.updated_at(),
             edited_at: message.edited_at(),
             reactions: reactions.map(Into::into),
             is_pinned: message.is_pinned(),
-            is_deleted,
+            is_deleted: is_soft_deleted(&message),
             reply_count: message.reply_count(),
+            was_new: is_new(&message),
         };
         let Some(before) = self.seen.get_mut(message.id()) else {
             self.remember(message.id(), now);
-            return smallvec![first_sighting(Arc::new(message), is_deleted)];
+            return smallvec![first_sighting(Arc::new(message))];
         };
-        // The stream's order is not that of the writes: what is older than what was seen says nothing new.
+        // The stream's order is not that of the writes: what is older than what was seen says nothing new, unless it
+        // is the message itself, which an edit has overtaken.
         if now.updated_at <= before.updated_at {
-            return Events::new();
+            let was_overtaken = now.updated_at < before.updated_at && !before.is_deleted;
+            if !was_overtaken || !now.was_new || before.was_new {
+                return Events::new();
+            }
+            before.was_new = true;
+            return smallvec![Event::from(message)];
         }
+        now.was_new |= before.was_new;
         let before = std::mem::replace(before, now);
         // `before` was just replaced by what the map now holds.
         let Some(now) = self.seen.get(message.id()) else {
@@ -133,21 +142,29 @@ impl Classifier {
     }
 }
 
-fn first_sighting(message: Arc<Message>, is_deleted: bool) -> Event {
-    if is_deleted {
-        return Event::Deleted(Arc::new(Deleted::of_message(message)));
-    }
+/// Whether it is as somebody has just written it.
+fn is_new(message: &Message) -> bool {
     let is_old = message
         .updated_at()
         .is_some_and(|updated| updated.saturating_since(message.created_at()) > NEW_MESSAGE_AGE);
-    if message.edited_at().is_some() {
-        return Event::Edited(Arc::new(Edited::new(message)));
-    }
-    if is_old {
+    !is_soft_deleted(message) && message.edited_at().is_none() && !is_old
+}
+
+fn is_soft_deleted(message: &Message) -> bool {
+    message.system_type() == Some("rm")
+}
+
+fn first_sighting(message: Arc<Message>) -> Event {
+    if is_new(&message) {
+        Event::from(message)
+    } else if is_soft_deleted(&message) {
+        Event::Deleted(Arc::new(Deleted::of_message(message)))
+    } else if message.edited_at().is_some() {
+        Event::Edited(Arc::new(Edited::new(message)))
+    } else {
         // Nothing tells what changed: the message as it was before is not known.
-        return Event::Updated(Arc::new(Updated::new(message)));
+        Event::Updated(Arc::new(Updated::new(message)))
     }
-    Event::from(message)
 }
 
 fn changes(message: &Arc<Message>, before: &Seen, now: &Seen) -> Events {
@@ -299,3 +316,6 @@ fn notify_user(event_name: &str, args: &str) -> Option<Events> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

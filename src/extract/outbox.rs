@@ -49,15 +49,16 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// The server refused it, could not be reached for too long, or the event has no room and the action names none.
+    /// The server refused it, could not be reached for too long, or the event has no room and the action names none; or
+    /// the author is a bot that had ten replies in ten seconds.
     pub async fn perform(&self, action: impl Into<Action>) -> Result<Receipt, BoxError> {
         let shared = self.request.context().shared();
         let perform = shared.perform.clone().ok_or("this bot has no way to send")?;
-        let position = self.position.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         if !shared.loops.may_reply(&self.request, now) {
-            return Err("a talk with another bot seems to go on for ever".into());
+            return Err("this bot and another seem to answer each other".into());
         }
+        let position = self.position.fetch_add(1, Ordering::Relaxed);
         let mut action = action.into();
         if let Some(place) = self.request.place() {
             place.apply(&mut action);
