@@ -8,12 +8,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketbotte::command::CommandLayer;
 use rocketbotte::event::{EventKind, Message};
 use rocketbotte::extract::Args;
-use rocketbotte::layer::rate_limit::RateLimitLayer;
-use rocketbotte::layer::timeout::TimeoutLayer;
-use rocketbotte::layer::trace::TraceLayer;
+use rocketbotte::handler::route;
+use rocketbotte::layer::{CommandLayer, RateLimitLayer, TimeoutLayer, TraceLayer};
 use rocketbotte::sandbox::{MessageFeed, Sandbox, SandboxUser};
 use rocketbotte::transport::ConnectionState;
 use rocketbotte::{Bot, BotBuilder, BoxError, Request, Response, Router};
@@ -35,14 +33,14 @@ async fn hello(message: Arc<Message>) -> Option<&'static str> {
 /// The bot: a stack of tower layers around a router.
 fn app() -> impl Service<Request, Response = Response, Error = BoxError, Future: Send> + Send + 'static {
     let router = Router::new()
-        .command("test", test)
-        .command("ping", ping)
+        .command("test", route(test).description("Answers what you write"))
+        .command("ping", route(ping).description("Answers at once"))
         .on_message(hello)
         .help();
     ServiceBuilder::new()
         .layer(TraceLayer::new())
         .layer(CommandLayer::new("!"))
-        .layer(RateLimitLayer::per_user(20, Duration::from_secs(10)))
+        .layer(RateLimitLayer::per_user(100, Duration::from_secs(10)))
         .layer(TimeoutLayer::new(Duration::from_secs(30)))
         .service(router)
 }

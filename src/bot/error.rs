@@ -115,9 +115,13 @@ impl From<RestError> for BotError {
             RestErrorKind::Transport | RestErrorKind::RateLimited { .. } => BotErrorKind::Unreachable,
             _ => BotErrorKind::Configuration,
         };
+        let message = match error.status() {
+            Some(status) => format!("{} (HTTP status {})", error.message(), status.as_u16()),
+            None => error.message().to_owned(),
+        };
         Self {
             kind,
-            message: error.to_string(),
+            message,
             source: Some(error.into()),
         }
     }

@@ -103,6 +103,8 @@ where
         .await;
     }
     dispatcher.handle().set_state(ConnectionState::Closing);
+    // The connection may break and come back while the bot stops: that does not make it ready again.
+    sources.connection = None;
 
     let stopped_at = Instant::now();
     let mut failure = None;
