@@ -84,11 +84,7 @@ where
     S: Service<Request, Response = Response>,
 {
     group.bench_function(name, |bencher| {
-        bencher.iter_batched(
-            || request.clone(),
-            |request| run(&mut service, request),
-            BATCH,
-        );
+        bencher.iter_batched(|| request.clone(), |request| run(&mut service, request), BATCH);
     });
 }
 
@@ -191,11 +187,7 @@ fn measure_axum(group: &mut Group<'_>, name: &str, mut router: axum::Router) {
     let answer = poll_once(router.call(axum_request()));
     assert!(answer.is_ok_and(|response| response.status().is_success()));
     group.bench_function(name, |bencher| {
-        bencher.iter_batched(
-            axum_request,
-            |request| run(&mut router, request),
-            BATCH,
-        );
+        bencher.iter_batched(axum_request, |request| run(&mut router, request), BATCH);
     });
 }
 
@@ -231,9 +223,19 @@ fn against_axum(criterion: &mut Criterion) {
             ),
         ] {
             // axum's request has been parsed before the router sees it, so ours is measured both ways.
-            measure(&mut group, &format!("ours, {name}"), ours.clone(), &parsed(request.clone()));
+            measure(
+                &mut group,
+                &format!("ours, {name}"),
+                ours.clone(),
+                &parsed(request.clone()),
+            );
             let ours = CommandLayer::new("!").layer(ours);
-            measure(&mut group, &format!("ours with CommandLayer, {name}"), ours, &request);
+            measure(
+                &mut group,
+                &format!("ours with CommandLayer, {name}"),
+                ours,
+                &request,
+            );
             measure_axum(&mut group, &format!("axum, {name}"), axum);
         }
         group.finish();

@@ -753,8 +753,7 @@ mod classifier {
         let after_deletion = happened().await;
         assert!(after_deletion.contains(&"deleted"), "{after_deletion:?}");
         assert!(!after_deletion.contains(&"message"), "{after_deletion:?}");
-        ann.post(json!({"rid": "lab", "msg": "!ping", "t": "e2e"}))
-            .await;
+        ann.post(json!({"rid": "lab", "msg": "!ping", "t": "e2e"})).await;
         assert_eq!(happened().await, ["encrypted"]);
         sandbox.user("bob").leave("lab").await;
         assert_eq!(happened().await, ["system"]);

@@ -36,7 +36,9 @@ enum State {
 
 impl RouterFuture {
     pub(super) fn nothing() -> Self {
-        Self { state: State::Nothing }
+        Self {
+            state: State::Nothing,
+        }
     }
 
     #[inline]

@@ -132,10 +132,7 @@ impl ActiveRoute {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(Ok(part))) => (part, Outcome::Handled),
             Ok(Poll::Ready(Err(error))) => (Response::empty(), Outcome::from_error(error)),
-            Err(payload) => (
-                Response::empty(),
-                Outcome::Panicked(panic_message(&*payload)),
-            ),
+            Err(payload) => (Response::empty(), Outcome::Panicked(panic_message(&*payload))),
         };
         self.sign(&mut part, outcome);
         match response {
@@ -241,9 +238,7 @@ impl RunRoutes {
             let Some(wake_at) = [hand_over_at, next_deadline].into_iter().flatten().min() else {
                 return Poll::Pending;
             };
-            let timer = this
-                .timer
-                .get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
+            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
             if timer.deadline() != wake_at {
                 timer.as_mut().reset(wake_at);
             }
