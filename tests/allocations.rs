@@ -163,7 +163,9 @@ fn a_frame_costs_as_many_whatever_its_size() {
             })
             .count_total
         };
-        assert_eq!(count(&mut parser), 3, "a message that is new, {bytes}");
-        assert_eq!(count(&mut parser), 0, "a message that was seen, {bytes}");
+        // The frame's reference count, scratch space and a list of arguments of the JSON parser, the message, and the id
+        // that is remembered. None of them grows with the frame's text.
+        let (new, seen) = (count(&mut parser), count(&mut parser));
+        assert_eq!((new, seen), (6, 4), "{bytes} bytes");
     }
 }

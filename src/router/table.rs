@@ -89,8 +89,9 @@ pub(super) struct Group {
 /// The routes of a router that can run.
 pub(crate) struct Table {
     pub(super) slots: Vec<CommandSlot>,
-    /// From a name in lower case to its slot.
-    by_name: HashMap<Box<str>, usize>,
+    /// From a name in lower case to its slot. The hash is a fast one, since the names are the program's own: what people
+    /// write is looked up, never put in.
+    by_name: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
     listeners: Vec<Listener>,
     /// For each kind of event, the listeners that may hear it, in order of registration.
     by_kind: [Vec<usize>; EventKind::ALL.len()],
@@ -443,6 +444,7 @@ impl<'a> Starts<'a> {
         }
     }
 
+    #[inline]
     fn start(&mut self, route: &NamedRoute, command: Option<Command>, mut request: Request) {
         if command.is_some() {
             request.set_command(command);
