@@ -121,6 +121,7 @@ fn a_reply_costs_its_text() {
 
 #[test]
 fn extractors_cost_what_they_hand_out_owned() {
+    #[allow(clippy::too_many_arguments, reason = "that many extractors are counted")]
     async fn eight(
         State(_): State<u64>,
         Args(_): Args<String>,
