@@ -4,6 +4,7 @@
 //! Requests are made before the clock runs, and dropped with their responses while it does.
 
 #![allow(missing_docs, reason = "criterion's macros make public items")]
+#![allow(clippy::expect_used, reason = "a bench fails by a panic")]
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -250,7 +251,12 @@ type PlainHandler = Arc<dyn Fn(Request) -> BoxFuture<Result<Response, BoxError>>
 fn plain_tower(commands: usize) -> impl Service<Request, Response = Response, Error = BoxError> {
     let table: HashMap<String, PlainHandler> = (0..commands)
         .map(|number| {
-            let handler: PlainHandler = Arc::new(|_| Box::pin(async { nothing().await.into_response() }));
+            let handler: PlainHandler = Arc::new(|_| {
+                Box::pin(async {
+                    nothing().await;
+                    ().into_response()
+                })
+            });
             (format!("command{number}"), handler)
         })
         .collect();

@@ -3,6 +3,8 @@
 //! Cargo builds the examples before the tests, but only where no test is named: with `cargo test --test examples` they
 //! are built here if their file is newer than what is there.
 
+#![allow(clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
