@@ -15,7 +15,7 @@ use rocketbotte::event::{EventKind, Message};
 use rocketbotte::extract::Args;
 use rocketbotte::handler::route;
 use rocketbotte::layer::require::RequireLayer;
-use rocketbotte::sandbox::{RestFault, Sandbox};
+use rocketbotte::sandbox::{RestFault, Sandbox, UserSpec};
 use rocketbotte::transport::{ConnectionState, Connector};
 use rocketbotte::{Bot, BotBuilder, BotError, BotErrorKind, BoxError, Request, Response, Router};
 use serde_json::json;
@@ -218,6 +218,41 @@ mod pipeline {
         assert_eq!(bot.ask("!deploy").await, "You are not allowed to do this here.");
         let asked = sandbox.user("bob").say("general", "!deploy").await;
         assert_eq!(bot.reply_to(&asked).await.text, "deployed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_its_owner_should_know_is_warned_of() {
+        let (log, _guard) = Log::start(tracing::Level::WARN);
+        let sandbox = Sandbox::builder()
+            .user("ann")
+            .user_with(UserSpec::new("rocketbotte").roles(["user"]))
+            .start_in_memory();
+        sandbox.kick("general", "rocketbotte").unwrap();
+        let account = sandbox.bot("rocketbotte");
+        let bot = Bot::builder("http://chat.example.org")
+            .token(account.id(), account.token())
+            .connector(chat::pipes(&sandbox))
+            .handle_signals(false)
+            .build()
+            .unwrap();
+        let handle = bot.handle();
+        let serving = tokio::spawn(bot.serve(bare(commands())));
+        after_secs(1).await;
+        sandbox.invite("general", "rocketbotte").unwrap();
+        account.say("general", "!ping").await;
+        after_secs(1).await;
+        handle.shutdown();
+        serving.await.unwrap().unwrap();
+        let log = log.text();
+        for warning in [
+            "in plain text: use https",
+            "the bot is in no room: invite it",
+            "10 messages a minute",
+            "use a separate account",
+        ] {
+            assert_eq!(log.matches(warning).count(), 1, "{warning}: {log}");
+        }
+        assert_eq!(log.lines().count(), 4, "{log}");
     }
 
     #[cfg(unix)]
