@@ -97,8 +97,7 @@ impl Bot {
         } = self;
         let _signals = settings
             .handles_signals
-            .then(|| signals::shut_down_on_signals(handle.clone()))
-            .flatten();
+            .then(|| signals::shut_down_on_signals(handle.clone()));
         match connect::connect(&settings, &handle).await {
             Ok(Some(session)) => {
                 let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
@@ -168,6 +167,8 @@ where
             shared.client = Some(session.client.clone());
             shared.typing = Some(Arc::new(connection.clone()));
             shared.message_size_limit = session.message_size_limit;
+            shared.hears_bots = settings.hears_bots;
+            shared.always_in_thread = settings.always_in_thread;
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;
         })

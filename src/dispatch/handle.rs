@@ -210,6 +210,12 @@ impl Fired {
     pub(super) async fn next(&mut self) -> Option<CustomEvent> {
         self.receiver.recv().await
     }
+
+    /// Takes no more, and gives what was fired before.
+    pub(super) fn close(&mut self) -> Vec<CustomEvent> {
+        self.receiver.close();
+        std::iter::from_fn(|| self.receiver.try_recv().ok()).collect()
+    }
 }
 
 impl Drop for Fired {

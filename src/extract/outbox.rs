@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::BoxError;
@@ -53,13 +54,23 @@ impl Outbox {
     pub async fn perform(&self, action: impl Into<Action>) -> Result<Receipt, BoxError> {
         let shared = self.request.context().shared();
         let perform = shared.perform.clone().ok_or("this bot has no way to send")?;
-        if !shared.loop_guard.may_reply(&self.request, Instant::now()) {
-            return Err("this bot and another seem to answer each other".into());
-        }
         let position = self.position.fetch_add(1, Ordering::Relaxed);
-        let resolver = Resolver::of_outbox(&self.request);
+        let now = Instant::now();
+        if !shared.loops.may_reply(&self.request, now) {
+            return Err("a talk with another bot seems to go on for ever".into());
+        }
+        let mut action = action.into();
+        if let Some(place) = self.request.place() {
+            place.apply(&mut action);
+        }
+        let delay = self
+            .request
+            .context()
+            .received_at()
+            .map_or(Duration::ZERO, |at| now.duration_since(at));
+        let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
         let mut receipt = Receipt::default();
-        for action in resolver.resolve(action.into(), self.request.route(), position)? {
+        for action in resolver.resolve(action, self.request.route(), position)? {
             receipt = perform.perform(action).await?;
         }
         Ok(receipt)

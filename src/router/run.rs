@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,8 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
 use super::route::NamedRoute;
-use crate::event::RoomId;
-use crate::handler::RouteDeadline;
+use crate::handler::{Place, RouteDeadline};
 use crate::layer::catch_panic::panic_message;
 use crate::request::{Deadline, Request};
 use crate::response::{Outcome, Response, RouteKind, RouteName, RouteOutcome, RunningRoute};
@@ -36,7 +36,7 @@ pub(super) struct RunRoutes {
 struct ActiveRoute {
     name: RouteName,
     kind: RouteKind,
-    room_id: Option<Box<RoomId>>,
+    place: Option<Arc<Place>>,
     deadline: Option<Deadline>,
     state: ActiveState,
 }
@@ -73,6 +73,7 @@ impl RunRoutes {
             RouteDeadline::After(after) => Instant::now().checked_add(after).map(|at| Deadline { at, after }),
         };
         request.set_route(route.name.clone(), route.kind);
+        request.set_place(route.options.place.clone());
         if route.kind == RouteKind::Command {
             // The span of a `TraceLayer` around the router: only here it is sure that the word is a command's name, and
             // not what somebody wrote.
@@ -91,7 +92,7 @@ impl RunRoutes {
         self.routes.push(ActiveRoute {
             name: route.name.clone(),
             kind: route.kind,
-            room_id: route.options.room_id.clone().map(Box::new),
+            place: route.options.place.clone(),
             deadline,
             state,
         });
@@ -136,7 +137,7 @@ impl ActiveRoute {
     }
 
     fn finished(&self, result: Result<Response, Outcome>) -> Response {
-        finished(&self.name, self.kind, self.room_id.as_deref(), result)
+        finished(&self.name, self.kind, self.place.as_deref(), result)
     }
 
     /// A route that goes on behind the response.
@@ -161,7 +162,7 @@ impl ActiveRoute {
 fn finished(
     route: &RouteName,
     kind: RouteKind,
-    room_id: Option<&RoomId>,
+    place: Option<&Place>,
     result: Result<Response, Outcome>,
 ) -> Response {
     let (mut response, outcome) = match result {
@@ -169,10 +170,8 @@ fn finished(
         Err(outcome) => (Response::empty(), outcome),
     };
     response.claim_actions(route);
-    if let Some(room_id) = room_id {
-        for action in response.actions_mut().filter(|action| action.room_id().is_none()) {
-            action.set_room_id(room_id.clone());
-        }
+    if let Some(place) = place {
+        response.actions_mut().for_each(|action| place.apply(action));
     }
     // A group of commands has run its own routes: their outcomes are there already, or come when they are done.
     let speaks_for_itself = response.outcomes().next().is_some() || response.running() > 0;

@@ -16,7 +16,7 @@ use crate::handler::LaneUse;
 use crate::layer::catch_panic::panic_message;
 use crate::rejection::Rejection;
 use crate::request::Request;
-use crate::response::{Outcome, Response, RouteKind, RouteOutcome};
+use crate::response::{DEFAULT_HOLD, Outcome, Response, RouteKind, RouteOutcome};
 
 /// Which events a listener hears.
 #[derive(Clone)]
@@ -98,7 +98,8 @@ pub(crate) struct Table {
     unknown_command: Option<NamedRoute>,
     /// The words in front of this table's commands: `admin` for the table of that group.
     pub(super) path: Box<str>,
-    pub(super) hold: Duration,
+    /// How long finished replies wait, where the router says it itself.
+    pub(super) hold: Option<Duration>,
     hears_bots: bool,
     /// Whether any route asked not to wait for its turn.
     skips_lanes: bool,
@@ -110,7 +111,7 @@ pub(super) struct TableParts {
     pub(super) fallback: Option<NamedRoute>,
     pub(super) unknown_command: Option<NamedRoute>,
     pub(super) path: Box<str>,
-    pub(super) hold: Duration,
+    pub(super) hold: Option<Duration>,
 }
 
 impl Table {
@@ -166,6 +167,10 @@ impl Table {
     /// Whether any route asked for the messages of bots.
     pub(crate) fn hears_bots(&self) -> bool {
         self.hears_bots
+    }
+
+    fn hold_of(&self, request: &Request) -> Duration {
+        self.hold.or_else(|| request.hold()).unwrap_or(DEFAULT_HOLD)
     }
 
     /// Whether the command's first word is one of this router's.
@@ -271,7 +276,11 @@ impl Table {
             }
         }
         let has_command_answer = command_route.is_some() || !response.is_empty();
-        let mut starts = Starts::new(RunRoutes::new(response, self.hold, request.deadline()));
+        let mut starts = Starts::new(RunRoutes::new(
+            response,
+            self.hold_of(&request),
+            request.deadline(),
+        ));
         for index in listeners {
             let listener = &self.listeners[*index];
             if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
@@ -307,7 +316,7 @@ impl Table {
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
+        let mut run = RunRoutes::new(Response::empty(), self.hold_of(&request), request.deadline());
         let Some(asked) = request.command() else {
             return RouterFuture::of_routes(run);
         };

@@ -66,12 +66,12 @@ impl Buckets {
     }
 
     /// Undoes what a request that was none of this bot's commands did.
-    pub(super) fn undo(&mut self, key: u64, verdict: &Verdict) {
+    pub(super) fn undo(&mut self, key: u64, verdict: &Verdict, quota: &Quota, now: Instant) {
         let Some(bucket) = self.by_key.get_mut(&key) else {
             return;
         };
         match verdict {
-            Verdict::Passed(token) => bucket.cell.give_back(token),
+            Verdict::Passed(token) => bucket.cell.give_back(token, quota, now),
             // Nobody has heard it: the next refusal is spoken.
             Verdict::Refused { is_first: true, .. } => bucket.silent_until = None,
             Verdict::Refused { .. } => {}
