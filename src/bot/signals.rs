@@ -15,32 +15,32 @@ impl Drop for Signals {
     }
 }
 
-/// The first SIGINT or SIGTERM stops the bot gracefully, the second at once. Watched from now on: none that comes while
-/// the bot still connects is missed.
+/// The first SIGINT or SIGTERM stops the bot gracefully, the second at once. `None` where they can not be watched.
 pub(super) fn shut_down_on_signals(handle: BotHandle) -> Option<Signals> {
-    let mut watch = match Watch::new() {
-        Ok(watch) => watch,
+    // From here on none is lost, neither before the task begins nor between two.
+    let mut watched = match Watched::new() {
+        Ok(watched) => watched,
         Err(error) => {
             tracing::warn!(%error, "signals can not be watched: the bot does not stop on them");
             return None;
         }
     };
     Some(Signals(tokio::spawn(async move {
-        while let Some(signal) = watch.next().await {
-            tracing::info!(signal, "stopping");
+        while let Some(name) = watched.next().await {
+            tracing::info!(signal = name, "stopping");
             handle.shutdown();
         }
     })))
 }
 
 #[cfg(unix)]
-struct Watch {
+struct Watched {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Watch {
+impl Watched {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,22 +52,23 @@ impl Watch {
 
     async fn next(&mut self) -> Option<&'static str> {
         tokio::select! {
-            signal = self.interrupt.recv() => signal.map(|()| "SIGINT"),
-            signal = self.terminate.recv() => signal.map(|()| "SIGTERM"),
+            Some(()) = self.interrupt.recv() => Some("SIGINT"),
+            Some(()) = self.terminate.recv() => Some("SIGTERM"),
+            else => None,
         }
     }
 }
 
 #[cfg(not(unix))]
-struct Watch;
+struct Watched(tokio::signal::windows::CtrlC);
 
 #[cfg(not(unix))]
-impl Watch {
+impl Watched {
     fn new() -> io::Result<Self> {
-        Ok(Self)
+        tokio::signal::windows::ctrl_c().map(Self)
     }
 
     async fn next(&mut self) -> Option<&'static str> {
-        tokio::signal::ctrl_c().await.ok().map(|()| "Ctrl-C")
+        self.0.recv().await.map(|()| "Ctrl-C")
     }
 }

@@ -54,11 +54,11 @@ impl Outbox {
     pub async fn perform(&self, action: impl Into<Action>) -> Result<Receipt, BoxError> {
         let shared = self.request.context().shared();
         let perform = shared.perform.clone().ok_or("this bot has no way to send")?;
-        let position = self.position.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         if !shared.loops.may_reply(&self.request, now) {
-            return Err("a talk with another bot seems to go on for ever".into());
+            return Err("this bot and another seem to answer each other".into());
         }
+        let position = self.position.fetch_add(1, Ordering::Relaxed);
         let mut action = action.into();
         if let Some(place) = self.request.place() {
             place.apply(&mut action);

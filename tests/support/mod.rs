@@ -49,6 +49,17 @@ impl Recorded {
         }
     }
 
+    pub fn room(&self) -> String {
+        self.action.room_id().unwrap().to_string()
+    }
+
+    pub fn thread(&self) -> Option<String> {
+        match &self.action {
+            Action::Send(send) => send.thread_id().map(ToString::to_string),
+            _ => None,
+        }
+    }
+
     /// The id that a message went out under.
     pub fn id(&self) -> String {
         match &self.action {
