@@ -452,7 +452,8 @@ mod connection {
     async fn over_tls_with_an_authority_of_ones_own() {
         let (config, ca) = authority_of_ones_own();
         let sandbox = people().tls(config).start().await.unwrap();
-        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("bot-ca.pem");
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("bot-ca-{}.pem", std::process::id()));
         std::fs::write(&file, ca).unwrap();
 
         let bot = bot_at(&sandbox, "rocketbotte").ca_file(&file);
@@ -471,6 +472,8 @@ mod connection {
         let careless = bot_at(&sandbox, "rocketbotte").danger_accept_invalid_certs(true);
         let bot = Live::of(&sandbox, careless, bare(commands())).await;
         assert_eq!(bot.ask("!ping unchecked").await, "pong unchecked");
+
+        std::fs::remove_file(&file).unwrap();
 
         let missing = bot_at(&sandbox, "rocketbotte").ca_file("/no/such/ca.pem");
         let error = failure(missing).await;

@@ -97,7 +97,8 @@ impl Bot {
         } = self;
         let _signals = settings
             .handles_signals
-            .then(|| signals::shut_down_on_signals(handle.clone()));
+            .then(|| signals::shut_down_on_signals(handle.clone()))
+            .flatten();
         match connect::connect(&settings, &handle).await {
             Ok(Some(session)) => {
                 let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
