@@ -40,8 +40,8 @@ pub(crate) type Events = SmallVec<[Event; 1]>;
 /// Tells new messages, edits, reactions and the rest apart, and drops what repeats.
 #[derive(Debug)]
 pub(crate) struct Classifier {
-    seen: HashMap<MessageId, Seen>,
-    order: VecDeque<MessageId>,
+    seen: HashMap<Arc<str>, Seen>,
+    order: VecDeque<Arc<str>>,
     with_unjoined_rooms: bool,
 }
 
@@ -106,7 +106,7 @@ impl Classifier {
             reply_count: message.reply_count(),
             was_new: is_new(&message),
         };
-        let Some(before) = self.seen.get_mut(message.id()) else {
+        let Some(before) = self.seen.get_mut(message.id().as_str()) else {
             self.remember(message.id(), now);
             return smallvec![first_sighting(Arc::new(message))];
         };
@@ -123,7 +123,7 @@ impl Classifier {
         now.was_new |= before.was_new;
         let before = std::mem::replace(before, now);
         // `before` was just replaced by what the map now holds.
-        let Some(now) = self.seen.get(message.id()) else {
+        let Some(now) = self.seen.get(message.id().as_str()) else {
             return Events::new();
         };
         changes(&Arc::new(message), &before, now)
@@ -131,13 +131,13 @@ impl Classifier {
 
     fn remember(&mut self, id: &MessageId, seen: Seen) {
         // An id cut from a frame would keep the whole frame alive.
-        let id = MessageId::from(id.as_str());
+        let id = Arc::<str>::from(id.as_str());
         if self.order.len() == REMEMBERED_MESSAGES
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
         }
-        self.order.push_back(id.clone());
+        self.order.push_back(Arc::clone(&id));
         self.seen.insert(id, seen);
     }
 }

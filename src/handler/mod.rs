@@ -65,7 +65,8 @@ macro_rules! handler {
             async fn call(self, request: Request, state: Arc<S>) -> Result<Response, BoxError> {
                 $(let $argument = $argument::from_request(&request, &state).await.map_err(Into::into)?;)*
                 // The function may run long: what it did not ask for is given back first.
-                drop((request, state));
+                drop(request);
+                drop(state);
                 self($($argument,)*).await.into_response()
             }
         }

@@ -89,8 +89,9 @@ pub(super) struct Group {
 /// The routes of a router that can run.
 pub(crate) struct Table {
     pub(super) slots: Vec<CommandSlot>,
-    /// From a name in lower case to its slot.
-    by_name: HashMap<Box<str>, usize>,
+    /// From a name in lower case to its slot. The hash is a fast one, since the names are the program's own: what people
+    /// write is looked up, never put in.
+    by_name: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
     listeners: Vec<Listener>,
     /// For each kind of event, the listeners that may hear it, in order of registration.
     by_kind: [Vec<usize>; EventKind::ALL.len()],
@@ -229,7 +230,7 @@ impl Table {
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut response = Response::empty();
+        let mut starts = Starts::new(RunRoutes::new(self.hold_of(&request), request.deadline()));
         let mut command_route = None;
         let mut is_command = false;
         if let Some(asked) = request.command() {
@@ -243,7 +244,7 @@ impl Table {
                     is_command = true;
                     if may_run(route) {
                         match request.refusal() {
-                            Some(rejection) => response = refused(route, rejection),
+                            Some(rejection) => starts.run.answer_with(refused(route, rejection)),
                             None => command_route = Some((route, command, order)),
                         }
                     }
@@ -253,34 +254,30 @@ impl Table {
                     match &table.unknown_command {
                         Some(route) if may_run(route) => command_route = Some((route, command, order)),
                         None if !is_from_bot => {
-                            response = unknown::answer(table, command.as_ref().unwrap_or(asked), &request);
+                            let command = command.as_ref().unwrap_or(asked);
+                            starts.run.answer_with(unknown::answer(table, command, &request));
                         }
                         _ => {}
                     }
                     // A hint is an answer too: who is refused gets no more of them than of others.
                     if let Some(refusal) = request.refusal()
-                        && (command_route.take().is_some() || !response.is_empty())
+                        && (command_route.take().is_some() || starts.run.has_answer())
                     {
-                        response = unknown::refuse(table, refusal);
+                        starts.run.answer_with(unknown::refuse(table, refusal));
                     }
                     if table.path.is_empty() {
-                        response.mark_unknown_command();
+                        starts.run.mark_unknown_command();
                     }
                 }
                 // A message in a direct conversation that begins with no command is just a message.
                 Selected::Unknown(_) => {
                     request.set_command(None);
                     // A rate limit around the router took it for a command.
-                    response.mark_unknown_command();
+                    starts.run.mark_unknown_command();
                 }
             }
         }
-        let has_command_answer = command_route.is_some() || !response.is_empty();
-        let mut starts = Starts::new(RunRoutes::new(
-            response,
-            self.hold_of(&request),
-            request.deadline(),
-        ));
+        let has_command_answer = command_route.is_some() || starts.run.has_answer();
         for index in listeners {
             let listener = &self.listeners[*index];
             if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
@@ -316,7 +313,7 @@ impl Table {
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut run = RunRoutes::new(Response::empty(), self.hold_of(&request), request.deadline());
+        let mut run = RunRoutes::new(self.hold_of(&request), request.deadline());
         let Some(asked) = request.command() else {
             return RouterFuture::of_routes(run);
         };
@@ -429,6 +426,7 @@ impl<'a> Starts<'a> {
         self.next.is_none() && self.run.is_empty()
     }
 
+    #[inline]
     fn push(&mut self, route: &'a NamedRoute, command: Option<Command>, request: &Request) {
         self.start_next(request);
         self.next = Some((route, command));
@@ -446,6 +444,7 @@ impl<'a> Starts<'a> {
         }
     }
 
+    #[inline]
     fn start(&mut self, route: &NamedRoute, command: Option<Command>, mut request: Request) {
         if command.is_some() {
             request.set_command(command);
@@ -453,6 +452,7 @@ impl<'a> Starts<'a> {
         self.run.start(route, request);
     }
 
+    #[inline]
     fn finish(mut self, request: Request) -> RunRoutes {
         if let Some((route, command)) = self.next.take() {
             self.start(route, command, request);
