@@ -15,7 +15,7 @@ use rocketbotte::event::{EventKind, Message};
 use rocketbotte::extract::Args;
 use rocketbotte::handler::route;
 use rocketbotte::layer::require::RequireLayer;
-use rocketbotte::sandbox::{RestFault, Sandbox};
+use rocketbotte::sandbox::{RestFault, Sandbox, UserSpec};
 use rocketbotte::transport::{ConnectionState, Connector};
 use rocketbotte::{Bot, BotBuilder, BotError, BotErrorKind, BoxError, Request, Response, Router};
 use serde_json::json;
@@ -220,6 +220,41 @@ mod pipeline {
         assert_eq!(bot.reply_to(&asked).await.text, "deployed");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_its_owner_should_know_is_warned_of() {
+        let (log, _guard) = Log::start(tracing::Level::WARN);
+        let sandbox = Sandbox::builder()
+            .user("ann")
+            .user_with(UserSpec::new("rocketbotte").roles(["user"]))
+            .start_in_memory();
+        sandbox.kick("general", "rocketbotte").unwrap();
+        let account = sandbox.bot("rocketbotte");
+        let bot = Bot::builder("http://chat.example.org")
+            .token(account.id(), account.token())
+            .connector(chat::pipes(&sandbox))
+            .handle_signals(false)
+            .build()
+            .unwrap();
+        let handle = bot.handle();
+        let serving = tokio::spawn(bot.serve(bare(commands())));
+        after_secs(1).await;
+        sandbox.invite("general", "rocketbotte").unwrap();
+        account.say("general", "!ping").await;
+        after_secs(1).await;
+        handle.shutdown();
+        serving.await.unwrap().unwrap();
+        let log = log.text();
+        for warning in [
+            "in plain text: use https",
+            "the bot is in no room: invite it",
+            "10 messages a minute",
+            "use a separate account",
+        ] {
+            assert_eq!(log.matches(warning).count(), 1, "{warning}: {log}");
+        }
+        assert_eq!(log.lines().count(), 4, "{log}");
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn a_second_signal_ends_it_at_once() {
@@ -417,7 +452,8 @@ mod connection {
     async fn over_tls_with_an_authority_of_ones_own() {
         let (config, ca) = authority_of_ones_own();
         let sandbox = people().tls(config).start().await.unwrap();
-        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("bot-ca.pem");
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("bot-ca-{}.pem", std::process::id()));
         std::fs::write(&file, ca).unwrap();
 
         let bot = bot_at(&sandbox, "rocketbotte").ca_file(&file);
@@ -436,6 +472,8 @@ mod connection {
         let careless = bot_at(&sandbox, "rocketbotte").danger_accept_invalid_certs(true);
         let bot = Live::of(&sandbox, careless, bare(commands())).await;
         assert_eq!(bot.ask("!ping unchecked").await, "pong unchecked");
+
+        std::fs::remove_file(&file).unwrap();
 
         let missing = bot_at(&sandbox, "rocketbotte").ca_file("/no/such/ca.pem");
         let error = failure(missing).await;
@@ -532,19 +570,19 @@ mod delivery {
         let sandbox = people().start().await.unwrap();
         let bot = Live::on(&sandbox, bare(commands())).await;
         let ann = sandbox.user("ann");
-        for number in 1..300 {
+        for number in 1..100 {
             ann.say("general", &format!("!ping {number}")).await;
         }
-        let last = ann.say("general", "!ping 300").await;
+        let last = ann.say("general", "!ping 100").await;
         let is_answered = |sandbox: &Sandbox| {
             let messages = sandbox.messages("general").into_iter();
             messages
                 .filter(|message| message.username == "rocketbotte")
                 .count()
-                >= 300
+                >= 100
         };
         sandbox.wait_until(is_answered, PATIENCE).await.unwrap();
-        let expected: Vec<_> = (1..=300).map(|number| format!("pong {number}")).collect();
+        let expected: Vec<_> = (1..=100).map(|number| format!("pong {number}")).collect();
         assert_eq!(bot.said_by("rocketbotte", "general"), expected);
         bot.reply_to(&last).await;
         let counters = bot.handle.counters();

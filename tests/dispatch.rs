@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -692,7 +693,11 @@ mod shutdown {
         settled().await;
         let handle = bot.handle.clone();
         let report = bot.shut_down().await;
-        assert_eq!(report.undelivered, 6, "{report}");
+        assert_eq!(
+            (report.undelivered, report.undelivered_at_the_stop),
+            (6, 6),
+            "{report}"
+        );
         assert_eq!(handle.counters().undelivered, 6);
         settled().await;
         assert_eq!(fates.map(|fate| fate.get()), [const { [Settled::Dropped] }; 4]);
@@ -1070,6 +1075,26 @@ mod ids {
             .command("report", report);
         let beside = ids(beside, "m1").await;
         assert!(alone.iter().all(|id| beside.contains(id)), "{alone:?} {beside:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_is_fired_again_under_its_key_is_answered_under_the_same_ids() {
+        let bot = drive(Router::new().on_custom("due", || async { "it is time" }));
+        let due = || CustomEvent::new("due", ()).in_room("GENERAL");
+        for event in [
+            due().with_key("job-7"),
+            due().with_key("job-7"),
+            due().with_key("job-8"),
+            due(),
+            due(),
+        ] {
+            bot.handle.fire(event).await.unwrap();
+        }
+        settled().await;
+        let ids = bot.sent.ids();
+        assert_eq!((ids.len(), &ids[0]), (5, &ids[1]));
+        let unique: HashSet<_> = ids.iter().collect();
+        assert_eq!(unique.len(), 4, "{ids:?}");
     }
 
     #[tokio::test(start_paused = true)]
