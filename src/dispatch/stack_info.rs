@@ -76,6 +76,11 @@ impl StackInfo {
         }
     }
 
+    /// Whether there is a router in the stack.
+    pub(crate) fn has_router(&self) -> bool {
+        self.tables.last.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether any route asked for the messages of bots.
     pub(crate) fn hears_bots(&self) -> bool {
         self.hears_bots.load(Ordering::Relaxed)

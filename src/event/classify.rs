@@ -40,8 +40,8 @@ pub(crate) type Events = SmallVec<[Event; 1]>;
 /// Tells new messages, edits, reactions and the rest apart, and drops what repeats.
 #[derive(Debug)]
 pub(crate) struct Classifier {
-    seen: HashMap<MessageId, Seen>,
-    order: VecDeque<MessageId>,
+    seen: HashMap<Arc<str>, Seen>,
+    order: VecDeque<Arc<str>>,
     with_unjoined_rooms: bool,
 }
 
@@ -144,7 +144,7 @@ impl Classifier {
     fn message(&mut self, message: Message, content: Content) -> Events {
         let is_new = content.is_untouched() && !is_old(&message);
         let updated_at = message.updated_at();
-        let Some(before) = self.seen.get_mut(message.id()) else {
+        let Some(before) = self.seen.get_mut(message.id().as_str()) else {
             let id = message.id().clone();
             let event = match is_new {
                 true => Event::from(message),
@@ -164,7 +164,9 @@ impl Classifier {
             .map(|(now, before)| now.cmp(&before));
         match order {
             // What happened to the message overtook the message itself, which comes now.
-            Some(Ordering::Less | Ordering::Equal) if is_new && !before.is_announced => {
+            Some(Ordering::Less | Ordering::Equal)
+                if is_new && !before.is_announced && !before.content.is_deleted =>
+            {
                 before.is_announced = true;
                 smallvec![Event::from(message)]
             }
@@ -181,13 +183,13 @@ impl Classifier {
 
     fn remember(&mut self, id: &MessageId, seen: Seen) {
         // An id cut from a frame would keep the whole frame alive.
-        let id = MessageId::from(id.as_str());
+        let id = Arc::<str>::from(id.as_str());
         if self.order.len() == REMEMBERED_MESSAGES
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
         }
-        self.order.push_back(id.clone());
+        self.order.push_back(Arc::clone(&id));
         self.seen.insert(id, seen);
     }
 }

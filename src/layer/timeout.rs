@@ -144,6 +144,10 @@ pub struct Elapsed {
 }
 
 impl Elapsed {
+    pub(crate) const fn new(after: Duration) -> Self {
+        Self { after }
+    }
+
     /// The limit.
     pub const fn after(&self) -> Duration {
         self.after

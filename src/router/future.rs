@@ -29,19 +29,22 @@ enum State {
     Nothing,
     /// No route concerns the event, but something was said.
     Ready(Option<Response>),
-    Routes(#[pin] RunRoutes),
+    Routes(RunRoutes),
     /// The router's own layers are around its routes.
     Layered(#[pin] BoxFuture<'static, Result<Response, BoxError>>),
 }
 
 impl RouterFuture {
     pub(super) fn nothing() -> Self {
-        Self { state: State::Nothing }
+        Self {
+            state: State::Nothing,
+        }
     }
 
-    pub(super) fn of_routes(run: RunRoutes) -> Self {
+    #[inline]
+    pub(super) fn of_routes(mut run: RunRoutes) -> Self {
         let state = if run.is_empty() {
-            State::Ready(Some(run.into_response()))
+            State::Ready(Some(run.take_response()))
         } else {
             State::Routes(run)
         };
@@ -65,7 +68,7 @@ impl Future for RouterFuture {
                 // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
                 Poll::Ready(Ok(response.take().unwrap_or_default()))
             }
-            StateProj::Routes(run) => run.poll(cx).map(Ok),
+            StateProj::Routes(run) => run.poll_done(cx).map(|()| Ok(run.take_response())),
             StateProj::Layered(future) => future.poll(cx),
         }
     }

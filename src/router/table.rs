@@ -16,7 +16,7 @@ use crate::handler::LaneUse;
 use crate::layer::catch_panic::panic_message;
 use crate::rejection::Rejection;
 use crate::request::Request;
-use crate::response::{Outcome, Response, RouteKind, RouteOutcome};
+use crate::response::{DEFAULT_HOLD, Outcome, Response, RouteKind, RouteOutcome};
 
 /// Which events a listener hears.
 #[derive(Clone)]
@@ -89,8 +89,9 @@ pub(super) struct Group {
 /// The routes of a router that can run.
 pub(crate) struct Table {
     pub(super) slots: Vec<CommandSlot>,
-    /// From a name in lower case to its slot.
-    by_name: HashMap<Box<str>, usize>,
+    /// From a name in lower case to its slot. The hash is a fast one, since the names are the program's own: what people
+    /// write is looked up, never put in.
+    by_name: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
     listeners: Vec<Listener>,
     /// For each kind of event, the listeners that may hear it, in order of registration.
     by_kind: [Vec<usize>; EventKind::ALL.len()],
@@ -98,7 +99,8 @@ pub(crate) struct Table {
     unknown_command: Option<NamedRoute>,
     /// The words in front of this table's commands: `admin` for the table of that group.
     pub(super) path: Box<str>,
-    pub(super) hold: Duration,
+    /// How long finished replies wait, where the router says it itself.
+    pub(super) hold: Option<Duration>,
     hears_bots: bool,
     /// Whether any route asked not to wait for its turn.
     skips_lanes: bool,
@@ -110,7 +112,7 @@ pub(super) struct TableParts {
     pub(super) fallback: Option<NamedRoute>,
     pub(super) unknown_command: Option<NamedRoute>,
     pub(super) path: Box<str>,
-    pub(super) hold: Duration,
+    pub(super) hold: Option<Duration>,
 }
 
 impl Table {
@@ -166,6 +168,10 @@ impl Table {
     /// Whether any route asked for the messages of bots.
     pub(crate) fn hears_bots(&self) -> bool {
         self.hears_bots
+    }
+
+    fn hold_of(&self, request: &Request) -> Duration {
+        self.hold.or_else(|| request.hold()).unwrap_or(DEFAULT_HOLD)
     }
 
     /// Whether the command's first word is one of this router's.
@@ -224,7 +230,7 @@ impl Table {
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut response = Response::empty();
+        let mut starts = Starts::new(RunRoutes::new(self.hold_of(&request), request.deadline()));
         let mut command_route = None;
         let mut is_command = false;
         if let Some(asked) = request.command() {
@@ -238,7 +244,7 @@ impl Table {
                     is_command = true;
                     if may_run(route) {
                         match request.refusal() {
-                            Some(rejection) => response = refused(route, rejection),
+                            Some(rejection) => starts.run.answer_with(refused(route, rejection)),
                             None => command_route = Some((route, command, order)),
                         }
                     }
@@ -248,30 +254,30 @@ impl Table {
                     match &table.unknown_command {
                         Some(route) if may_run(route) => command_route = Some((route, command, order)),
                         None if !is_from_bot => {
-                            response = unknown::answer(table, command.as_ref().unwrap_or(asked), &request);
+                            let command = command.as_ref().unwrap_or(asked);
+                            starts.run.answer_with(unknown::answer(table, command, &request));
                         }
                         _ => {}
                     }
                     // A hint is an answer too: who is refused gets no more of them than of others.
                     if let Some(refusal) = request.refusal()
-                        && (command_route.take().is_some() || !response.is_empty())
+                        && (command_route.take().is_some() || starts.run.has_answer())
                     {
-                        response = unknown::refuse(table, refusal);
+                        starts.run.answer_with(unknown::refuse(table, refusal));
                     }
                     if table.path.is_empty() {
-                        response.mark_unknown_command();
+                        starts.run.mark_unknown_command();
                     }
                 }
                 // A message in a direct conversation that begins with no command is just a message.
                 Selected::Unknown(_) => {
                     request.set_command(None);
                     // A rate limit around the router took it for a command.
-                    response.mark_unknown_command();
+                    starts.run.mark_unknown_command();
                 }
             }
         }
-        let has_command_answer = command_route.is_some() || !response.is_empty();
-        let mut starts = Starts::new(RunRoutes::new(response, self.hold, request.deadline()));
+        let has_command_answer = command_route.is_some() || starts.run.has_answer();
         for index in listeners {
             let listener = &self.listeners[*index];
             if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
@@ -307,7 +313,7 @@ impl Table {
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
+        let mut run = RunRoutes::new(self.hold_of(&request), request.deadline());
         let Some(asked) = request.command() else {
             return RouterFuture::of_routes(run);
         };
@@ -420,6 +426,7 @@ impl<'a> Starts<'a> {
         self.next.is_none() && self.run.is_empty()
     }
 
+    #[inline]
     fn push(&mut self, route: &'a NamedRoute, command: Option<Command>, request: &Request) {
         self.start_next(request);
         self.next = Some((route, command));
@@ -437,6 +444,7 @@ impl<'a> Starts<'a> {
         }
     }
 
+    #[inline]
     fn start(&mut self, route: &NamedRoute, command: Option<Command>, mut request: Request) {
         if command.is_some() {
             request.set_command(command);
@@ -444,6 +452,7 @@ impl<'a> Starts<'a> {
         self.run.start(route, request);
     }
 
+    #[inline]
     fn finish(mut self, request: Request) -> RunRoutes {
         if let Some((route, command)) = self.next.take() {
             self.start(route, command, request);

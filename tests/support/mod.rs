@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -45,6 +46,17 @@ impl Recorded {
         match &self.action {
             Action::Send(send) => send.content(),
             _ => "",
+        }
+    }
+
+    pub fn room(&self) -> String {
+        self.action.room_id().unwrap().to_string()
+    }
+
+    pub fn thread(&self) -> Option<String> {
+        match &self.action {
+            Action::Send(send) => send.thread_id().map(ToString::to_string),
+            _ => None,
         }
     }
 

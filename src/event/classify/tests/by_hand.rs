@@ -1,0 +1,227 @@
+//! Small frames by hand, each with the events that it has to become; and what overtakes what.
+
+use proptest::prelude::*;
+
+use crate::event::Event;
+use crate::event::classify::{Classifier, StreamEvent};
+
+const WRITTEN: i64 = 1_795_334_400_000;
+
+/// A message written at `WRITTEN` and changed `after` ms later, with more fields.
+fn frame(after: i64, more: &str) -> StreamEvent {
+    let updated = WRITTEN + after;
+    raw(&format!(r#""_updatedAt":{{"$date":{updated}}}{more}"#))
+}
+
+fn raw(more: &str) -> StreamEvent {
+    StreamEvent {
+        collection: "stream-room-messages".into(),
+        event_name: "__my_messages__".into(),
+        args: format!(
+            r#"[{{"_id":"m1","rid":"r","msg":"hi","ts":{{"$date":{WRITTEN}}},"u":{{"_id":"uA","username":"ann"}},{more}}},
+            {{"roomParticipant":true,"roomType":"c"}}]"#
+        )
+        .into(),
+    }
+}
+
+fn subscription(action: &str, more: &str) -> StreamEvent {
+    StreamEvent {
+        collection: "stream-notify-user".into(),
+        event_name: "u/subscriptions-changed".into(),
+        args: format!(r#"["{action}",{{"_id":"s1","rid":"r","t":"p","name":"ops"{more}}}]"#).into(),
+    }
+}
+
+fn shown(event: &Event) -> String {
+    match event {
+        Event::Message(_) => "message".into(),
+        Event::Edited(_) => "edited".into(),
+        Event::Updated(_) => "updated".into(),
+        Event::Deleted(_) => "deleted".into(),
+        Event::Pinned(_) => "pinned".into(),
+        Event::ThreadUpdate(_) => "thread".into(),
+        Event::RoomJoined(_) => "joined".into(),
+        Event::RoomLeft(_) => "left".into(),
+        Event::Reaction(reaction) => format!(
+            "{}{} {}",
+            if reaction.is_added() { "+" } else { "-" },
+            reaction.emoji(),
+            reaction.username()
+        ),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The events of frames that come one after the other.
+fn events(frames: &[StreamEvent]) -> Vec<String> {
+    let mut classifier = Classifier::new(false);
+    frames
+        .iter()
+        .flat_map(|frame| classifier.classify(frame))
+        .map(|event| shown(&event))
+        .collect()
+}
+
+#[test]
+fn a_first_sighting_with_a_trace_of_others_is_not_new() {
+    for (after, more, expected) in [
+        (42, "", "message"),
+        (10_000, "", "message"),
+        (10_001, "", "updated"),
+        (
+            42,
+            r#","reactions":{},"starred":[],"tcount":0,"dcount":0,"pinned":false"#,
+            "message",
+        ),
+        (42, r#","reactions":{":a:":{"usernames":["ann"]}}"#, "updated"),
+        (42, r#","starred":[{"_id":"uA"}]"#, "updated"),
+        (42, r#","starred":[ ]"#, "message"),
+        (42, r#","tcount":1"#, "updated"),
+        (42, r#","dcount":1"#, "updated"),
+        (42, r#","pinned":true"#, "updated"),
+        (42, r#","editedAt":{"$date":1795334400041}"#, "edited"),
+        (
+            42,
+            r#","t":"rm","editedAt":{"$date":1795334400041},"reactions":[]"#,
+            "deleted",
+        ),
+    ] {
+        assert_eq!(events(&[frame(after, more)]), [expected], "{after} {more}");
+    }
+}
+
+#[test]
+fn what_comes_again_says_what_changed() {
+    let ann = r#","reactions":{":a:":{"usernames":["ann"]}}"#;
+    let both = r#","reactions":{":a:":{"usernames":["ann","bob"]}}"#;
+    let removed = r#","t":"rm","reactions":[],"editedAt":{"$date":1795334405000}"#;
+    for (frames, expected) in [
+        (vec![frame(1, ""), frame(1, ""), frame(1, "")], vec!["message"]),
+        (
+            vec![
+                frame(1, ""),
+                frame(2, ann),
+                frame(2, ann),
+                frame(3, both),
+                frame(4, ""),
+            ],
+            vec!["message", "+:a: ann", "+:a: bob", "-:a: ann", "-:a: bob"],
+        ),
+        (
+            vec![frame(1, ""), frame(2, both), frame(3, removed), frame(3, removed)],
+            vec!["message", "+:a: ann", "+:a: bob", "deleted"],
+        ),
+        (
+            vec![
+                frame(1, ""),
+                frame(2, r#","pinned":true"#),
+                frame(3, r#","pinned":false"#),
+            ],
+            vec!["message", "pinned", "pinned"],
+        ),
+        (
+            vec![
+                frame(1, ""),
+                frame(2, r#","tcount":1"#),
+                frame(3, r#","tcount":1,"starred":[{"_id":"u"}]"#),
+            ],
+            vec!["message", "thread", "updated"],
+        ),
+    ] {
+        assert_eq!(events(&frames), expected);
+    }
+}
+
+#[test]
+fn a_reaction_that_can_not_be_read_takes_none_back() {
+    let good = r#","reactions":{":a:":{"usernames":["ann"]},":b:":{"usernames":["bob"]}}"#;
+    let bad = r#","reactions":{":a:":7,":b:":{"usernames":["bob","ann"]}}"#;
+    let none = r#","reactions":"?""#;
+    assert_eq!(
+        events(&[frame(1, ""), frame(2, good), frame(3, bad), frame(4, good)]),
+        ["message", "+:a: ann", "+:b: bob", "+:b: ann", "-:b: ann"]
+    );
+    assert_eq!(events(&[frame(1, ""), frame(2, none)]), ["message", "updated"]);
+}
+
+#[test]
+fn what_overtakes_a_message_does_not_swallow_it() {
+    for late in [
+        r#","reactions":{":a:":{"usernames":["ann"]}}"#,
+        r#","tcount":1"#,
+        r#","pinned":true"#,
+        r#","editedAt":{"$date":1795334400900}"#,
+    ] {
+        let found = events(&[frame(900, late), frame(42, ""), frame(42, ""), frame(900, late)]);
+        assert_eq!(found[1..], ["message"], "{late}");
+    }
+    // Within one millisecond.
+    assert_eq!(
+        events(&[frame(42, r#","pinned":true"#), frame(42, "")]),
+        ["updated", "message"]
+    );
+    // What was given once, or came from an older change, is not given again.
+    assert_eq!(events(&[frame(900, ""), frame(42, "")]), ["message"]);
+    assert_eq!(
+        events(&[frame(900, r#","tcount":2"#), frame(800, r#","tcount":1"#)]),
+        ["updated"]
+    );
+    assert_eq!(
+        events(&[frame(900_000, ""), frame(800_000, "")]),
+        ["updated"],
+        "both are changes of an old message"
+    );
+}
+
+#[test]
+fn without_a_time_of_the_change_what_is_remembered_is_compared() {
+    let bare = || raw(r#""x":0"#);
+    let pinned = || raw(r#""pinned":true"#);
+    let edited = || raw(r#""editedAt":{"$date":1795334405000}"#);
+    assert_eq!(
+        events(&[bare(), bare(), pinned(), pinned(), bare(), edited(), edited()]),
+        ["message", "pinned", "pinned", "edited"]
+    );
+    // One of the two does not say when.
+    assert_eq!(
+        events(&[frame(1, ""), bare(), pinned(), frame(1, "")]),
+        ["message", "pinned"]
+    );
+}
+
+#[test]
+fn an_invitation_is_no_membership() {
+    assert_eq!(events(&[subscription("inserted", "")]), ["joined"]);
+    for status in ["INVITED", "BANNED"] {
+        let status = format!(r#","status":"{status}""#);
+        assert_eq!(events(&[subscription("inserted", &status)]), [""; 0]);
+    }
+    assert_eq!(events(&[subscription("removed", "")]), ["left"]);
+}
+
+#[test]
+fn half_a_surrogate_pair_does_not_lose_the_message() {
+    assert_eq!(events(&[frame(1, r#","alias":"\ud83d","x":1e999"#)]), ["message"]);
+}
+
+proptest! {
+    /// However the frames of a message overtake each other and repeat, it is new exactly once, as it was written.
+    #[test]
+    fn in_any_order_a_message_is_new_once(
+        order in prop::collection::vec(0_usize..5, 0..12),
+        shuffled in Just(vec![0_usize, 1, 2, 3, 4]).prop_shuffle(),
+    ) {
+        let frames = [
+            frame(0, ""),
+            frame(100, r#","reactions":{":a:":{"usernames":["ann"]}}"#),
+            frame(200, r#","reactions":{":a:":{"usernames":["ann"]}},"tcount":1"#),
+            frame(300, r#","tcount":1,"editedAt":{"$date":1795334400300}"#),
+            frame(20_000, r#","tcount":1,"pinned":true,"editedAt":{"$date":1795334400300}"#),
+        ];
+        // Each of them comes at least once.
+        let frames: Vec<_> = order.into_iter().chain(shuffled).map(|i| frames[i].clone()).collect();
+        let events = events(&frames);
+        prop_assert_eq!(events.iter().filter(|event| *event == "message").count(), 1, "{:?}", events);
+    }
+}
