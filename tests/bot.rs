@@ -715,6 +715,57 @@ mod account {
     }
 
     #[tokio::test]
+    async fn one_login_is_enough_and_is_given_back_on_every_way_out() {
+        let counts = |sandbox: &Sandbox| {
+            let requests = sandbox.requests();
+            ["login", "logout"].map(|name| requests.get(name).copied().unwrap_or_default())
+        };
+        let by_password = |sandbox: &Sandbox| {
+            Bot::builder(sandbox.url())
+                .password("rocketbotte", sandbox.bot("rocketbotte").password())
+                .max_retry_time(Duration::from_millis(20))
+                .handle_signals(false)
+        };
+        // The account can be asked for only later.
+        let sandbox = people().start().await.unwrap();
+        for _ in 0..3 {
+            sandbox.fail_next("me", RestFault::Status(503));
+        }
+        let bot = Live::of(&sandbox, by_password(&sandbox), bare(commands())).await;
+        assert_eq!(counts(&sandbox), [1, 0]);
+        bot.shut_down().await;
+        assert_eq!(counts(&sandbox), [1, 1]);
+
+        // It is refused, or given up.
+        for status in [403, 503] {
+            let sandbox = people().start().await.unwrap();
+            for _ in 0..3 {
+                sandbox.fail_next("me", RestFault::Status(status));
+            }
+            failure(by_password(&sandbox).max_retry(2)).await;
+            assert_eq!(counts(&sandbox), [1, 1], "{status}");
+        }
+
+        // It is stopped meanwhile, and at once.
+        for (stops, logouts) in [(1, 1), (2, 0)] {
+            let sandbox = people().start().await.unwrap();
+            sandbox.fail_next("me", RestFault::Slow(PATIENCE));
+            let bot = Live::starting(&sandbox, by_password(&sandbox), bare(commands()));
+            in_time(async {
+                while !sandbox.requests().contains_key("me") {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+            .await;
+            for _ in 0..stops {
+                bot.handle.shutdown();
+            }
+            bot.result().await.unwrap();
+            assert_eq!(counts(&sandbox), [1, logouts]);
+        }
+    }
+
+    #[tokio::test]
     async fn a_personal_access_token_is_not_logged_out() {
         let sandbox = people().start().await.unwrap();
         Live::on(&sandbox, bare(commands())).await.shut_down().await;

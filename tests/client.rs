@@ -409,3 +409,34 @@ async fn tls_failures_are_told_and_end_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_comes_twice_or_out_of_order_arrives_once() {
+    const MESSAGES: usize = 40;
+    let sandbox = builder().start().await.unwrap();
+    let mut transport = transport(&sandbox.url(), credentials(&sandbox), plain());
+    assert!(matches!(next(&mut transport).await.unwrap(), Event::Ready));
+    sandbox.duplicate_frames(true);
+    sandbox.reorder_frames(true);
+    let ann = sandbox.user("ann");
+    for n in 0..MESSAGES {
+        let id = ann.say("general", &n.to_string()).await;
+        // Its change may overtake it.
+        if n % 3 == 0 {
+            ann.react(&id, ":+1:").await;
+        }
+    }
+    sandbox.reorder_frames(false);
+    sandbox.duplicate_frames(false);
+    ann.say("general", "the end").await;
+    let mut heard = Vec::new();
+    loop {
+        match text(&next(&mut transport).await.unwrap()) {
+            Some(text) if text == "the end" => break,
+            Some(text) => heard.push(text.parse::<usize>().unwrap()),
+            None => {}
+        }
+    }
+    heard.sort_unstable();
+    assert_eq!(heard, (0..MESSAGES).collect::<Vec<_>>());
+}

@@ -187,32 +187,56 @@ async fn a_pipeline_that_takes_nothing_harms_only_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopping_ends_the_stream_and_keeps_the_connection_until_the_drop() {
-    let (connector, mut accept) = pipes();
-    let mut transport = builder(connector).typing_as("bot").build();
-    let handle = transport.handle();
+async fn stopping_says_goodbye_and_then_ends_the_stream() {
+    for drops in [false, true] {
+        let (mut transport, mut accept) = transport();
+        let handle = transport.handle();
+        let server = tokio::spawn(async move { Ddp::accept_ready(&mut accept).await });
+        event(&mut transport).await;
+        let mut ddp = server.await.unwrap();
+        if drops {
+            drop(transport);
+        } else {
+            Pin::new(&mut transport).stop();
+            assert!(
+                transport.next().now_or_never().is_none(),
+                "the connection is still open"
+            );
+            let server = tokio::spawn(async move {
+                assert_eq!(ddp.next_any().await, Some(json!({"msg": "disconnect"})));
+                assert!(ddp.next_any().await.is_none(), "a close frame");
+                ddp
+            });
+            assert!(transport.next().await.is_none());
+            assert_eq!(*handle.state().borrow(), ConnectionState::Closed);
+            ddp = server
+                .now_or_never()
+                .expect("the server saw the end first")
+                .unwrap();
+            drop(ddp);
+            continue;
+        }
+        assert_eq!(ddp.next_any().await, Some(json!({"msg": "disconnect"})));
+        assert!(ddp.next_any().await.is_none());
+        handle
+            .state()
+            .wait_for(|state| *state == ConnectionState::Closed)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_holds_up_the_end_for_a_second_at_most() {
+    let (mut transport, mut accept) = transport();
     let server = tokio::spawn(async move { Ddp::accept_ready(&mut accept).await });
     event(&mut transport).await;
-    let mut ddp = server.await.unwrap();
+    let ddp = server.await.unwrap();
+    let start = Instant::now();
     Pin::new(&mut transport).stop();
-    let mut state = handle.state();
-    state
-        .wait_for(|state| *state == ConnectionState::Closing)
-        .await
-        .unwrap();
-    ddp.send_message("m1", "too late").await;
     assert!(transport.next().await.is_none());
-    handle.typing("GENERAL".into(), None, true);
-    assert_eq!(
-        ddp.next().await["params"],
-        json!(["GENERAL/user-activity", "bot", ["user-typing"], {}])
-    );
-    drop(transport);
-    assert!(ddp.next_any().await.is_none());
-    state
-        .wait_for(|state| *state == ConnectionState::Closed)
-        .await
-        .unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    drop(ddp);
 }
 
 #[tokio::test(start_paused = true)]

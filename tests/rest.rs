@@ -222,6 +222,28 @@ async fn a_refused_connection_is_tried_again_for_every_call() {
         .unwrap();
     assert_eq!(requests.lock().unwrap().len(), 1);
 
+    // Nor does it give up where a host is unknown for a while.
+    let (connector, requests) = http(|_| ok(&json!({"success": true})));
+    let lookups = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let lost = Connector::from_service(tower::service_fn(move |uri: http::Uri| {
+        let before = lookups.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let found = (before >= 3).then(|| connector.clone());
+        async move {
+            match found {
+                Some(connector) => connector.oneshot(uri).await,
+                None => Err(std::io::Error::other(
+                    "failed to lookup address information: Name or service not known",
+                )
+                .into()),
+            }
+        }
+    }));
+    client(lost)
+        .call_raw(Method::POST, "chat.postMessage", &[], Some(&json!({})))
+        .await
+        .unwrap();
+    assert_eq!(requests.lock().unwrap().len(), 1);
+
     let refusing = Connector::from_fn(|_| async {
         Err::<tokio::io::DuplexStream, _>(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
     });
@@ -256,7 +278,7 @@ async fn what_is_no_rocketchat_is_told() {
         ),
     ] {
         let (connector, requests) = http(move |_| response(reply.0, &[("content-type", reply.1)], reply.2));
-        let error = client(connector).call(&Me {}).await.unwrap_err();
+        let error = client(connector).call(&Info {}).await.unwrap_err();
         assert_eq!(error.kind(), &RestErrorKind::NotRocketChat, "{error}");
         assert!(error.to_string().contains(part), "{error}");
         assert!(!error.to_string().contains("token=x"), "{error}");
@@ -286,10 +308,10 @@ fn with_known_id(holder: &'static str) -> (Connector, std::sync::Arc<std::sync::
                 &json!({"success": false, "error": "Not allowed [error-not-allowed]", "errorType": "error-not-allowed"}),
             ),
             _ => {
-                let (user, room) = holder.split_once('/').unwrap();
-                ok(
-                    &json!({"message": {"_id": "id1", "rid": room, "msg": "x", "u": {"_id": user}}, "success": true}),
-                )
+                let parts: Vec<_> = holder.split('/').collect();
+                ok(&json!({"success": true, "message": {
+                    "_id": "id1", "rid": parts[1], "msg": "x", "u": {"_id": parts[0]}, "tmid": parts.get(2),
+                }}))
             }
         },
         _ if request.body.contains("id1") => response(
@@ -303,18 +325,21 @@ fn with_known_id(holder: &'static str) -> (Connector, std::sync::Arc<std::sync::
 
 #[tokio::test]
 async fn an_id_that_is_ours_was_sent() {
-    let (connector, requests) = with_known_id("uB/GENERAL");
-    let receipt = RestSink::new(client(connector))
-        .oneshot(send_action())
-        .await
-        .unwrap();
-    assert_eq!(receipt.message_id().unwrap(), "id1");
-    assert_eq!(posted(&requests.lock().unwrap()), ["id1"]);
+    // The server moves a reply to the room of its thread.
+    for holder in ["uB/GENERAL/t1", "uB/another/t1"] {
+        let (connector, requests) = with_known_id(holder);
+        let receipt = RestSink::new(client(connector))
+            .oneshot(send_action())
+            .await
+            .unwrap();
+        assert_eq!(receipt.message_id().unwrap(), "id1");
+        assert_eq!(posted(&requests.lock().unwrap()), ["id1"], "{holder}");
+    }
 }
 
 #[tokio::test]
 async fn an_id_that_another_holds_gives_way_to_the_second() {
-    for holder in ["uX/GENERAL", "uB/another", "hidden"] {
+    for holder in ["uX/GENERAL/t1", "uB/GENERAL", "uB/GENERAL/t2", "hidden"] {
         let (connector, requests) = with_known_id(holder);
         let receipt = RestSink::new(client(connector))
             .oneshot(send_action())
@@ -323,6 +348,27 @@ async fn an_id_that_another_holds_gives_way_to_the_second() {
         assert_eq!(receipt.message_id().unwrap(), "id2", "{holder}");
         assert_eq!(posted(&requests.lock().unwrap()), ["id1", "id2"], "{holder}");
     }
+}
+
+#[tokio::test]
+async fn when_both_ids_are_refused_the_first_reason_is_told() {
+    let mut refusals = ["the first reason", "the second reason"].into_iter();
+    let (connector, requests) = http(move |request| match request.line() {
+        line if line.contains("chat.getMessage") => json_response(
+            "400 Bad Request",
+            &json!({"success": false, "error": "Not allowed [error-not-allowed]", "errorType": "error-not-allowed"}),
+        ),
+        _ => json_response(
+            "400 Bad Request",
+            &json!({"success": false, "error": refusals.next()}),
+        ),
+    });
+    let error = RestSink::new(client(connector))
+        .oneshot(send_action())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("the first reason"), "{error}");
+    assert_eq!(posted(&requests.lock().unwrap()), ["id1", "id2"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The settings of a bot.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::transport::{BackoffConfig, Connector, TlsSettings};
 ///     .build()?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct BotBuilder {
     pub(super) url: String,
@@ -237,5 +238,39 @@ impl BotBuilder {
         };
         tls.and_then(|tls| Connector::tcp(&tls))
             .map_err(|error| BotError::configuration(error.to_string()).with_source(error))
+    }
+}
+
+impl fmt::Debug for BotBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An address with a password in it is refused later, and must not be shown before.
+        let (userinfo, server) = self.url.rsplit_once('@').unwrap_or(("", &self.url));
+        let hidden = if userinfo.is_empty() { "" } else { "***@" };
+        f.debug_struct("BotBuilder")
+            .field("url", &format_args!("{hidden}{server}"))
+            .field("account", &self.account)
+            .field("dispatch", &self.dispatch)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_password() {
+        for url in [
+            "https://bot:hunter2@example.org",
+            "bot:hunter2@example.org/x@y",
+            "https://bot:hunter2@",
+        ] {
+            let builder = BotBuilder::new(url.to_owned()).password("bot", "hunter2");
+            assert!(!format!("{builder:?}").contains("hunter2"), "{builder:?}");
+        }
+        assert!(
+            format!("{:?}", BotBuilder::new("https://example.org".to_owned()))
+                .contains("https://example.org")
+        );
     }
 }

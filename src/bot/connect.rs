@@ -11,14 +11,19 @@ use super::error::BotError;
 use crate::context::Identity;
 use crate::credentials::Credentials;
 use crate::dispatch::{BotHandle, Stop};
-use crate::rest::endpoint::{Info, Me, MeReply, PublicSettings, Subscriptions};
+use crate::rest::endpoint::{Info, Me, MeReply, PublicSettings, SettingsReply, Subscriptions};
 use crate::rest::{Client, RestError, RestErrorKind};
-use crate::secret::Secret;
 use crate::server_url::ServerUrl;
 use crate::transport::{Backoff, Connector, RetryDecision};
 
 /// The server's own default for `Message_MaxAllowedSize`.
 const DEFAULT_MESSAGE_SIZE_LIMIT: usize = 5000;
+
+/// The server has this long to tell what is good to know.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Giving a token back is a courtesy that must not hold up the end.
+const LOGOUT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is known of server and account once the server has answered.
 pub(super) struct Session {
@@ -33,8 +38,30 @@ pub(super) struct Session {
     pub(super) message_size_limit: usize,
     pub(super) site_url: String,
     uses_real_names: bool,
-    /// A token that a password was exchanged for is given back at the end.
-    password: Option<Secret>,
+    login: Login,
+}
+
+/// The token that a password was exchanged for, if there was one. It would be valid for months, so it is given back.
+#[derive(Default)]
+struct Login(Option<Client>);
+
+impl Login {
+    /// Not for a personal access token: it would be deleted by this.
+    async fn end(self, handle: &BotHandle) {
+        let Some(client) = self.0 else { return };
+        let mut stop = handle.watch_stop();
+        let log_out = tokio::time::timeout(LOGOUT_TIMEOUT, client.logout());
+        let failed = tokio::select! {
+            biased;
+            () = reached(&mut stop, Stop::AtOnce) => "the bot stopped at once".to_owned(),
+            done = log_out => match done {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no answer in time".to_owned(),
+            },
+        };
+        tracing::debug!(failed, "the login token was not given back");
+    }
 }
 
 impl Session {
@@ -46,54 +73,41 @@ impl Session {
         }
     }
 
-    /// What the ids of replies are derived with: the part of the configuration that nobody else knows and that stays
-    /// the same from start to start.
+    /// What the ids of replies are derived with: the token. Never the password: everybody in a room sees the ids, and
+    /// what a person chose could be found by trying. A token is random, and worthless once it is given back.
     pub(super) fn id_secret(&self) -> &str {
-        self.password
-            .as_ref()
-            .unwrap_or_else(|| self.credentials.token())
-            .expose()
+        self.credentials.token().expose()
     }
 
-    /// Gives a login token back: it would be valid for months. A personal access token would be deleted by this. A
-    /// server that does not answer is not waited for beyond `time`, nor beyond the second request to stop.
-    pub(super) async fn end(&self, handle: &BotHandle, time: Duration) {
-        if self.password.is_none() {
-            return;
-        }
-        let mut stop = handle.watch_stop();
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop == Stop::AtOnce) => {
-                tracing::debug!("the login token was not given back: the bot was to end at once");
-            }
-            logged_out = tokio::time::timeout(time, self.client.logout()) => match logged_out {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "the login token could not be given back"),
-                Err(error) => tracing::debug!(%error, "the login token could not be given back in time"),
-            },
-        }
+    /// Gives a login token back.
+    pub(super) async fn end(self, handle: &BotHandle) {
+        self.login.end(handle).await;
     }
 }
 
 /// `None` where the bot was stopped before the server could be reached.
 pub(super) async fn connect(settings: &BotBuilder, handle: &BotHandle) -> Result<Option<Session>, BotError> {
     let mut stop = handle.watch_stop();
-    tokio::select! {
+    let mut login = Login::default();
+    let result = tokio::select! {
         biased;
-        () = is_stopped(&mut stop) => Ok(None),
-        session = connect_or_fail(settings) => session.map(Some),
-    }
+        () = reached(&mut stop, Stop::Gracefully) => Ok(None),
+        session = connect_or_fail(settings, &mut login) => session.map(Some),
+    };
+    // A session has taken the login over.
+    login.end(handle).await;
+    result
 }
 
-async fn is_stopped(stop: &mut watch::Receiver<Stop>) {
-    if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
+/// Resolves when the bot is stopped, this far at least.
+async fn reached(stop: &mut watch::Receiver<Stop>, least: Stop) {
+    if stop.wait_for(|stop| *stop >= least).await.is_err() {
         // The handle lives longer than the bot.
         std::future::pending::<()>().await;
     }
 }
 
-async fn connect_or_fail(settings: &BotBuilder) -> Result<Session, BotError> {
+async fn connect_or_fail(settings: &BotBuilder, login: &mut Login) -> Result<Session, BotError> {
     let url = settings.server_url()?;
     let connector = settings.make_connector()?;
     warn_of_plain_http(&url);
@@ -104,7 +118,7 @@ async fn connect_or_fail(settings: &BotBuilder) -> Result<Session, BotError> {
         .build();
     let mut backoff = Backoff::new(settings.backoff, Instant::now());
     let (client, me) = loop {
-        let error = match log_in(settings, &anonymous).await? {
+        let error = match log_in(settings, &anonymous, login).await? {
             Ok(logged_in) => break logged_in,
             Err(error) => error,
         };
@@ -130,6 +144,7 @@ async fn connect_or_fail(settings: &BotBuilder) -> Result<Session, BotError> {
     let Some(credentials) = client.credentials().cloned() else {
         return Err(BotError::configuration("the bot has no account"));
     };
+    let known = ask(&client).await;
     let client = Client::builder(url.clone(), connector.clone())
         .rest_api(settings.rest_api.clone())
         .credentials(credentials.clone())
@@ -138,9 +153,8 @@ async fn connect_or_fail(settings: &BotBuilder) -> Result<Session, BotError> {
     if let Some(name) = me.name {
         identity = identity.with_name(name);
     }
-    let known = ask(&client).await;
     Ok(Session {
-        site_url: url.to_string(),
+        site_url: known.site_url.unwrap_or_else(|| url.to_string()),
         url,
         connector,
         client,
@@ -151,25 +165,27 @@ async fn connect_or_fail(settings: &BotBuilder) -> Result<Session, BotError> {
         room_count: known.rooms,
         message_size_limit: known.message_size_limit.unwrap_or(DEFAULT_MESSAGE_SIZE_LIMIT),
         uses_real_names: known.uses_real_names,
-        password: match &settings.account {
-            Some(Account::Password { password, .. }) => Some(password.clone()),
-            _ => None,
-        },
+        login: std::mem::take(login),
     })
 }
 
-/// The outer error is the configuration's, the inner one the server's.
+/// The outer error is the configuration's, the inner one the server's. A login that was made once is used again: each
+/// leaves a token behind.
 async fn log_in(
     settings: &BotBuilder,
     anonymous: &Client,
+    login: &mut Login,
 ) -> Result<Result<(Client, MeReply), RestError>, BotError> {
-    let client = match (settings.credentials()?, &settings.account) {
-        (Some(credentials), _) => anonymous.with_credentials(credentials),
-        (None, Some(Account::Password { user, password })) => match anonymous.login(user, password).await {
-            Ok(client) => client,
-            Err(error) => return Ok(Err(error)),
-        },
-        (None, _) => return Err(BotError::configuration("the bot has no account")),
+    let client = match (settings.credentials()?, &settings.account, &login.0) {
+        (Some(credentials), _, _) => anonymous.with_credentials(credentials),
+        (None, Some(Account::Password { .. }), Some(client)) => client.clone(),
+        (None, Some(Account::Password { user, password }), None) => {
+            match anonymous.login(user, password).await {
+                Ok(client) => login.0.insert(client).clone(),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        (None, _, _) => return Err(BotError::configuration("the bot has no account")),
     };
     Ok(client.call(&Me {}).await.map(|me| (client, me)))
 }
@@ -198,46 +214,74 @@ fn refusal(settings: &BotBuilder, error: RestError) -> BotError {
     }
 }
 
-/// What is good to know and not worth failing for: some proxies block one or the other.
+/// What is good to know and not worth failing or waiting for: some proxies block one or the other.
 #[derive(Default)]
 struct Known {
     version: Option<String>,
     rooms: Option<usize>,
     message_size_limit: Option<usize>,
     uses_real_names: bool,
+    site_url: Option<String>,
 }
 
+const MESSAGE_SIZE: &str = "Message_MaxAllowedSize";
+const REAL_NAMES: &str = "UI_Use_Real_Name";
+const SITE_URL: &str = "Site_Url";
+const SETTINGS: [&str; 3] = [MESSAGE_SIZE, REAL_NAMES, SITE_URL];
+
+/// The client must not try again by itself.
 async fn ask(client: &Client) -> Known {
-    let settings = PublicSettings::of(["Message_MaxAllowedSize", "UI_Use_Real_Name"]);
+    let subscriptions = Subscriptions { updated_since: None };
     let (info, settings, rooms) = tokio::join!(
-        client.call(&Info {}),
-        client.call(&settings),
-        client.call(&Subscriptions { updated_since: None }),
+        in_time(client.call(&Info {}), "version"),
+        in_time(ask_settings(client), "settings"),
+        in_time(client.call(&subscriptions), "rooms"),
     );
-    let mut known = Known::default();
-    match info {
-        Ok(info) => known.version = info.version().map(str::to_owned),
-        Err(error) => tracing::debug!(%error, "the server does not tell its version"),
-    }
-    match rooms {
-        Ok(rooms) => known.rooms = Some(rooms.update.len()),
-        Err(error) => tracing::debug!(%error, "the server does not tell the bot's rooms"),
-    }
-    match settings {
-        Ok(settings) => {
-            known.message_size_limit = settings
-                .get("Message_MaxAllowedSize")
-                .and_then(serde_json::Value::as_u64)
-                .and_then(|limit| usize::try_from(limit).ok())
-                .filter(|limit| *limit > 0);
-            known.uses_real_names = settings
-                .get("UI_Use_Real_Name")
-                .and_then(serde_json::Value::as_bool)
-                .unwrap_or_default();
-        }
-        Err(error) => tracing::debug!(%error, "the server does not tell its settings"),
+    let mut known = Known {
+        version: info.and_then(|info| info.version().map(str::to_owned)),
+        rooms: rooms.map(|rooms| rooms.update.len()),
+        ..Known::default()
+    };
+    if let Some(settings) = settings {
+        known.message_size_limit = settings
+            .get(MESSAGE_SIZE)
+            .and_then(serde_json::Value::as_u64)
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| *limit > 0);
+        known.uses_real_names = settings
+            .get(REAL_NAMES)
+            .and_then(serde_json::Value::as_bool)
+            .unwrap_or_default();
+        known.site_url = settings
+            .get(SITE_URL)
+            .and_then(serde_json::Value::as_str)
+            .and_then(|url| url.parse::<ServerUrl>().ok())
+            .map(|url| url.to_string());
     }
     known
+}
+
+/// All questions are asked at the same time, so that this is the time for all of them.
+async fn in_time<T>(answer: impl Future<Output = Result<T, RestError>>, what: &str) -> Option<T> {
+    let why = match tokio::time::timeout(ASK_TIMEOUT, answer).await {
+        Ok(Ok(answer)) => return Some(answer),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    tracing::debug!(what, why, "the server does not tell what is good to know");
+    None
+}
+
+async fn ask_settings(client: &Client) -> Result<SettingsReply, RestError> {
+    let settings = client.call(&PublicSettings::of(SETTINGS)).await?;
+    if SETTINGS.iter().all(|id| settings.get(id).is_some()) {
+        return Ok(settings);
+    }
+    match client.call(&PublicSettings::query_of(SETTINGS)).await {
+        Ok(more) if SETTINGS.iter().any(|id| more.get(id).is_some()) => Ok(more),
+        // The first answer may hold some of them.
+        _ => Ok(settings),
+    }
 }
 
 fn warn_of_plain_http(url: &ServerUrl) {
@@ -247,3 +291,6 @@ fn warn_of_plain_http(url: &ServerUrl) {
         tracing::warn!(%url, "the token goes over the network in plain text: use https");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,22 +8,27 @@ const MOST_PARTS: usize = 3;
 /// Said at the end of a reply that was cut.
 const CUT_NOTE: &str = "\n… (cut: the rest is too long for the chat)";
 
+const FENCE: &str = "```";
+
+/// Behind a part that ends in a code block.
+const CLOSE: &str = "\n```";
+
+/// Below this there is no room for fences and a note besides text: such a text is only cut into pieces.
+const LEAST_FOR_FENCES: usize = 200;
+
+/// The longest name of a language that is repeated where a code block goes on.
+const LONGEST_INFO: usize = 32;
+
 /// Puts a character without width behind the `@` of `@all` and `@here`: it reads the same and notifies nobody. The
 /// server refuses the whole message of an account that may not mention groups.
+///
+/// The server knows ASCII names only, so anything else ends one: `@all大家好` calls everybody.
 pub(crate) fn neutralise_group_mentions(text: &str) -> Cow<'_, str> {
     let mut neutral = String::new();
     let mut copied = 0;
     for (at, _) in text.match_indices('@') {
         let name_at = at + 1;
-        let is_group = ["all", "here"].into_iter().any(|group| {
-            let Some(name) = text.get(name_at..name_at + group.len()) else {
-                return false;
-            };
-            let behind = text[name_at + group.len()..].chars().next();
-            name.eq_ignore_ascii_case(group)
-                && !behind.is_some_and(|next| next.is_alphanumeric() || matches!(next, '_' | '-'))
-        });
-        if is_group {
+        if !is_in_address(&text[..at]) && is_group(&text[name_at..]) {
             neutral.push_str(&text[copied..name_at]);
             neutral.push('\u{200B}');
             copied = name_at;
@@ -36,6 +41,24 @@ pub(crate) fn neutralise_group_mentions(text: &str) -> Cow<'_, str> {
     Cow::Owned(neutral)
 }
 
+/// Whether an `@` behind this text belongs to an address or a URL.
+fn is_in_address(before: &str) -> bool {
+    before.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-'))
+}
+
+/// Whether the name at the start of the text is that of a group. `@all.` is one at the end of a sentence.
+fn is_group(text: &str) -> bool {
+    let rest = ["all", "here"].into_iter().find_map(|group| {
+        let (name, rest) = text.split_at_checked(group.len())?;
+        name.eq_ignore_ascii_case(group).then_some(rest)
+    });
+    rest.is_some_and(|rest| {
+        !rest
+            .trim_start_matches(['-', '_', '.'])
+            .starts_with(|c: char| c.is_ascii_alphanumeric())
+    })
+}
+
 /// Splits a text into messages of at most `limit` UTF-16 units, which is how the server counts. It prefers the end of
 /// a paragraph, of a line, of a word; a code block that is cut is closed and opened again. What is more than three
 /// messages is cut with a note.
@@ -43,36 +66,67 @@ pub(crate) fn split(text: &str, limit: usize) -> Vec<Cow<'_, str>> {
     if utf16_length(text) <= limit {
         return vec![Cow::Borrowed(text)];
     }
-    // Below this there is no room for a fence and a note besides text; no server is set up like that.
-    let limit = limit.max(200);
+    // Any character fits into two units.
+    let limit = limit.max(2);
+    let has_fences = limit >= LEAST_FOR_FENCES;
     let mut parts: Vec<Cow<'_, str>> = Vec::new();
-    let mut rest = text;
-    let mut open_fence: Option<&str> = None;
+    let mut rest = text.trim_end();
+    // The language of the code block that `rest` begins in.
+    let mut open: Option<&str> = None;
     while !rest.is_empty() {
         let is_last = parts.len() + 1 == MOST_PARTS;
-        let reopened = open_fence.map(|fence| format!("{fence}\n")).unwrap_or_default();
-        let fits = utf16_length(&reopened) + utf16_length(rest) <= limit;
-        if fits {
-            parts.push(Cow::Owned(format!("{reopened}{rest}")));
+        let reopened = open.map_or_else(String::new, |info| format!("{FENCE}{info}\n"));
+        if utf16_length(&reopened) + utf16_length(rest) <= limit {
+            parts.push(Cow::Owned(reopened + rest));
             break;
         }
-        let note = if is_last { CUT_NOTE } else { "" };
-        // Room for the fence that is put in front, one that may have to be closed, and the note.
-        let room = limit - utf16_length(&reopened).min(limit / 2) - "\n```".len() - utf16_length(note);
-        let end = break_before(rest, room);
-        let piece = rest[..end].trim_end_matches(['\n', ' ']);
-        let fence = fence_after(piece, open_fence);
-        let close = if fence.is_some() { "\n```" } else { "" };
-        parts.push(Cow::Owned(format!("{reopened}{piece}{close}{note}")));
-        if is_last {
-            break;
-        }
-        open_fence = fence;
-        rest = if open_fence.is_some() {
-            rest[end..].trim_start_matches('\n')
+        let note = if is_last && has_fences { CUT_NOTE } else { "" };
+        let close_room = if has_fences { utf16_length(CLOSE) } else { 0 };
+        let room = limit - utf16_length(&reopened) - close_room - utf16_length(note);
+        let mut end = break_before(rest, room);
+        let mut fence = if has_fences {
+            open_at(rest, end, open)
         } else {
-            rest[end..].trim_start()
+            None
         };
+        let mut next = end;
+        if let Some(Fence {
+            at: Some(at),
+            code_at,
+            ..
+        }) = fence
+            && rest[code_at.min(end)..end].trim().is_empty()
+        {
+            // It opens only just before the cut: it goes into the next part as a whole, or no part holds its start.
+            end = at;
+            if rest[..at].trim().is_empty() {
+                next = code_at.max(next);
+            } else {
+                next = at;
+                fence = None;
+            }
+        }
+        let piece = rest[..end].trim_end_matches(['\n', ' ']);
+        if !piece.trim().is_empty() {
+            let close = if fence.is_some() { CLOSE } else { "" };
+            parts.push(Cow::Owned(format!("{reopened}{piece}{close}{note}")));
+            if is_last {
+                break;
+            }
+        }
+        open = fence.map(|fence| fence.info);
+        rest = if open.is_some() {
+            rest[next..].trim_start_matches('\n')
+        } else {
+            rest[next..].trim_start()
+        };
+        if open.is_some()
+            && let Some(behind) = rest.strip_prefix(FENCE)
+        {
+            // The block ends where the part does.
+            open = None;
+            rest = behind.trim_start();
+        }
     }
     parts
 }
@@ -101,8 +155,17 @@ fn break_before(text: &str, room: usize) -> usize {
         .unwrap_or_else(|| before_joined_characters(text, end))
 }
 
-/// Does not cut a family emoji or a letter from its accent.
+/// Does not cut a family emoji, a letter from its accent, or a fence.
 fn before_joined_characters(text: &str, end: usize) -> usize {
+    if text[end..].starts_with('`') && text[..end].ends_with('`') {
+        let run = text[..end].trim_end_matches('`').len();
+        // A text of nothing but backticks is cut between two fences.
+        return if run > 0 {
+            run
+        } else {
+            (end - end % FENCE.len()).max(1)
+        };
+    }
     let joins = |character: char| matches!(character, '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{0300}'..='\u{036F}' | '\u{1F3FB}'..='\u{1F3FF}');
     let mut at = end;
     // An emoji of joined characters is short; a text of nothing but accents is cut anywhere.
@@ -117,15 +180,46 @@ fn before_joined_characters(text: &str, end: usize) -> usize {
     end
 }
 
-/// The opening line of the code block that is open behind the text.
-fn fence_after<'a>(text: &'a str, open: Option<&'a str>) -> Option<&'a str> {
-    text.lines().fold(open, |open, line| {
-        match (open, line.trim_start().strip_prefix("```")) {
-            (None, Some(info)) if !info.contains("```") => Some(line),
-            (Some(_), Some(_)) => None,
-            (open, _) => open,
-        }
-    })
+/// A code block that is open.
+struct Fence<'a> {
+    /// The language, where the block can be opened again with it.
+    info: &'a str,
+    /// Where it opens; `None` if before this text.
+    at: Option<usize>,
+    /// Where the code begins.
+    code_at: usize,
+}
+
+/// The code block that is open at `end`. Every fence opens or closes one, wherever in its line it stands.
+fn open_at<'a>(text: &'a str, end: usize, open: Option<&'a str>) -> Option<Fence<'a>> {
+    let mut fence = open.map(|info| Fence {
+        info,
+        at: None,
+        code_at: 0,
+    });
+    for (at, _) in text[..end].match_indices(FENCE) {
+        fence = match fence {
+            Some(_) => None,
+            None => {
+                let behind = at + FENCE.len();
+                let info = info(&text[behind..]);
+                Some(Fence {
+                    info: info.unwrap_or_default(),
+                    at: Some(at),
+                    code_at: behind + info.map_or(0, str::len),
+                })
+            }
+        };
+    }
+    fence
+}
+
+/// The name of the language behind a fence. What is long, has white space or does not end with its line is code.
+fn info(behind: &str) -> Option<&str> {
+    let (info, _) = behind.split_once('\n')?;
+    let is_name =
+        info.chars().count() <= LONGEST_INFO && !info.contains(|c: char| c.is_whitespace() || c == '`');
+    is_name.then_some(info)
 }
 
 #[cfg(test)]
@@ -144,12 +238,47 @@ mod tests {
             "mail@allan.example",
             "@alligator",
             "@here_we_go",
+            "@all.star",
+            "@all-stars",
+            "@all--x",
+            "bot@all.example",
+            "bot@here",
+            "https://example.org/@all",
+            "x.@all",
+            "_@all -@here",
             "all here",
             "@",
             "@a",
             "@é",
+            "@al",
+            "@aé",
         ] {
             assert_eq!(neutralise_group_mentions(text), text);
+        }
+    }
+
+    #[test]
+    fn a_group_name_ends_where_the_server_says() {
+        for text in [
+            "@all大家好",
+            "@allä",
+            "@all-",
+            "@all.",
+            "@here...",
+            "@all_",
+            "@all",
+            "(@all)",
+            ">@all",
+            "é@HERE",
+            "@all,@x",
+            "@@all",
+        ] {
+            let group = text.rfind("@all").or(text.find("@here")).or(text.find("@HERE"));
+            let (before, behind) = text.split_at(group.expect("a group") + 1);
+            assert_eq!(
+                neutralise_group_mentions(text),
+                format!("{before}\u{200B}{behind}")
+            );
         }
     }
 
@@ -198,13 +327,88 @@ mod tests {
         assert!(parts[2].ends_with(CUT_NOTE));
     }
 
+    #[test]
+    fn only_a_name_is_repeated_where_a_block_goes_on() {
+        let code = "let answer = 42;\n".repeat(30);
+        for (opening, repeated) in [
+            ("```rust\n", "```rust\n"),
+            ("code: ```rust\n", "```rust\n"),
+            ("```\n", "```\n"),
+            ("```let first = 1;\n", "```\n"),
+            (&*format!("```{}\n", "x".repeat(33)), "```\n"),
+            (&*format!("```{}", "x".repeat(200)), "```\n"),
+        ] {
+            let text = format!("{opening}{code}```");
+            let parts = split(&text, 300);
+            assert!(parts[1].starts_with(repeated), "{opening}: {}", parts[1]);
+            assert!(
+                parts.iter().all(|part| part.matches("```").count() == 2),
+                "{parts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_block_is_left_empty_by_a_cut() {
+        let words = "word ".repeat(56);
+        let code = "let answer = 42;\n".repeat(10);
+        // Opens just before the cut, and ends just behind it.
+        let parts = split(&format!("{words}\n```rust\n{code}```"), 300)
+            .into_iter()
+            .map(Cow::into_owned)
+            .collect::<Vec<_>>();
+        assert_eq!(
+            parts,
+            [words.trim_end().to_owned(), format!("```rust\n{code}```")]
+        );
+        let line = "x".repeat(281);
+        assert_eq!(
+            split(&format!("```\n{line}\n```\n{}", "y".repeat(30)), 290)[..],
+            [format!("```\n{line}\n```"), "y".repeat(30)]
+        );
+    }
+
+    #[test]
+    fn a_small_limit_is_kept() {
+        assert_eq!(split("one two three", 5), ["one", "two", "three"]);
+        assert_eq!(split("😀😀😀😀", 1), ["😀", "😀", "😀"]);
+        assert!(split(&" ".repeat(500), 300).is_empty());
+    }
+
+    /// Texts with code blocks, long lines and fences anywhere.
+    fn with_code() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("```".to_owned()),
+            "```[a-z]{0,40}\n",
+            "\n```\n",
+            "[a-z ]{1,60}\n",
+            "[a-zé😀]{100,700}",
+            "`{1,12}",
+            "[ \n]{1,300}",
+        ];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
     proptest! {
         #[test]
-        fn every_part_fits(text in "(?s)[ \n`a-zé😀\u{200D}]{0,3000}", limit in 200usize..1000) {
+        fn every_part_fits(text in "(?s)[ \n`a-zé😀\u{200D}]{0,3000}", limit in 0usize..1000) {
             let parts = split(&text, limit);
             prop_assert!(parts.len() <= MOST_PARTS);
             for part in &parts {
+                prop_assert!(utf16_length(part) <= limit.max(2), "{} > {limit}", utf16_length(part));
+            }
+        }
+
+        #[test]
+        fn code_blocks_are_whole_in_every_part(text in with_code(), limit in 200usize..800) {
+            let parts = split(&text, limit);
+            let is_whole = |part: &str| part.matches("```").count() % 2 == 0;
+            prop_assert!(parts.len() <= MOST_PARTS);
+            for (i, part) in parts.iter().enumerate() {
                 prop_assert!(utf16_length(part) <= limit, "{} > {limit}", utf16_length(part));
+                prop_assert!(parts.len() == 1 || !part.trim().is_empty(), "{parts:?}");
+                // Where the text ends in an open block, so does the last part.
+                prop_assert!(is_whole(part) || i + 1 == parts.len() && !is_whole(&text), "{part:?} of {text:?}");
             }
         }
 

@@ -1,6 +1,7 @@
 //! Derives the event from a message that the server sent, or sent again. Pure: no socket, no clock.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::{SmallVec, smallvec};
 
-use super::wire::{Shape, WireMessage, WireRoom};
+use super::wire::{self, Shape, WireMessage, WireRoom};
 use super::{
     Deleted, Edited, Event, Membership, Message, MessageId, Pinned, RawEvent, Reaction, Room, RoomId,
     RoomKind, ThreadUpdate, Timestamp, Typing, Updated,
@@ -19,9 +20,8 @@ use super::{
 const REMEMBERED_MESSAGES: usize = 10_000;
 
 /// A message that was never seen and was written this long before its last change is an old one that changed: the
-/// server stamps a new message and its `_updatedAt` in the same request, and accepts a client's `ts` only from the
-/// last minute.
-const NEW_MESSAGE_AGE: Duration = Duration::from_secs(60);
+/// server stamps a new message and its `_updatedAt` in the same request.
+const NEW_MESSAGE_AGE: Duration = Duration::from_secs(10);
 
 /// An event of a stream: slices of the frame it came in.
 #[derive(Clone, Debug)]
@@ -48,14 +48,59 @@ pub(crate) struct Classifier {
 /// What is remembered of a message: enough to see what changed.
 #[derive(Debug)]
 struct Seen {
+    /// Whether it was given as a new message, which happens once.
+    is_announced: bool,
     updated_at: Option<Timestamp>,
+    content: Content,
+}
+
+/// What a change may change.
+#[derive(Debug, PartialEq)]
+struct Content {
     edited_at: Option<Timestamp>,
     reactions: Option<Box<str>>,
     is_pinned: bool,
+    is_starred: bool,
     is_deleted: bool,
+    /// Replies in its thread.
     reply_count: u32,
-    /// Whether it was an event as a new message.
-    was_new: bool,
+    /// Messages in the discussion that it opened.
+    discussion_count: u32,
+}
+
+impl Content {
+    fn of(message: &Message, wire: &WireMessage<'_>) -> Self {
+        Self {
+            edited_at: message.edited_at(),
+            reactions: filled(wire.reactions).map(Into::into),
+            is_pinned: message.is_pinned(),
+            is_starred: filled(wire.starred).is_some(),
+            is_deleted: message.system_type() == Some("rm"),
+            reply_count: message.reply_count(),
+            discussion_count: wire.dcount.count(),
+        }
+    }
+
+    /// As somebody sends it: nobody has done anything with it yet.
+    fn is_untouched(&self) -> bool {
+        let untouched = Self {
+            edited_at: None,
+            reactions: None,
+            is_pinned: false,
+            is_starred: false,
+            is_deleted: false,
+            reply_count: 0,
+            discussion_count: 0,
+        };
+        *self == untouched
+    }
+}
+
+/// A list or an object with something in it.
+fn filled(raw: Option<&RawValue>) -> Option<&str> {
+    let json = raw?.get();
+    let inside = json.strip_prefix(['[', '{'])?.strip_suffix([']', '}'])?;
+    (!inside.trim_ascii().is_empty()).then_some(json)
 }
 
 impl Classifier {
@@ -87,79 +132,79 @@ impl Classifier {
     /// `None` where the arguments are no message.
     fn room_message(&mut self, args: &ByteString) -> Option<Events> {
         let (message, room) = message_args(args)?;
-        let wire: WireMessage<'_> = serde_json::from_str(&message).ok()?;
+        let wire: WireMessage<'_> = wire::read(&message).ok()?;
         if room.participant == Shape::Bool(false) && !self.with_unjoined_rooms {
             return Some(Events::new());
         }
-        let reactions = wire.reactions.map(RawValue::get).filter(|raw| raw.len() > 2);
         let parsed = Message::from_wire(&message, &wire, &room, args).ok()?;
-        Some(self.message(parsed, reactions))
+        let content = Content::of(&parsed, &wire);
+        Some(self.message(parsed, content))
     }
 
-    fn message(&mut self, message: Message, reactions: Option<&str>) -> Events {
-        let mut now = Seen {
-            updated_at: message.updated_at(),
-            edited_at: message.edited_at(),
-            reactions: reactions.map(Into::into),
-            is_pinned: message.is_pinned(),
-            is_deleted: is_soft_deleted(&message),
-            reply_count: message.reply_count(),
-            was_new: is_new(&message),
-        };
+    fn message(&mut self, message: Message, content: Content) -> Events {
+        let is_new = content.is_untouched() && !is_old(&message);
+        let updated_at = message.updated_at();
         let Some(before) = self.seen.get_mut(message.id().as_str()) else {
-            self.remember(message.id(), now);
-            return smallvec![first_sighting(Arc::new(message))];
+            let id = message.id().clone();
+            let event = match is_new {
+                true => Event::from(message),
+                false => first_sighting(Arc::new(message), &content),
+            };
+            let seen = Seen {
+                is_announced: is_new,
+                updated_at,
+                content,
+            };
+            self.remember(&id, seen);
+            return smallvec![event];
         };
-        // The stream's order is not that of the writes: what is older than what was seen says nothing new, unless it
-        // is the message itself, which an edit has overtaken.
-        if now.updated_at <= before.updated_at {
-            let was_overtaken = now.updated_at < before.updated_at && !before.is_deleted;
-            if !was_overtaken || !now.was_new || before.was_new {
-                return Events::new();
+        // The stream's order is not that of the writes: where the server says when, it is compared.
+        let order = updated_at
+            .zip(before.updated_at)
+            .map(|(now, before)| now.cmp(&before));
+        match order {
+            // What happened to the message overtook the message itself, which comes now.
+            Some(Ordering::Less | Ordering::Equal)
+                if is_new && !before.is_announced && !before.content.is_deleted =>
+            {
+                before.is_announced = true;
+                smallvec![Event::from(message)]
             }
-            before.was_new = true;
-            return smallvec![Event::from(message)];
+            Some(Ordering::Less | Ordering::Equal) => Events::new(),
+            None if before.content == content => Events::new(),
+            Some(Ordering::Greater) | None => {
+                let events = changes(&Arc::new(message), &before.content, &content);
+                before.updated_at = updated_at.or(before.updated_at);
+                before.content = content;
+                events
+            }
         }
-        now.was_new |= before.was_new;
-        let before = std::mem::replace(before, now);
-        // `before` was just replaced by what the map now holds.
-        let Some(now) = self.seen.get(message.id().as_str()) else {
-            return Events::new();
-        };
-        changes(&Arc::new(message), &before, now)
     }
 
     fn remember(&mut self, id: &MessageId, seen: Seen) {
         // An id cut from a frame would keep the whole frame alive.
-        let id = Arc::<str>::from(id.as_str());
+        let id: Arc<str> = Arc::from(id.as_str());
         if self.order.len() == REMEMBERED_MESSAGES
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
         }
-        self.order.push_back(Arc::clone(&id));
+        self.order.push_back(id.clone());
         self.seen.insert(id, seen);
     }
 }
 
-/// Whether it is as somebody has just written it.
-fn is_new(message: &Message) -> bool {
-    let is_old = message
+fn is_old(message: &Message) -> bool {
+    message
         .updated_at()
-        .is_some_and(|updated| updated.saturating_since(message.created_at()) > NEW_MESSAGE_AGE);
-    !is_soft_deleted(message) && message.edited_at().is_none() && !is_old
+        .is_some_and(|updated| updated.saturating_since(message.created_at()) > NEW_MESSAGE_AGE)
 }
 
-fn is_soft_deleted(message: &Message) -> bool {
-    message.system_type() == Some("rm")
-}
-
-fn first_sighting(message: Arc<Message>) -> Event {
-    if is_new(&message) {
-        Event::from(message)
-    } else if is_soft_deleted(&message) {
+/// The event of a message that was never seen and is not new.
+fn first_sighting(message: Arc<Message>, content: &Content) -> Event {
+    if content.is_deleted {
         Event::Deleted(Arc::new(Deleted::of_message(message)))
-    } else if message.edited_at().is_some() {
+    } else if content.edited_at.is_some() {
         Event::Edited(Arc::new(Edited::new(message)))
     } else {
         // Nothing tells what changed: the message as it was before is not known.
@@ -167,7 +212,7 @@ fn first_sighting(message: Arc<Message>) -> Event {
     }
 }
 
-fn changes(message: &Arc<Message>, before: &Seen, now: &Seen) -> Events {
+fn changes(message: &Arc<Message>, before: &Content, now: &Content) -> Events {
     let mut events = Events::new();
     if now.is_deleted {
         if !before.is_deleted {
@@ -200,26 +245,52 @@ fn changes(message: &Arc<Message>, before: &Seen, now: &Seen) -> Events {
     events
 }
 
-#[derive(Default, Deserialize)]
-struct ReactionUsers {
-    #[serde(default)]
-    usernames: Vec<String>,
+/// Who reacts with what. An entry that can not be read has no users: nothing is known of it.
+type Reactions = BTreeMap<String, Option<Vec<String>>>;
+
+/// `None` where nothing can be read.
+fn reactions(json: Option<&str>) -> Option<Reactions> {
+    #[derive(Deserialize)]
+    struct Users {
+        #[serde(default)]
+        usernames: Vec<String>,
+    }
+    let Some(json) = json else {
+        return Some(Reactions::new());
+    };
+    let entries: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    let users = |raw: &RawValue| {
+        serde_json::from_str::<Users>(raw.get())
+            .ok()
+            .map(|users| users.usernames)
+    };
+    Some(
+        entries
+            .into_iter()
+            .map(|(emoji, raw)| (emoji, users(raw)))
+            .collect(),
+    )
 }
 
-/// The server sends who reacts with what now; the difference is what happened.
+/// The server sends who reacts with what now; the difference is what happened. What can not be read says nothing about
+/// the rest, nor that anybody took a reaction back.
 fn reaction_changes(message: &Arc<Message>, before: Option<&str>, now: Option<&str>, events: &mut Events) {
-    fn pairs(json: Option<&str>) -> Vec<(String, String)> {
-        let reactions: std::collections::BTreeMap<String, ReactionUsers> = json
-            .and_then(|json| serde_json::from_str(json).ok())
-            .unwrap_or_default();
-        let mut pairs: Vec<_> = reactions
-            .into_iter()
-            .flat_map(|(emoji, users)| users.usernames.into_iter().map(move |user| (emoji.clone(), user)))
-            .collect();
-        pairs.sort_unstable();
-        pairs
-    }
-    let (before, now) = (pairs(before), pairs(now));
+    let (Some(before), Some(now)) = (reactions(before), reactions(now)) else {
+        return;
+    };
+    let is_unknown = |emoji: &String| {
+        [&before, &now]
+            .iter()
+            .any(|reactions| reactions.get(emoji).is_some_and(Option::is_none))
+    };
+    let pairs = |reactions: &Reactions| -> BTreeSet<(String, String)> {
+        reactions
+            .iter()
+            .filter(|(emoji, _)| !is_unknown(emoji))
+            .flat_map(|(emoji, users)| users.iter().flatten().map(|user| (emoji.clone(), user.clone())))
+            .collect()
+    };
+    let (before, now) = (pairs(&before), pairs(&now));
     let mut push = |(emoji, username): &(String, String), is_added| {
         events.push(Event::Reaction(Arc::new(Reaction::new(
             Arc::clone(message),
@@ -228,10 +299,10 @@ fn reaction_changes(message: &Arc<Message>, before: Option<&str>, now: Option<&s
             is_added,
         ))));
     };
-    for gone in before.iter().filter(|pair| now.binary_search(pair).is_err()) {
+    for gone in before.difference(&now) {
         push(gone, false);
     }
-    for new in now.iter().filter(|pair| before.binary_search(pair).is_err()) {
+    for new in now.difference(&before) {
         push(new, true);
     }
 }
@@ -242,7 +313,7 @@ fn message_args(args: &ByteString) -> Option<(ByteString, WireRoom<'_>)> {
     let message = args.slice_ref(raw.first()?.get());
     let room = raw
         .get(1)
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .and_then(|raw| wire::read(raw.get()).ok())
         .unwrap_or_default();
     Some((message, room))
 }
@@ -292,6 +363,8 @@ fn notify_user(event_name: &str, args: &str) -> Option<Events> {
         t: Shape<'a>,
         #[serde(borrow, default)]
         name: Shape<'a>,
+        #[serde(borrow, default)]
+        status: Shape<'a>,
     }
     let raw: Vec<&RawValue> = serde_json::from_str(args).ok()?;
     let action: String = serde_json::from_str(raw.first()?.get()).ok()?;
@@ -309,6 +382,10 @@ fn notify_user(event_name: &str, args: &str) -> Option<Events> {
     );
     let membership = Arc::new(Membership::with_key(room, key));
     match &*action {
+        // Somebody invited the bot, or keeps it out: it is in the room in neither case.
+        "inserted" if matches!(subscription.status.as_str(), Some("INVITED" | "BANNED")) => {
+            Some(Events::new())
+        }
         "inserted" => Some(smallvec![Event::RoomJoined(membership)]),
         "removed" => Some(smallvec![Event::RoomLeft(membership)]),
         // Unread counters move with every message.
@@ -317,5 +394,7 @@ fn notify_user(event_name: &str, args: &str) -> Option<Events> {
     }
 }
 
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::wire::{WireMessage, WireRoom};
+use super::wire::{self, WireMessage, WireRoom};
 use super::{MessageId, Room, Timestamp, User, UserId};
 
 /// A message as the server sent it.
@@ -83,7 +83,7 @@ impl Message {
     pub fn from_json(json: &str) -> Result<Self, MessageError> {
         let json = ByteString::from(json);
         let wire: WireMessage<'_> =
-            serde_json::from_str(&json).map_err(|error| MessageError::Json(error.to_string()))?;
+            wire::read(&json).map_err(|error| MessageError::Json(error.to_string()))?;
         Self::from_wire(&json, &wire, &WireRoom::default(), &json)
     }
 

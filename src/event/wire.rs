@@ -43,15 +43,120 @@ pub(crate) struct WireMessage<'a> {
     #[serde(borrow)]
     pub(crate) tcount: Shape<'a>,
     #[serde(borrow)]
+    pub(crate) dcount: Shape<'a>,
+    #[serde(borrow)]
+    pub(crate) starred: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub(crate) reactions: Option<&'a RawValue>,
 }
 
-impl WireMessage<'_> {
+impl<'a> WireMessage<'a> {
     /// The author; empty where `u` is absent or no object.
-    pub(crate) fn user(&self) -> WireUser<'_> {
-        self.u
-            .and_then(|raw| serde_json::from_str(raw.get()).ok())
-            .unwrap_or_default()
+    pub(crate) fn user(&self) -> WireUser<'a> {
+        self.u.and_then(|raw| read(raw.get()).ok()).unwrap_or_default()
+    }
+}
+
+/// Reads an object of the server. In one pass, unless that fails on what JavaScript writes and Rust does not read: half
+/// of a surrogate pair, or a number that no `f64` holds. Then each field is read by itself, and only that one suffers.
+pub(crate) fn read<'a, T: Wire<'a>>(json: &'a str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(json).or_else(|_| serde_json::from_str::<Lenient<T>>(json).map(|lenient| lenient.0))
+}
+
+/// An object whose fields can be set one by one.
+pub(crate) trait Wire<'a>: Deserialize<'a> + Default {
+    /// Where the field of this name goes; `None` for one that nobody asks for.
+    fn field(&mut self, name: &str) -> Option<Field<'_, 'a>>;
+}
+
+pub(crate) enum Field<'f, 'a> {
+    Shape(&'f mut Shape<'a>),
+    Raw(&'f mut Option<&'a RawValue>),
+}
+
+impl<'a> Wire<'a> for WireMessage<'a> {
+    fn field(&mut self, name: &str) -> Option<Field<'_, 'a>> {
+        Some(Field::Shape(match name {
+            "_id" => &mut self.id,
+            "rid" => &mut self.rid,
+            "msg" => &mut self.msg,
+            "ts" => &mut self.ts,
+            "_updatedAt" => &mut self.updated_at,
+            "editedAt" => &mut self.edited_at,
+            "t" => &mut self.t,
+            "tmid" => &mut self.tmid,
+            "alias" => &mut self.alias,
+            "bot" => &mut self.bot,
+            "pinned" => &mut self.pinned,
+            "tcount" => &mut self.tcount,
+            "dcount" => &mut self.dcount,
+            "u" => return Some(Field::Raw(&mut self.u)),
+            "starred" => return Some(Field::Raw(&mut self.starred)),
+            "reactions" => return Some(Field::Raw(&mut self.reactions)),
+            _ => return None,
+        }))
+    }
+}
+
+impl<'a> Wire<'a> for WireUser<'a> {
+    fn field(&mut self, name: &str) -> Option<Field<'_, 'a>> {
+        Some(Field::Shape(match name {
+            "_id" => &mut self.id,
+            "username" => &mut self.username,
+            "name" => &mut self.name,
+            _ => return None,
+        }))
+    }
+}
+
+impl<'a> Wire<'a> for WireRoom<'a> {
+    fn field(&mut self, name: &str) -> Option<Field<'_, 'a>> {
+        Some(Field::Shape(match name {
+            "roomType" => &mut self.kind,
+            "roomName" => &mut self.name,
+            "roomParticipant" => &mut self.participant,
+            _ => return None,
+        }))
+    }
+}
+
+/// Takes an object apart without looking into its values, then reads each value by itself.
+struct Lenient<T>(T);
+
+impl<'de, T: Wire<'de>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(T);
+
+        impl<'de, T: Wire<'de>> Visitor<'de> for Fields<T> {
+            type Value = Lenient<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+                while let Some(name) = map.next_key::<&'de RawValue>()? {
+                    let value = map.next_value::<&'de RawValue>()?;
+                    let is_first = match self.0.field(name.get().trim_matches('"')) {
+                        Some(Field::Shape(field)) => {
+                            std::mem::replace(field, Shape::read(value)) == Shape::Nothing
+                        }
+                        Some(Field::Raw(field)) => {
+                            let value = Some(value).filter(|value| value.get() != "null");
+                            std::mem::replace(field, value).is_none()
+                        }
+                        None => true,
+                    };
+                    if !is_first {
+                        // As in one pass: who writes a key twice means to be read differently by different readers.
+                        return Err(A::Error::custom("a key comes twice"));
+                    }
+                }
+                Ok(Lenient(self.0))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(T::default()))
     }
 }
 
@@ -95,6 +200,13 @@ pub(crate) enum Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
+    /// One value by itself. A text keeps what can be read of it, any other value that can not be read is `Other`.
+    fn read(raw: &'a RawValue) -> Self {
+        serde_json::from_str(raw.get())
+            .or_else(|_| serde_json::from_str::<Bytes>(raw.get()).map(|text| Self::Text(Cow::Owned(text.0))))
+            .unwrap_or(Self::Other)
+    }
+
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -142,6 +254,30 @@ impl<'a> Shape<'a> {
 impl<'de: 'a, 'a> Deserialize<'de> for Shape<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ShapeVisitor)
+    }
+}
+
+/// A text in which half of a surrogate pair became a replacement character.
+struct Bytes(String);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BytesVisitor;
+
+        impl Visitor<'_> for BytesVisitor {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+
+        // As bytes a text may hold what is no UTF-8.
+        deserializer.deserialize_bytes(BytesVisitor)
     }
 }
 
@@ -253,6 +389,49 @@ mod tests {
         assert_eq!(message.msg.as_str(), None);
         assert_eq!(message.ts.timestamp(), None);
         assert_eq!(message.user().id.as_str(), None);
+    }
+
+    #[test]
+    fn what_rust_does_not_read_costs_its_own_field_only() {
+        let json = r#"{"_id":"m","rid":"r","msg":"a \ud83d b","ts":1e999,"tcount":2,
+            "u":{"_id":"uA","username":"ann","name":"\ude00"},"x\ud83d":1,"starred":null}"#;
+        let message: WireMessage<'_> = read(json).unwrap();
+        assert_eq!(message.id.as_str(), Some("m"));
+        assert!(
+            message
+                .msg
+                .as_str()
+                .is_some_and(|text| text.starts_with("a \u{fffd}") && text.ends_with(" b"))
+        );
+        assert_eq!((message.ts.timestamp(), message.tcount.count()), (None, 2));
+        assert!(message.starred.is_none());
+        let user = message.user();
+        assert_eq!(
+            (user.id.as_str(), user.username.as_str()),
+            (Some("uA"), Some("ann"))
+        );
+        let room: WireRoom<'_> = read(r#"{"roomName":"\ud83d","roomParticipant":false}"#).unwrap();
+        assert_eq!(room.participant, Shape::Bool(false));
+        for bad in ["", "{", "7", r#"{"_id":"a","_id":"b","msg":"\ud83d"}"#] {
+            assert!(read::<WireMessage<'_>>(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn one_bad_field_loses_no_other(
+            field in proptest::sample::select(vec!["msg", "ts", "tcount", "alias", "u", "reactions", "starred", "md", "\\ud83d"]),
+            value in proptest::sample::select(vec![
+                r#""\ud83d""#, r#""a\ud83d\ud83db""#, r#""\udc00\n""#, "1e999", "-1e999", r#"{"\ud83d":1}"#, r#"["\ude00"]"#,
+            ]),
+        ) {
+            let json = format!(r#"{{"{field}":{value},"_id":"m","rid":"r","t":"uj","_updatedAt":{{"$date":42}}}}"#);
+            let message: WireMessage<'_> = read(&json).unwrap();
+            proptest::prop_assert_eq!(message.id.as_str(), Some("m"));
+            proptest::prop_assert_eq!(message.rid.as_str(), Some("r"));
+            proptest::prop_assert_eq!(message.t.as_str(), Some("uj"));
+            proptest::prop_assert_eq!(message.updated_at.timestamp(), Some(Timestamp::from_millis(42)));
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Client {
             api: Cow::Borrowed("api/v1"),
             timeout: Duration::from_secs(30),
             concurrency: 32,
-            max_retries: 8,
+            max_retries: None,
         }
     }
 
@@ -120,7 +120,7 @@ impl Client {
             meta,
         };
         let response = self.send(&name, call).await?;
-        reply::read(&name, &self.config.url, &response)
+        reply::read(&name, &self.config.url, &response, E::SENSITIVE)
     }
 
     /// Makes a call that has no type of its own. `path` is such as `channels.setTopic`; one that begins with a slash does
@@ -162,7 +162,7 @@ impl Client {
             body: body.map(|body| Bytes::from(body.to_string())),
         };
         let response = self.send(&name, call).await?;
-        reply::read(&name, &self.config.url, &response)
+        reply::read(&name, &self.config.url, &response, true)
     }
 
     /// Logs in with a password: a client with the token, which [`credentials`](Self::credentials) tells. The token lasts until
@@ -239,7 +239,7 @@ pub struct ClientBuilder {
     api: Cow<'static, str>,
     timeout: Duration,
     concurrency: usize,
-    max_retries: u32,
+    max_retries: Option<u32>,
 }
 
 impl ClientBuilder {
@@ -267,9 +267,10 @@ impl ClientBuilder {
         self
     }
 
-    /// How often a call is tried again: 8 times by default.
+    /// How often a call is tried again at most: by default as often as fits into five minutes, with pauses that grow to 30
+    /// seconds. What can not be done twice is tried again only where the server surely did nothing.
     pub fn max_retries(mut self, retries: u32) -> Self {
-        self.max_retries = retries;
+        self.max_retries = Some(retries);
         self
     }
 

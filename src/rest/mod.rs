@@ -27,7 +27,7 @@ pub use self::sink::{RestSink, SinkFuture};
 
 #[cfg(fuzzing)]
 pub(crate) fn fuzzing(url: &crate::ServerUrl, response: &http::Response<bytes::Bytes>) {
-    if let Err(error) = reply::read::<endpoint::MeReply>("GET me", url, response) {
+    if let Err(error) = reply::read::<endpoint::MeReply>("GET me", url, response, true) {
         let _ = error.to_string();
     }
 }

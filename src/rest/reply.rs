@@ -47,11 +47,12 @@ struct Body {
     message: Option<Value>,
 }
 
-/// Reads the reply to `call` (`POST chat.sendMessage`).
+/// Reads the reply to `call` (`POST chat.sendMessage`). What a sensitive one holds gets into no error.
 pub(crate) fn read<T: DeserializeOwned>(
     call: &str,
     url: &ServerUrl,
     response: &Response<Bytes>,
+    is_sensitive: bool,
 ) -> Result<T, RestError> {
     let status = response.status();
     let json = serde_json::from_slice::<Value>(response.body())
@@ -62,7 +63,8 @@ pub(crate) fn read<T: DeserializeOwned>(
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     let Some(json) = json.filter(|_| !is_html) else {
-        return Err(no_json(call, url, response));
+        // A web page is no reply of the server.
+        return Err(no_json(call, url, response, is_sensitive && !is_html));
     };
     let body = Body::deserialize(&json).ok();
     let failed = body.as_ref().is_some_and(|body| {
@@ -72,19 +74,22 @@ pub(crate) fn read<T: DeserializeOwned>(
         return Err(refusal(call, response, body));
     }
     serde_json::from_value(json).map_err(|error| {
-        // The reason names fields and types, never their contents.
-        RestError::new(
+        let unexpected = RestError::new(
             RestErrorKind::UnexpectedReply,
             call,
             "the reply has not the expected form",
         )
-        .with_status(status)
-        .with_source(error)
+        .with_status(status);
+        match is_sensitive {
+            // The reason may quote a value.
+            true => unexpected,
+            false => unexpected.with_source(error),
+        }
     })
 }
 
 /// An answer without JSON: a proxy's, or the web client, which servers send for unknown paths.
-fn no_json(call: &str, url: &ServerUrl, response: &Response<Bytes>) -> RestError {
+fn no_json(call: &str, url: &ServerUrl, response: &Response<Bytes>, is_sensitive: bool) -> RestError {
     let status = response.status();
     if limit::is_limited(response) {
         let retry_after = limit::retry_after(response);
@@ -113,6 +118,7 @@ fn no_json(call: &str, url: &ServerUrl, response: &Response<Bytes>) -> RestError
     let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(400)]);
     let begins = match excerpt(&body, 80) {
         text if text.is_empty() => "nothing".to_owned(),
+        _ if is_sensitive => format!("{} bytes", response.body().len()),
         text => format!("{text:?}"),
     };
     let kind = match status {
@@ -227,7 +233,23 @@ mod tests {
             .header("content-type", "application/json")
             .body(Bytes::copy_from_slice(body.as_bytes()))
             .expect("a response");
-        read::<Value>("POST x", &url, &response).expect_err("a failure")
+        read::<Value>("POST x", &url, &response, false).expect_err("a failure")
+    }
+
+    #[test]
+    fn what_is_sensitive_is_not_repeated() {
+        use crate::rest::endpoint::LoginReply;
+
+        let url = "https://chat.example.org".parse().expect("an address");
+        for body in [
+            r#"{"status":"success","data":{"userId":["hunter2"],"authToken":"hunter2"}}"#,
+            r#"{"status":"success","data":"hunter2"}"#,
+            r#"{"status":"success","data":{"authToken":"hunter2"#,
+        ] {
+            let response = Response::new(Bytes::from_static(body.as_bytes()));
+            let error = read::<LoginReply>("POST login", &url, &response, true).expect_err("a failure");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 
     #[test]

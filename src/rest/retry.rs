@@ -7,41 +7,52 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use pin_project::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tower::BoxError;
 use tower::retry::Policy;
 
 use super::call::Meta;
 use super::limit;
-use crate::transport::connect_failure::{ConnectFailure, root_cause};
+use crate::transport::connect_failure::root_cause;
 
 const BASE: Duration = Duration::from_millis(250);
-const MAX: Duration = Duration::from_secs(10);
+/// The longest pause of our own choice.
+const MAX: Duration = Duration::from_secs(30);
+/// A call is not tried again later than this behind its first failure: long enough for a server that starts again.
+const BUDGET: Duration = Duration::from_secs(5 * 60);
 
-/// A limit is always waited for, and a connection that could not be opened is always tried again: nothing was done. When
-/// nobody knows whether it was done, only what may be done twice is repeated.
+/// A limit is always waited for, and a connection that could not be opened is always tried again: nothing was done. A
+/// host that is unknown or a certificate that is refused may be right again in a minute, so only those who connect for
+/// the first time give up on them. When nobody knows whether it was done, only what may be done twice is repeated.
 #[derive(Debug, Clone)]
 pub(crate) struct RetryPolicy {
-    left: u32,
+    /// `None`: as often as the time allows.
+    max_retries: Option<u32>,
     done: u32,
+    /// From the first failure on.
+    until: Option<Instant>,
 }
 
 impl RetryPolicy {
-    pub(crate) fn new(max_retries: u32) -> Self {
+    pub(crate) fn new(max_retries: Option<u32>) -> Self {
         Self {
-            left: max_retries,
+            max_retries,
             done: 0,
+            until: None,
         }
     }
 
-    /// Half of the time is fixed, half by chance.
+    /// All of it by chance: those who fail together do not come back together.
     fn backoff(&self) -> Duration {
-        let wait = (BASE * 2_u32.pow(self.done.min(10))).min(MAX);
-        wait / 2 + (wait / 2).mul_f64(fastrand::f64())
+        self.longest_pause().mul_f64(fastrand::f64())
+    }
+
+    fn longest_pause(&self) -> Duration {
+        (BASE * 2_u32.pow(self.done.min(10))).min(MAX)
     }
 
     /// The wait before the next attempt and why, if there is to be one.
@@ -55,26 +66,15 @@ impl RetryPolicy {
                     "too many requests".to_owned(),
                 ))
             }
-            Ok(response) => {
-                let passes = [
-                    StatusCode::BAD_GATEWAY,
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    StatusCode::GATEWAY_TIMEOUT,
-                ]
-                .contains(&response.status());
-                (passes && meta.idempotent).then(|| {
-                    let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
-                    (self.backoff().max(asked.min(MAX)), response.status().to_string())
-                })
-            }
+            Ok(response) => (response.status().is_server_error() && meta.idempotent).then(|| {
+                let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
+                (self.backoff().max(asked.min(MAX)), response.status().to_string())
+            }),
             Err(error) => {
                 let is_connect = error
                     .downcast_ref::<legacy::Error>()
                     .is_some_and(legacy::Error::is_connect);
-                let retry = match is_connect {
-                    true => !ConnectFailure::of(&**error).is_permanent(),
-                    false => meta.idempotent && is_transport(&**error),
-                };
+                let retry = is_connect || meta.idempotent && is_transport(&**error);
                 retry.then(|| (self.backoff(), root_cause(&**error)))
             }
         }
@@ -95,9 +95,14 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
         result: &mut Result<Response<Bytes>, BoxError>,
     ) -> Option<Wait> {
         let meta = *request.extensions().get::<Meta>()?;
-        let left = self.left.checked_sub(1)?;
+        if self.max_retries.is_some_and(|most| self.done >= most) {
+            return None;
+        }
         let (wait, why) = self.next(meta, result)?;
-        self.left = left;
+        let now = Instant::now();
+        if now + wait > *self.until.get_or_insert(now + BUDGET) {
+            return None;
+        }
         self.done += 1;
         tracing::warn!(path = request.uri().path(), why, ?wait, "trying a call again");
         Some(Wait(tokio::time::sleep(wait)))
@@ -137,24 +142,27 @@ mod tests {
             .expect("a response"))
     }
 
-    fn retried(result: &Result<Response<Bytes>, BoxError>, idempotent: bool) -> bool {
-        let meta = Meta {
+    fn meta(idempotent: bool) -> Meta {
+        Meta {
             idempotent,
             anonymous: false,
             sensitive: false,
-        };
-        RetryPolicy::new(8).next(meta, result).is_some()
+        }
+    }
+
+    fn retried(result: &Result<Response<Bytes>, BoxError>, idempotent: bool) -> bool {
+        RetryPolicy::new(None).next(meta(idempotent), result).is_some()
     }
 
     #[test]
     fn what_is_retried() {
-        for status in [502, 503, 504] {
+        for status in [500, 502, 503, 504, 520] {
             assert!(
                 retried(&response(status), true) && !retried(&response(status), false),
                 "{status}"
             );
         }
-        for status in [200, 400, 401, 403, 404, 500] {
+        for status in [200, 400, 401, 403, 404] {
             assert!(!retried(&response(status), true), "{status}");
         }
         assert!(retried(&response(429), true) && retried(&response(429), false));
@@ -164,13 +172,37 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_to_a_limit() {
-        let policy = RetryPolicy { left: 1, done: 0 };
-        assert!((125..=250).contains(&policy.backoff().as_millis()));
-        let policy = RetryPolicy {
-            left: 1,
-            done: u32::MAX,
-        };
-        assert!((5_000..=10_000).contains(&policy.backoff().as_millis()));
+    fn pauses_grow_to_a_limit() {
+        let mut policy = RetryPolicy::new(None);
+        assert_eq!(policy.longest_pause().as_millis(), 250);
+        policy.done = 3;
+        assert_eq!(policy.longest_pause().as_millis(), 2000);
+        policy.done = u32::MAX;
+        assert_eq!(policy.longest_pause(), MAX);
+        assert!((0..100).all(|_| policy.backoff() <= MAX));
+    }
+
+    /// How often a call that always fails is tried again, and for how long.
+    async fn tries(mut policy: RetryPolicy, status: u16) -> (u32, Duration) {
+        let start = Instant::now();
+        let mut request = Request::new(Full::default());
+        request.extensions_mut().insert(meta(true));
+        while let Some(wait) = policy.retry(&mut request, &mut response(status)) {
+            wait.await;
+        }
+        (policy.done, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_tried_for_five_minutes() {
+        let (tries_made, time) = tries(RetryPolicy::new(None), 503).await;
+        assert!(
+            tries_made > 10 && time > BUDGET - MAX && time <= BUDGET,
+            "{tries_made} in {time:?}"
+        );
+        assert_eq!(tries(RetryPolicy::new(Some(2)), 503).await.0, 2);
+        assert_eq!(tries(RetryPolicy::new(Some(0)), 503).await.0, 0);
+        // A minute each, as the answer says nothing.
+        assert_eq!(tries(RetryPolicy::new(None), 429).await.0, 4);
     }
 }

@@ -121,6 +121,7 @@ async fn delete(client: &Client, action: &Delete) -> Result<Receipt, RestError> 
 async fn send(client: &Client, action: &Send) -> Result<Receipt, RestError> {
     let room_id = known(action.room_id(), "send", "room")?;
     let ids = known(action.ids(), "send", "id")?;
+    let mut refusal = None;
     for message_id in [ids.first(), ids.second()] {
         match send_as(client, action, room_id, message_id).await? {
             Posted::New => return Ok(Receipt::of_message(message_id.clone())),
@@ -128,19 +129,20 @@ async fn send(client: &Client, action: &Send) -> Result<Receipt, RestError> {
                 tracing::debug!(%message_id, "the message was posted before, its receipt was lost");
                 return Ok(Receipt::of_message(message_id.clone()));
             }
-            Posted::Taken => tracing::warn!(%message_id, %room_id, "a message of another has the id of ours"),
+            Posted::Taken(error) => {
+                tracing::warn!(%message_id, %room_id, "a message of another has the id of ours");
+                refusal.get_or_insert(error);
+            }
         }
     }
-    let message = format!(
-        "both ids of the message ({} and {}) are taken",
-        ids.first(),
-        ids.second()
-    );
-    Err(RestError::new(
-        RestErrorKind::Api,
-        "POST chat.sendMessage",
-        message,
-    ))
+    // Two ids by chance are less likely than one reason for which the server refuses both.
+    Err(refusal.unwrap_or_else(|| {
+        RestError::new(
+            RestErrorKind::Api,
+            "POST chat.sendMessage",
+            "both ids of the message are taken",
+        )
+    }))
 }
 
 /// What the server did with a message and its id.
@@ -148,8 +150,8 @@ enum Posted {
     New,
     /// It had posted the same message before.
     Before,
-    /// Another message has the id.
-    Taken,
+    /// Another message has the id; this is what the server said to ours.
+    Taken(RestError),
 }
 
 async fn send_as(
@@ -185,14 +187,14 @@ async fn send_as(
     {
         Ok(found) => {
             let user_id = client.credentials().map(|credentials| credentials.user_id());
-            Ok(if is_ours(&found.message, user_id, room_id) {
+            Ok(if is_ours(&found.message, user_id, room_id, action.thread_id()) {
                 Posted::Before
             } else {
-                Posted::Taken
+                Posted::Taken(error)
             })
         }
         // It exists, in a room that the bot may not read: not ours.
-        Err(not_found) if *not_found.kind() == RestErrorKind::Forbidden => Ok(Posted::Taken),
+        Err(not_found) if *not_found.kind() == RestErrorKind::Forbidden => Ok(Posted::Taken(error)),
         // No such message: the refusal had another reason, which is the one to tell.
         Err(not_found)
             if not_found.status().is_some_and(|status| status.is_client_error())
@@ -204,8 +206,18 @@ async fn send_as(
     }
 }
 
-fn is_ours(message: &RestMessage, user_id: Option<&UserId>, room_id: &RoomId) -> bool {
-    Some(&message.author.id) == user_id && message.room_id == *room_id
+/// The server puts a reply in a thread into the room of the thread, whatever room we say.
+fn is_ours(
+    message: &RestMessage,
+    user_id: Option<&UserId>,
+    room_id: &RoomId,
+    thread_id: Option<&MessageId>,
+) -> bool {
+    let is_there = match thread_id {
+        Some(_) => message.thread_id.as_ref() == thread_id,
+        None => message.room_id == *room_id,
+    };
+    is_there && Some(&message.author.id) == user_id
 }
 
 /// A known id is answered with the status 400 and the text of a failed program, and without a code; two requests that

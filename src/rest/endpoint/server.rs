@@ -42,12 +42,16 @@ impl Endpoint for Info {
     type Reply = InfoReply;
 }
 
-/// `GET settings.public`: settings that anybody may read.
+/// `GET settings.public`: settings that anybody may read, where the server does not ask even for those who is asking.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct PublicSettings {
     /// The ids, separated by commas: `Message_MaxAllowedSize,UI_Use_Real_Name`.
-    #[serde(rename = "_id")]
-    pub ids: String,
+    #[serde(rename = "_id", skip_serializing_if = "Option::is_none")]
+    pub ids: Option<String>,
+    /// A query of the database as JSON, which later servers refuse or ignore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
     /// How many at most.
     pub count: u32,
 }
@@ -59,7 +63,18 @@ impl PublicSettings {
         // Without a count servers send no more than 50.
         Self {
             count: u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1),
-            ids: ids.join(","),
+            ids: Some(ids.join(",")),
+            query: None,
+        }
+    }
+
+    /// The same as old servers understand it: they ignore the ids, and send the first settings that there are.
+    pub fn query_of<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
+        let ids: Vec<&str> = ids.into_iter().collect();
+        Self {
+            count: u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1),
+            ids: None,
+            query: Some(serde_json::json!({"_id": {"$in": ids}}).to_string()),
         }
     }
 }
@@ -99,6 +114,5 @@ impl Endpoint for PublicSettings {
     const METHOD: Method = Method::GET;
     const PATH: &'static str = "settings.public";
     const IDEMPOTENT: bool = true;
-    const ANONYMOUS: bool = true;
     type Reply = SettingsReply;
 }

@@ -14,7 +14,16 @@ use crate::sandbox::{
 /// The version that is imitated.
 const VERSION: &str = "8.0.0";
 
-pub(super) fn info(_: &mut Call<'_>) -> Outcome {
+/// Major and minor version, which is all that anybody may see.
+const SHORT_VERSION: &str = "8.0";
+
+/// Settings that are not public.
+const PRIVATE: &[&str] = &["API_Upper_Count_Limit"];
+
+pub(super) fn info(call: &mut Call<'_>) -> Outcome {
+    if call.uid.is_empty() || !call.state.may(&call.uid, "view-statistics", None) {
+        return Ok(object([("version", json!(SHORT_VERSION))]));
+    }
     Ok(object([
         ("version", json!(VERSION)),
         ("info", json!({ "version": VERSION })),
@@ -127,9 +136,10 @@ pub(super) fn settings(call: &mut Call<'_>) -> Outcome {
         .settings
         .iter()
         .filter(|(name, _)| {
-            wanted
+            let is_wanted = wanted
                 .as_ref()
-                .is_none_or(|wanted| wanted.contains(&name.as_str()))
+                .is_none_or(|wanted| wanted.contains(&name.as_str()));
+            is_wanted && !PRIVATE.contains(&name.as_str())
         })
         .map(|(name, value)| json!({ "_id": name, "value": value }))
         .collect();

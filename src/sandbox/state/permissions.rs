@@ -78,6 +78,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "view-joined-room",
             "view-p-room",
             "view-room-administration",
+            "view-statistics",
         ],
     ),
     (

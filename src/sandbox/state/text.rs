@@ -4,22 +4,22 @@ use serde_json::{Value, json};
 
 use super::State;
 
-/// Mentions of people or rooms: the names after `sign`, each with where its sign stands.
+/// Mentions of people or rooms: the names after `sign`, each with where its sign stands. A name is of ASCII letters, digits
+/// and `-_.`; any other character ends it, and one of these before the sign makes it part of an address.
 fn names(text: &str, sign: char) -> impl Iterator<Item = (usize, &str)> {
-    text.char_indices()
-        .filter(move |(_, c)| *c == sign)
-        .filter_map(move |(at, _)| {
-            let before = text[..at].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-                return None;
-            }
-            let rest = &text[at + sign.len_utf8()..];
-            let end = rest
-                .find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')))
-                .unwrap_or(rest.len());
-            let name = rest[..end].trim_end_matches(['.', '-']);
-            (!name.is_empty()).then_some((at, name))
-        })
+    fn in_name(c: char) -> bool {
+        c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+    }
+
+    text.match_indices(sign).filter_map(move |(at, _)| {
+        if text[..at].ends_with(|c| in_name(c) || c == '/') {
+            return None;
+        }
+        let rest = &text[at + sign.len_utf8()..];
+        let end = rest.find(|c| !in_name(c)).unwrap_or(rest.len());
+        let name = rest[..end].trim_end_matches(['.', '-']);
+        (!name.is_empty()).then_some((at, name))
+    })
 }
 
 /// `all` and `here`, if the text calls everybody.
@@ -89,4 +89,35 @@ pub(crate) fn markdown(text: &str) -> Value {
         json!({ "type": "PARAGRAPH", "value": nodes })
     });
     Value::Array(lines.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_called() {
+        for text in [
+            "@all大家好",
+            "@allä",
+            "@all-",
+            "@all.",
+            "(@all)",
+            "é@all",
+            "x @all",
+        ] {
+            assert_eq!(calls_everybody(text), Some("all"), "{text}");
+        }
+        for text in [
+            "@alligator",
+            "@all.star",
+            "@here_we",
+            "bot@here",
+            "https://example.org/@all",
+            ".@all",
+            "@",
+        ] {
+            assert_eq!(calls_everybody(text), None, "{text}");
+        }
+    }
 }

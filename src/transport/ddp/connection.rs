@@ -19,8 +19,9 @@ use crate::transport::{TransportError, TransportErrorKind};
 
 /// The server has to answer the websocket handshake within this time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
-/// A frame can hold a long message with its parsed form and attachments.
-const MAX_FRAME: usize = 16 << 20;
+/// A frame can hold a long message with its parsed form and attachments. The same one would come again after each new
+/// connection, so the limit is far above what servers send.
+const MAX_FRAME: usize = 64 << 20;
 
 pub(super) type Socket = WebSocketStream<TokioIo<Io>>;
 

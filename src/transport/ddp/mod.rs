@@ -108,11 +108,11 @@ impl Stream for DdpTransport {
 }
 
 impl Transport for DdpTransport {
-    /// No event that arrives later is delivered. The connection stays, so that the bot can still be shown as typing,
-    /// until the transport is dropped.
+    /// Says good-bye to the server and closes the connection. No event that arrives later is delivered; the stream ends
+    /// when the connection is closed, within a second.
     fn stop(self: Pin<&mut Self>) {
         let this = self.get_mut();
-        this.phase.send_replace(Phase::Draining);
+        this.phase.send_replace(Phase::Stopping);
         // Never polled: nobody else would end the stream.
         this.worker = None;
     }

@@ -29,6 +29,8 @@ pub(crate) enum Outbound<'a> {
         name: &'a str,
         params: (&'a str, bool),
     },
+    /// Good-bye: the server need not keep the session for one that comes back.
+    Disconnect,
 }
 
 /// The parameters of the methods that we call.
@@ -85,6 +87,7 @@ mod tests {
             json(Outbound::Pong { id: Some("7") }),
             r#"{"msg":"pong","id":"7"}"#
         );
+        assert_eq!(json(Outbound::Disconnect), r#"{"msg":"disconnect"}"#);
         assert_eq!(json(Outbound::Ping { id: "3" }), r#"{"msg":"ping","id":"3"}"#);
         let login = Params::Login([Resume { resume: "T" }]);
         assert_eq!(

@@ -184,8 +184,10 @@ impl Session {
             }
             Phase::LoginPaused { until } if now >= until => self.login(now),
             Phase::Subscribing | Phase::Ready => {
-                if self.subscriptions.is_overdue(now) {
-                    return self.close(CloseReason::Timeout("an answer to a subscription within 45 s"));
+                while let Some(overdue) = self.subscriptions.next_overdue(now) {
+                    if self.give_up(&overdue, "no answer within 45 s") {
+                        return self.close(CloseReason::Timeout("an answer to a subscription within 45 s"));
+                    }
                 }
                 self.subscribe(now);
             }
@@ -287,17 +289,9 @@ impl Session {
                 self.phase = Phase::LoginPaused { until: now + wait };
                 return;
             }
-            // A number is an HTTP status: from 500 on it is the server's own trouble. A block by address or by
-            // attempts ends by itself.
-            let passes = error
-                .code
-                .parse::<u16>()
-                .is_ok_and(|status| status >= 500 || status == 404)
-                || error.code.starts_with("error-login-blocked")
-                || error.code.is_empty();
-            return self.close(match passes {
-                true => CloseReason::LoginFailed(error),
-                false => CloseReason::TokenRefused(error),
+            return self.close(match is_refusal(&error) {
+                true => CloseReason::TokenRefused(error),
+                false => CloseReason::LoginFailed(error),
             });
         }
         #[derive(serde::Deserialize)]
@@ -347,25 +341,32 @@ impl Session {
                     "a subscription is over the server's limit, it is tried again"
                 );
             }
-            Reply::Lost {
-                stream,
-                required: true,
-            } => {
-                self.close(CloseReason::SubscriptionRefused { stream, error });
+            lost @ Reply::Lost { stream, .. } => {
+                let reason = error
+                    .as_ref()
+                    .map_or_else(|| "no reason given".to_owned(), ToString::to_string);
+                if self.give_up(&lost, &reason) {
+                    self.close(CloseReason::SubscriptionRefused { stream, error });
+                }
             }
-            Reply::Lost {
-                stream,
-                required: false,
-            } => {
-                let reason = error.map_or_else(|| "no reason given".to_owned(), |error| error.to_string());
+        }
+    }
+
+    /// Goes on without a subscription; whether that is not possible.
+    fn give_up(&mut self, lost: &Reply, reason: &str) -> bool {
+        match lost {
+            Reply::Lost { required: true, .. } => return true,
+            Reply::Lost { stream, .. } => {
                 tracing::warn!(
                     stream,
                     reason,
-                    "a subscription was refused: the bot runs without these events"
+                    "no subscription: the bot runs without these events"
                 );
                 self.check_ready();
             }
+            Reply::Unknown | Reply::Retry(_) => {}
         }
+        false
     }
 
     fn check_ready(&mut self) {
@@ -405,6 +406,16 @@ impl Session {
         self.next_id += 1;
         id
     }
+}
+
+/// Whether only a person can cure it: the token, the account or the way to log in. All else may be the server's own
+/// trouble, and a block by address or by attempts ends by itself.
+fn is_refusal(error: &DdpError) -> bool {
+    let code = error.code.as_str();
+    matches!(
+        code,
+        "400" | "401" | "403" | "error-user-is-not-activated" | "error-app-user-is-not-allowed-to-login"
+    ) || code.starts_with("totp-")
 }
 
 fn limit(error: &DdpError) -> Duration {

@@ -126,10 +126,17 @@ impl Subscriptions {
             .all(|subscription| matches!(subscription.state, State::Ready { .. } | State::Lost))
     }
 
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.all
-            .iter()
-            .any(|subscription| matches!(subscription.state, State::Sent { until, .. } if now >= until))
+    /// One that is not answered in time: it is given up.
+    pub(crate) fn next_overdue(&mut self, now: Instant) -> Option<Reply> {
+        let overdue = self
+            .all
+            .iter_mut()
+            .find(|subscription| matches!(subscription.state, State::Sent { until, .. } if now >= until))?;
+        overdue.state = State::Lost;
+        Some(Reply::Lost {
+            stream: overdue.stream,
+            required: overdue.required,
+        })
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {

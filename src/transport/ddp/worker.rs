@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::DdpTransportBuilder;
 use super::connection::{Class, Failure, Socket, open};
+use super::outbound::Outbound;
 use super::output::Output;
 use super::session::{Session, SessionConfig};
 use crate::event::classify::{Classifier, StreamEvent};
@@ -22,15 +23,15 @@ use crate::transport::{ConnectionState, Delivery, TransportError};
 
 /// A frame that cannot be written within this time: the peer does not read, the connection is dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the closing handshake may take.
+/// How long saying good-bye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the transport's owner wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
-    /// No more events, but the connection stays.
-    Draining,
+    /// No more events, and no connection.
+    Stopping,
 }
 
 #[derive(Debug)]
@@ -46,8 +47,8 @@ pub(super) struct Worker {
     session: SessionConfig,
     classifier: Classifier,
     backoff: Backoff,
-    /// `None` when stopped: then the stream ends.
-    deliveries: Option<mpsc::Sender<Result<Delivery, TransportError>>>,
+    /// The stream ends with the worker, when the connection is closed.
+    deliveries: mpsc::Sender<Result<Delivery, TransportError>>,
     typing: mpsc::Receiver<TypingCall>,
     phase: watch::Receiver<Phase>,
     state: watch::Sender<ConnectionState>,
@@ -81,7 +82,7 @@ impl Worker {
             classifier: Classifier::new(settings.unjoined_rooms),
             backoff: Backoff::new(settings.backoff, Instant::now()),
             settings,
-            deliveries: Some(deliveries),
+            deliveries,
             typing,
             phase,
             state,
@@ -142,18 +143,31 @@ impl Worker {
             Ok(socket) => socket,
             Err(failure) => return End::Failed(failure),
         };
-        let mut session = Session::new(self.session.clone(), Instant::now());
-        let end = loop {
-            if let Err(end) = self.carry_out(&mut session, &mut socket).await {
-                break end;
-            }
-            if let Err(end) = self.next(&mut session, &mut socket).await {
-                break end;
-            }
+        let mut phase = self.phase.clone();
+        let end = tokio::select! {
+            biased;
+            () = stopped(&mut phase) => End::Stopped,
+            end = self.talk(&mut socket) => end,
         };
-        // The peer may be gone: the closing handshake is a courtesy.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.close(None)).await;
+        if matches!(end, End::Stopped) {
+            self.state.send_replace(ConnectionState::Closing);
+        }
+        // The peer may be gone: saying good-bye is a courtesy.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, say_goodbye(&mut socket, &end)).await;
         end
+    }
+
+    /// Runs a session until it ends by itself.
+    async fn talk(&mut self, socket: &mut Socket) -> End {
+        let mut session = Session::new(self.session.clone(), Instant::now());
+        loop {
+            if let Err(end) = self.carry_out(&mut session, socket).await {
+                return end;
+            }
+            if let Err(end) = self.next(&mut session, socket).await {
+                return end;
+            }
+        }
     }
 
     /// Does what the session asks for.
@@ -173,9 +187,7 @@ impl Worker {
                     }
                 }
                 Output::State(state) => {
-                    if self.deliveries.is_some() {
-                        self.state.send_replace(state);
-                    }
+                    self.state.send_replace(state);
                 }
                 Output::Ready => self.on_ready(),
                 Output::Event(event) => self.on_event(&event),
@@ -203,14 +215,6 @@ impl Worker {
         // The timer comes before the socket: a flood of frames must not hold back our ping.
         tokio::select! {
             biased;
-            changed = self.phase.changed() => match changed {
-                Ok(()) => {
-                    self.drain();
-                    Ok(())
-                }
-                // The transport was dropped.
-                Err(_) => Err(End::Stopped),
-            },
             () = timer => {
                 session.handle_timeout(Instant::now());
                 Ok(())
@@ -222,7 +226,7 @@ impl Worker {
                 }
                 Ok(())
             }
-            frame = socket.next() => self.on_frame(session, frame),
+            frame = socket.next() => self.on_frame(session, frame).map_err(End::Failed),
         }
     }
 
@@ -230,7 +234,7 @@ impl Worker {
         &self,
         session: &mut Session,
         frame: Option<Result<Frame, tokio_tungstenite::tungstenite::Error>>,
-    ) -> Result<(), End> {
+    ) -> Result<(), Failure> {
         let now = Instant::now();
         match frame {
             Some(Ok(Frame::Text(text))) => {
@@ -249,32 +253,18 @@ impl Worker {
                     )
                 });
                 let message = format!("{} closed the connection{why}", self.settings.url);
-                Err(self.ended(Failure::passing(message)))
+                Err(Failure::passing(message))
             }
             Some(Ok(_)) => {
                 session.alive(now);
                 Ok(())
             }
-            Some(Err(error)) => Err(self.ended(Failure::of_socket(&self.settings.url, error))),
-            None => Err(self.ended(Failure::passing(format!(
+            Some(Err(error)) => Err(Failure::of_socket(&self.settings.url, error)),
+            None => Err(Failure::passing(format!(
                 "the connection to {} was lost",
                 self.settings.url
-            )))),
+            ))),
         }
-    }
-
-    /// A connection that is lost while stopping is not opened again.
-    fn ended(&self, failure: Failure) -> End {
-        if self.deliveries.is_some() {
-            End::Failed(failure)
-        } else {
-            End::Stopped
-        }
-    }
-
-    fn drain(&mut self) {
-        self.deliveries = None;
-        self.state.send_replace(ConnectionState::Closing);
     }
 
     fn on_ready(&mut self) {
@@ -302,10 +292,7 @@ impl Worker {
     }
 
     fn deliver(&self, event: Event) {
-        let Some(deliveries) = &self.deliveries else {
-            return;
-        };
-        if let Err(TrySendError::Full(_)) = deliveries.try_send(Ok(Delivery::live(event))) {
+        if let Err(TrySendError::Full(_)) = self.deliveries.try_send(Ok(Delivery::live(event))) {
             let dropped = self.overflow.fetch_add(1, Ordering::Relaxed) + 1;
             // Once for each power of two: a flood must not flood the log too.
             if dropped.is_power_of_two() {
@@ -317,10 +304,12 @@ impl Worker {
         }
     }
 
-    async fn end_with(&self, failure: Failure) {
-        if let Some(deliveries) = &self.deliveries {
+    async fn end_with(&mut self, failure: Failure) {
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.phase) => {}
             // An error means that nobody reads any more.
-            let _ = deliveries.send(Err(failure.into_error())).await;
+            _ = self.deliveries.send(Err(failure.into_error())) => {}
         }
     }
 }
@@ -328,5 +317,16 @@ impl Worker {
 /// Resolves when the owner wants no more events.
 async fn stopped(phase: &mut watch::Receiver<Phase>) {
     // An error means that the transport was dropped.
-    let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
+    let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
+}
+
+/// Closes the socket. Who wants no connection any more says so first, and waits until the peer has heard it.
+async fn say_goodbye(socket: &mut Socket, end: &End) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    if let End::Failed(_) = end {
+        return socket.close(None).await;
+    }
+    socket.send(Frame::text(Outbound::Disconnect.to_json())).await?;
+    socket.close(None).await?;
+    while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
+    Ok(())
 }
