@@ -402,7 +402,7 @@ mod tests {
         #[test]
         fn code_blocks_are_whole_in_every_part(text in with_code(), limit in 200usize..800) {
             let parts = split(&text, limit);
-            let is_whole = |part: &str| part.matches("```").count() % 2 == 0;
+            let is_whole = |part: &str| part.matches("```").count().is_multiple_of(2);
             prop_assert!(parts.len() <= MOST_PARTS);
             for (i, part) in parts.iter().enumerate() {
                 prop_assert!(utf16_length(part) <= limit, "{} > {limit}", utf16_length(part));
