@@ -76,9 +76,9 @@ impl Session {
         self.credentials.token().expose()
     }
 
-    /// Gives a login token back. A server that does not answer is not waited for beyond `time`.
-    pub(super) async fn end(self, handle: &BotHandle, time: Duration) {
-        self.login.end(handle, time).await;
+    /// Gives a login token back.
+    pub(super) async fn end(self, handle: &BotHandle) {
+        self.login.end(handle).await;
     }
 }
 

@@ -102,9 +102,7 @@ impl Bot {
         match connect::connect(&settings, &handle).await {
             Ok(Some(session)) => {
                 let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
-                // A fifth of the time to stop, as for the handlers of `Close`.
-                let time = settings.dispatch.shutdown_timeout / 5;
-                session.end(&handle, time).await;
+                session.end(&handle).await;
                 result
             }
             // It was stopped before the server could be reached.

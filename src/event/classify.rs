@@ -183,13 +183,13 @@ impl Classifier {
 
     fn remember(&mut self, id: &MessageId, seen: Seen) {
         // An id cut from a frame would keep the whole frame alive.
-        let id = Arc::<str>::from(id.as_str());
+        let id: Arc<str> = Arc::from(id.as_str());
         if self.order.len() == REMEMBERED_MESSAGES
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
         }
-        self.order.push_back(Arc::clone(&id));
+        self.order.push_back(id.clone());
         self.seen.insert(id, seen);
     }
 }
@@ -394,5 +394,7 @@ fn notify_user(event_name: &str, args: &str) -> Option<Events> {
     }
 }
 
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
