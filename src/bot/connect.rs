@@ -22,6 +22,9 @@ const DEFAULT_MESSAGE_SIZE_LIMIT: usize = 5000;
 /// The server has this long to tell what is good to know.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Giving a token back is a courtesy that must not hold up the end.
+const LOGOUT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What is known of server and account once the server has answered.
 pub(super) struct Session {
     pub(super) url: ServerUrl,
@@ -44,10 +47,10 @@ struct Login(Option<Client>);
 
 impl Login {
     /// Not for a personal access token: it would be deleted by this.
-    async fn end(self, handle: &BotHandle, time: Duration) {
+    async fn end(self, handle: &BotHandle) {
         let Some(client) = self.0 else { return };
         let mut stop = handle.watch_stop();
-        let log_out = tokio::time::timeout(time, client.logout());
+        let log_out = tokio::time::timeout(LOGOUT_TIMEOUT, client.logout());
         let failed = tokio::select! {
             biased;
             () = reached(&mut stop, Stop::AtOnce) => "the bot stopped at once".to_owned(),
@@ -92,7 +95,7 @@ pub(super) async fn connect(settings: &BotBuilder, handle: &BotHandle) -> Result
         session = connect_or_fail(settings, &mut login) => session.map(Some),
     };
     // A session has taken the login over.
-    login.end(handle, settings.dispatch.shutdown_timeout / 5).await;
+    login.end(handle).await;
     result
 }
 

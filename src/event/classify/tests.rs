@@ -1,226 +1,260 @@
-//! Small frames by hand, each with the events that it has to become; and what overtakes what.
+//! Tests of the classifier: over arbitrary input, and by hand.
+
+mod by_hand;
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::event::EventKind;
 
-const WRITTEN: i64 = 1_795_334_400_000;
+const WRITTEN_AT: i64 = 1_795_334_400_000;
 
-/// A message written at `WRITTEN` and changed `after` ms later, with more fields.
-fn frame(after: i64, more: &str) -> StreamEvent {
-    let updated = WRITTEN + after;
-    raw(&format!(r#""_updatedAt":{{"$date":{updated}}}{more}"#))
-}
-
-fn raw(more: &str) -> StreamEvent {
+fn stream(collection: &str, event_name: &str, args: &Value) -> StreamEvent {
     StreamEvent {
-        collection: "stream-room-messages".into(),
-        event_name: "__my_messages__".into(),
-        args: format!(
-            r#"[{{"_id":"m1","rid":"r","msg":"hi","ts":{{"$date":{WRITTEN}}},"u":{{"_id":"uA","username":"ann"}},{more}}},
-            {{"roomParticipant":true,"roomType":"c"}}]"#
-        )
-        .into(),
+        collection: collection.into(),
+        event_name: event_name.into(),
+        args: args.to_string().into(),
     }
 }
 
-fn subscription(action: &str, more: &str) -> StreamEvent {
-    StreamEvent {
-        collection: "stream-notify-user".into(),
-        event_name: "u/subscriptions-changed".into(),
-        args: format!(r#"["{action}",{{"_id":"s1","rid":"r","t":"p","name":"ops"{more}}}]"#).into(),
-    }
+fn sighting(message: &Value) -> StreamEvent {
+    let room = json!({"roomParticipant": true, "roomType": "c", "roomName": "general"});
+    stream("stream-room-messages", "__my_messages__", &json!([message, room]))
 }
 
-fn shown(event: &Event) -> String {
-    match event {
-        Event::Message(_) => "message".into(),
-        Event::Edited(_) => "edited".into(),
-        Event::Updated(_) => "updated".into(),
-        Event::Deleted(_) => "deleted".into(),
-        Event::Pinned(_) => "pinned".into(),
-        Event::ThreadUpdate(_) => "thread".into(),
-        Event::RoomJoined(_) => "joined".into(),
-        Event::RoomLeft(_) => "left".into(),
-        Event::Reaction(reaction) => format!(
-            "{}{} {}",
-            if reaction.is_added() { "+" } else { "-" },
-            reaction.emoji(),
-            reaction.username()
-        ),
-        other => format!("{other:?}"),
-    }
+/// A message as it was when it changed last, so many milliseconds after it was written.
+fn message(changed_after: i64) -> Value {
+    json!({
+        "_id": "m1", "rid": "GENERAL", "msg": "!ping", "u": {"_id": "uA", "username": "ann"},
+        "ts": {"$date": WRITTEN_AT}, "_updatedAt": {"$date": WRITTEN_AT + changed_after},
+    })
 }
 
-/// The events of frames that come one after the other.
-fn events(frames: &[StreamEvent]) -> Vec<String> {
-    let mut classifier = Classifier::new(false);
-    frames
+fn with(mut message: Value, changes: &Value) -> Value {
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        message[name] = value.clone();
+    }
+    message
+}
+
+fn edited(changed_after: i64) -> Value {
+    let edit = json!({"msg": "!pong", "editedAt": {"$date": WRITTEN_AT + changed_after}});
+    with(message(changed_after), &edit)
+}
+
+fn reacted(message: Value) -> Value {
+    with(message, &json!({"reactions": {":+1:": {"usernames": ["bob"]}}}))
+}
+
+fn kinds(events: &Events) -> Vec<EventKind> {
+    events.iter().map(Event::kind).collect()
+}
+
+fn kinds_of(classifier: &mut Classifier, sightings: &[Value]) -> Vec<EventKind> {
+    sightings
         .iter()
-        .flat_map(|frame| classifier.classify(frame))
-        .map(|event| shown(&event))
+        .flat_map(|seen| kinds(&classifier.classify(&sighting(seen))))
         .collect()
 }
 
-#[test]
-fn a_first_sighting_with_a_trace_of_others_is_not_new() {
-    for (after, more, expected) in [
-        (42, "", "message"),
-        (10_000, "", "message"),
-        (10_001, "", "updated"),
-        (
-            42,
-            r#","reactions":{},"starred":[],"tcount":0,"dcount":0,"pinned":false"#,
-            "message",
-        ),
-        (42, r#","reactions":{":a:":{"usernames":["ann"]}}"#, "updated"),
-        (42, r#","starred":[{"_id":"uA"}]"#, "updated"),
-        (42, r#","starred":[ ]"#, "message"),
-        (42, r#","tcount":1"#, "updated"),
-        (42, r#","dcount":1"#, "updated"),
-        (42, r#","pinned":true"#, "updated"),
-        (42, r#","editedAt":{"$date":1795334400041}"#, "edited"),
-        (
-            42,
-            r#","t":"rm","editedAt":{"$date":1795334400041},"reactions":[]"#,
-            "deleted",
-        ),
-    ] {
-        assert_eq!(events(&[frame(after, more)]), [expected], "{after} {more}");
-    }
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 5, |inner| {
+        let name = prop_oneof!["[_a-z$]{0,8}", Just("_id".to_owned()), Just("$date".to_owned())];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::hash_map(name, inner, 0..5)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
 }
 
-#[test]
-fn what_comes_again_says_what_changed() {
-    let ann = r#","reactions":{":a:":{"usernames":["ann"]}}"#;
-    let both = r#","reactions":{":a:":{"usernames":["ann","bob"]}}"#;
-    let removed = r#","t":"rm","reactions":[],"editedAt":{"$date":1795334405000}"#;
-    for (frames, expected) in [
-        (vec![frame(1, ""), frame(1, ""), frame(1, "")], vec!["message"]),
-        (
-            vec![
-                frame(1, ""),
-                frame(2, ann),
-                frame(2, ann),
-                frame(3, both),
-                frame(4, ""),
-            ],
-            vec!["message", "+:a: ann", "+:a: bob", "-:a: ann", "-:a: bob"],
-        ),
-        (
-            vec![frame(1, ""), frame(2, both), frame(3, removed), frame(3, removed)],
-            vec!["message", "+:a: ann", "+:a: bob", "deleted"],
-        ),
-        (
-            vec![
-                frame(1, ""),
-                frame(2, r#","pinned":true"#),
-                frame(3, r#","pinned":false"#),
-            ],
-            vec!["message", "pinned", "pinned"],
-        ),
-        (
-            vec![
-                frame(1, ""),
-                frame(2, r#","tcount":1"#),
-                frame(3, r#","tcount":1,"starred":[{"_id":"u"}]"#),
-            ],
-            vec!["message", "thread", "updated"],
-        ),
-    ] {
-        assert_eq!(events(&frames), expected);
-    }
+/// A message with any values in the fields that are looked at.
+fn odd_message() -> impl Strategy<Value = Value> {
+    let name = prop::sample::select(vec![
+        "_id",
+        "rid",
+        "msg",
+        "ts",
+        "_updatedAt",
+        "editedAt",
+        "u",
+        "t",
+        "tmid",
+        "alias",
+        "bot",
+        "pinned",
+        "tcount",
+        "reactions",
+    ]);
+    prop::collection::vec((name, json_value()), 0..4).prop_map(|fields| {
+        let mut odd = message(1);
+        for (name, value) in fields {
+            odd[name] = value;
+        }
+        odd
+    })
 }
 
-#[test]
-fn a_reaction_that_can_not_be_read_takes_none_back() {
-    let good = r#","reactions":{":a:":{"usernames":["ann"]},":b:":{"usernames":["bob"]}}"#;
-    let bad = r#","reactions":{":a:":7,":b:":{"usernames":["bob","ann"]}}"#;
-    let none = r#","reactions":"?""#;
-    assert_eq!(
-        events(&[frame(1, ""), frame(2, good), frame(3, bad), frame(4, good)]),
-        ["message", "+:a: ann", "+:b: bob", "+:b: ann", "-:b: ann"]
-    );
-    assert_eq!(events(&[frame(1, ""), frame(2, none)]), ["message", "updated"]);
+fn collection() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("stream-room-messages".to_owned()),
+        Just("stream-notify-room".to_owned()),
+        Just("stream-notify-user".to_owned()),
+        ".{0,12}",
+    ]
 }
 
-#[test]
-fn what_overtakes_a_message_does_not_swallow_it() {
-    for late in [
-        r#","reactions":{":a:":{"usernames":["ann"]}}"#,
-        r#","tcount":1"#,
-        r#","pinned":true"#,
-        r#","editedAt":{"$date":1795334400900}"#,
-    ] {
-        let found = events(&[frame(900, late), frame(42, ""), frame(42, ""), frame(900, late)]);
-        assert_eq!(found[1..], ["message"], "{late}");
-    }
-    // Within one millisecond.
-    assert_eq!(
-        events(&[frame(42, r#","pinned":true"#), frame(42, "")]),
-        ["updated", "message"]
-    );
-    // What was given once, or came from an older change, is not given again.
-    assert_eq!(events(&[frame(900, ""), frame(42, "")]), ["message"]);
-    assert_eq!(
-        events(&[frame(900, r#","tcount":2"#), frame(800, r#","tcount":1"#)]),
-        ["updated"]
-    );
-    assert_eq!(
-        events(&[frame(900_000, ""), frame(800_000, "")]),
-        ["updated"],
-        "both are changes of an old message"
-    );
-}
-
-#[test]
-fn without_a_time_of_the_change_what_is_remembered_is_compared() {
-    let bare = || raw(r#""x":0"#);
-    let pinned = || raw(r#""pinned":true"#);
-    let edited = || raw(r#""editedAt":{"$date":1795334405000}"#);
-    assert_eq!(
-        events(&[bare(), bare(), pinned(), pinned(), bare(), edited(), edited()]),
-        ["message", "pinned", "pinned", "edited"]
-    );
-    // One of the two does not say when.
-    assert_eq!(
-        events(&[frame(1, ""), bare(), pinned(), frame(1, "")]),
-        ["message", "pinned"]
-    );
-}
-
-#[test]
-fn an_invitation_is_no_membership() {
-    assert_eq!(events(&[subscription("inserted", "")]), ["joined"]);
-    for status in ["INVITED", "BANNED"] {
-        let status = format!(r#","status":"{status}""#);
-        assert_eq!(events(&[subscription("inserted", &status)]), [""; 0]);
-    }
-    assert_eq!(events(&[subscription("removed", "")]), ["left"]);
-}
-
-#[test]
-fn half_a_surrogate_pair_does_not_lose_the_message() {
-    assert_eq!(events(&[frame(1, r#","alias":"\ud83d","x":1e999"#)]), ["message"]);
+fn event_name() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "__my_messages__",
+        "GENERAL",
+        "GENERAL/user-activity",
+        "GENERAL/deleteMessage",
+        "uB/subscriptions-changed",
+    ]);
+    prop_oneof![name.prop_map(str::to_owned), ".{0,12}"]
 }
 
 proptest! {
-    /// However the frames of a message overtake each other and repeat, it is new exactly once, as it was written.
     #[test]
-    fn in_any_order_a_message_is_new_once(
-        order in prop::collection::vec(0_usize..5, 0..12),
-        shuffled in Just(vec![0_usize, 1, 2, 3, 4]).prop_shuffle(),
+    fn any_text_as_arguments_is_an_event_or_nothing(
+        collection in collection(),
+        event_name in event_name(),
+        args in ".{0,60}",
     ) {
-        let frames = [
-            frame(0, ""),
-            frame(100, r#","reactions":{":a:":{"usernames":["ann"]}}"#),
-            frame(200, r#","reactions":{":a:":{"usernames":["ann"]}},"tcount":1"#),
-            frame(300, r#","tcount":1,"editedAt":{"$date":1795334400300}"#),
-            frame(20_000, r#","tcount":1,"pinned":true,"editedAt":{"$date":1795334400300}"#),
-        ];
-        // Each of them comes at least once.
-        let frames: Vec<_> = order.into_iter().chain(shuffled).map(|i| frames[i].clone()).collect();
-        let events = events(&frames);
-        prop_assert_eq!(events.iter().filter(|event| *event == "message").count(), 1, "{:?}", events);
+        let stream = StreamEvent {
+            collection: collection.into(),
+            event_name: event_name.into(),
+            args: args.into(),
+        };
+        prop_assert!(Classifier::new(true).classify(&stream).len() <= 1);
     }
+
+    #[test]
+    fn any_json_as_arguments_is_an_event_or_nothing(
+        collection in collection(),
+        event_name in event_name(),
+        args in prop::collection::vec(json_value(), 0..4),
+    ) {
+        let stream = stream(&collection, &event_name, &Value::from(args));
+        prop_assert!(Classifier::new(true).classify(&stream).len() <= 1);
+    }
+
+    #[test]
+    fn an_odd_field_loses_no_message(odd in odd_message()) {
+        let events = Classifier::new(true).classify(&sighting(&odd));
+        prop_assert_eq!(events.len(), 1);
+        // A key for what is not there would be the same for two messages.
+        let has_ids = [&odd["_id"], &odd["rid"]]
+            .into_iter()
+            .all(|id| id.as_str().is_some_and(|id| !id.is_empty()));
+        prop_assert_eq!(events[0].kind() == EventKind::Raw, !has_ids, "{:?}", events);
+    }
+
+    #[test]
+    fn what_repeats_is_dropped(odd in odd_message()) {
+        let mut classifier = Classifier::new(true);
+        let first = classifier.classify(&sighting(&odd));
+        prop_assume!(first[0].kind() != EventKind::Raw);
+        prop_assert!(classifier.classify(&sighting(&odd)).is_empty());
+    }
+
+    /// In whatever order what happens to a message is seen, and however often: it is new once.
+    #[test]
+    fn in_every_order_a_message_is_new_once(
+        order in Just([0_usize, 1, 2]).prop_shuffle(),
+        repeated in prop::collection::vec(0_usize..3, 0..4),
+        is_edited_first: bool,
+    ) {
+        let versions = if is_edited_first {
+            [message(0), edited(10), reacted(with(edited(10), &message(20)))]
+        } else {
+            [message(0), reacted(message(10)), reacted(edited(20))]
+        };
+        let seen: Vec<_> = order.iter().chain(&repeated).map(|index| versions[*index].clone()).collect();
+        let kinds = kinds_of(&mut Classifier::new(true), &seen);
+        let new = kinds.iter().filter(|kind| **kind == EventKind::Message).count();
+        prop_assert_eq!(new, 1, "{:?}", kinds);
+    }
+}
+
+#[test]
+fn an_edit_that_overtakes_its_message_does_not_lose_it() {
+    let mut classifier = Classifier::new(false);
+    let seen = kinds_of(&mut classifier, &[edited(10), message(0), message(0), edited(10)]);
+    assert_eq!(seen, [EventKind::Edited, EventKind::Message]);
+}
+
+#[test]
+fn an_edit_of_a_message_that_nobody_saw_is_not_new() {
+    let mut classifier = Classifier::new(false);
+    let later = with(
+        edited(3_600_000),
+        &json!({"_updatedAt": {"$date": WRITTEN_AT + 3_600_010}}),
+    );
+    let seen = kinds_of(&mut classifier, &[edited(3_600_000), reacted(later)]);
+    assert_eq!(seen, [EventKind::Edited, EventKind::Reaction]);
+}
+
+#[test]
+fn what_was_deleted_is_not_new_any_more() {
+    let deleted = with(message(10), &json!({"t": "rm", "msg": ""}));
+    let seen = kinds_of(&mut Classifier::new(false), &[deleted, message(0)]);
+    assert_eq!(seen, [EventKind::Deleted]);
+}
+
+#[test]
+fn a_reaction_that_goes_takes_its_field_along() {
+    let mut classifier = Classifier::new(false);
+    let seen = kinds_of(&mut classifier, &[message(0), reacted(message(10)), message(20)]);
+    assert_eq!(
+        seen,
+        [EventKind::Message, EventKind::Reaction, EventKind::Reaction]
+    );
+}
+
+#[test]
+fn a_change_of_an_old_message_is_not_new() {
+    let seen = kinds_of(&mut Classifier::new(false), &[reacted(message(86_400_000))]);
+    assert_eq!(seen, [EventKind::Updated]);
+}
+
+#[test]
+fn rooms_that_the_bot_is_not_in_are_heard_where_it_is_asked_for() {
+    let room = json!({"roomParticipant": false, "roomType": "c"});
+    let elsewhere = stream(
+        "stream-room-messages",
+        "__my_messages__",
+        &json!([message(0), room]),
+    );
+    assert!(Classifier::new(false).classify(&elsewhere).is_empty());
+    assert_eq!(
+        kinds(&Classifier::new(true).classify(&elsewhere)),
+        [EventKind::Message]
+    );
+    // Some versions do not say it.
+    let unsaid = stream("stream-room-messages", "__my_messages__", &json!([message(0)]));
+    assert_eq!(
+        kinds(&Classifier::new(false).classify(&unsaid)),
+        [EventKind::Message]
+    );
+}
+
+#[test]
+fn no_more_messages_are_remembered_than_the_bound() {
+    let mut classifier = Classifier::new(false);
+    for number in 0..REMEMBERED_MESSAGES + 10 {
+        let other = with(message(0), &json!({"_id": format!("m{number}")}));
+        classifier.classify(&sighting(&other));
+    }
+    let remembered = (classifier.seen.len(), classifier.order.len());
+    assert_eq!(remembered, (REMEMBERED_MESSAGES, REMEMBERED_MESSAGES));
 }
