@@ -9,7 +9,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 /// The address of a Rocket.Chat server, such as `https://chat.example.org` or `https://example.org/chat`.
 ///
 /// The scheme is required: `https` or `http`. A path is kept, for servers that live below one. What a browser shows
-/// behind that (`/home`, `/api/v1`, and behind a path `/channel/general` too) is cut off, so an address can be copied
+/// behind that (`/home`, `/api/v1`, `/channel/general`) is cut off, so an address can be copied
 /// from there.
 ///
 /// ```
@@ -164,8 +164,9 @@ fn subpath(path: &str) -> String {
         match segments[i] {
             "home" | "login" | "websocket" => rest == 0,
             "api" => rest == 0 || segments[i + 1] == "v1" && rest == 1,
-            // A server may live below a path with such a name.
-            "channel" | "group" | "direct" | "live" => i >= 1 && rest >= 1,
+            // A room's address, as it is copied from a browser. A server may live below `/live`.
+            "channel" | "group" | "direct" => rest >= 1,
+            "live" => i >= 1 && rest >= 1,
             _ => false,
         }
     };
@@ -271,7 +272,7 @@ mod tests {
                 "https://example.org/chat",
             ),
             ("https://example.org/live/chat", "https://example.org/live/chat"),
-            ("https://example.org/direct/home", "https://example.org/direct"),
+            ("https://example.org/channel/general", "https://example.org"),
             ("https://example.org/websocket", "https://example.org"),
             ("http://[::1]:3000/a/b", "http://[::1]:3000/a/b"),
         ] {

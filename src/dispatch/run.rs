@@ -22,6 +22,9 @@ use crate::transport::{ConnectionState, Delivery, Transport, TransportError};
 /// The least time that the handlers of `Close` have.
 const LEAST_TIME_TO_CLOSE: Duration = Duration::from_secs(1);
 
+/// How long the transport may take to say goodbye.
+const TIME_FOR_GOODBYE: Duration = Duration::from_secs(2);
+
 /// Where the loop is told what happens.
 pub(super) struct Sources<T> {
     pub(super) transport: Pin<Box<T>>,
@@ -152,12 +155,21 @@ where
         dispatcher.abort_deliveries().await;
     }
     dispatcher.publish_counters();
-    sources.transport.as_mut().stop();
+    say_goodbye(sources.transport.as_mut()).await;
     // With this the bot has ended.
     drop(sources);
     match failure {
         Some(failure) => Err(failure),
         None => Ok(dispatcher.report()),
+    }
+}
+
+/// Ends the transport and waits until it has said goodbye. What it still gives came after the stop.
+async fn say_goodbye<T: Transport>(mut transport: Pin<&mut T>) {
+    transport.as_mut().stop();
+    let goodbye = async { while poll_fn(|cx| transport.as_mut().poll_next(cx)).await.is_some() {} };
+    if tokio::time::timeout(TIME_FOR_GOODBYE, goodbye).await.is_err() {
+        tracing::debug!("the transport did not end in time");
     }
 }
 

@@ -395,6 +395,4 @@ fn notify_user(event_name: &str, args: &str) -> Option<Events> {
 }
 
 #[cfg(test)]
-mod stream_tests;
-#[cfg(test)]
 mod tests;
