@@ -37,6 +37,40 @@ pub(crate) struct StreamEvent {
 /// The events of one frame: nearly always none or one.
 pub(crate) type Events = SmallVec<[Event; 1]>;
 
+/// What counts as new among messages that were fetched because they may have been missed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Missed {
+    /// Everything in the room up to here was delivered. A message that was written later and never seen is new, also
+    /// if it was edited or got a reaction since.
+    pub(crate) after: Timestamp,
+    /// Nothing up to here concerns the bot: it was not there yet.
+    pub(crate) floor: Timestamp,
+}
+
+/// What has to be known of a stream event before it is classified.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) room_id: RoomId,
+    /// When the server wrote it.
+    pub(crate) revision: Timestamp,
+}
+
+/// Room and revision of a message of a room that the bot is in; `None` for anything else.
+pub(crate) fn head(stream: &StreamEvent) -> Option<Head> {
+    if &*stream.collection != "stream-room-messages" {
+        return None;
+    }
+    let (message, room) = message_args(&stream.args)?;
+    let wire: WireMessage<'_> = serde_json::from_str(&message).ok()?;
+    if room.participant == Shape::Bool(false) {
+        return None;
+    }
+    Some(Head {
+        room_id: RoomId::from(wire.rid.as_str().filter(|id| !id.is_empty())?),
+        revision: wire.updated_at.timestamp().or(wire.ts.timestamp())?,
+    })
+}
+
 /// Tells new messages, edits, reactions and the rest apart, and drops what repeats.
 #[derive(Debug)]
 pub(crate) struct Classifier {
@@ -91,10 +125,47 @@ impl Classifier {
         }
         let reactions = wire.reactions.map(RawValue::get).filter(|raw| raw.len() > 2);
         let parsed = Message::from_wire(&message, &wire, &room, args).ok()?;
-        Some(self.message(parsed, reactions))
+        Some(self.message(parsed, reactions, None))
     }
 
-    fn message(&mut self, message: Message, reactions: Option<&str>) -> Events {
+    /// The events that a message stands for which was fetched because it may have been missed. `None` where it is no
+    /// message.
+    pub(crate) fn fetched(
+        &mut self,
+        json: &ByteString,
+        room: &WireRoom<'_>,
+        missed: Missed,
+    ) -> Option<Events> {
+        let wire: WireMessage<'_> = serde_json::from_str(json).ok()?;
+        let reactions = wire.reactions.map(RawValue::get).filter(|raw| raw.len() > 2);
+        let parsed = Message::from_wire(json, &wire, room, json).ok()?;
+        Some(self.message(parsed, reactions, Some(missed)))
+    }
+
+    /// The event of a deletion that the server tells about later; `None` if it is known.
+    pub(crate) fn deleted(&mut self, id: &MessageId, room_id: &RoomId) -> Option<Event> {
+        match self.seen.get_mut(id) {
+            Some(seen) if seen.is_deleted => return None,
+            Some(seen) => seen.is_deleted = true,
+            None => self.remember(
+                id,
+                Seen {
+                    updated_at: None,
+                    edited_at: None,
+                    reactions: None,
+                    is_pinned: false,
+                    is_deleted: true,
+                    reply_count: 0,
+                },
+            ),
+        }
+        Some(Event::Deleted(Arc::new(Deleted::new(
+            id.clone(),
+            room_id.clone(),
+        ))))
+    }
+
+    fn message(&mut self, message: Message, reactions: Option<&str>, missed: Option<Missed>) -> Events {
         let is_deleted = message.system_type() == Some("rm");
         let now = Seen {
             updated_at: message.updated_at(),
@@ -106,7 +177,11 @@ impl Classifier {
         };
         let Some(before) = self.seen.get_mut(message.id()) else {
             self.remember(message.id(), now);
-            return smallvec![first_sighting(Arc::new(message), is_deleted)];
+            let message = Arc::new(message);
+            return match missed {
+                Some(missed) => late_sighting(message, is_deleted, missed),
+                None => smallvec![first_sighting(message, is_deleted)],
+            };
         };
         // The stream's order is not that of the writes: what is older than what was seen says nothing new.
         if now.updated_at <= before.updated_at {
@@ -148,6 +223,23 @@ fn first_sighting(message: Arc<Message>, is_deleted: bool) -> Event {
         return Event::Updated(Arc::new(Updated::new(message)));
     }
     Event::from(message)
+}
+
+/// A message that was fetched and never seen.
+fn late_sighting(message: Arc<Message>, is_deleted: bool, missed: Missed) -> Events {
+    let written = message.created_at();
+    let revision = message.updated_at().unwrap_or(written);
+    if revision <= missed.floor {
+        return Events::new();
+    }
+    if written > missed.after.max(missed.floor) && !is_deleted {
+        return smallvec![Event::from(message)];
+    }
+    match first_sighting(message, is_deleted) {
+        // Written before the bot was there.
+        event if written <= missed.floor && event.is_new_message() => Events::new(),
+        event => smallvec![event],
+    }
 }
 
 fn changes(message: &Arc<Message>, before: &Seen, now: &Seen) -> Events {

@@ -12,6 +12,8 @@ use crate::event::Event;
 #[cfg(feature = "client")]
 mod backoff;
 #[cfg(feature = "client")]
+mod catch_up;
+#[cfg(feature = "client")]
 mod connect;
 #[cfg(feature = "client")]
 pub(crate) mod connect_failure;

@@ -8,7 +8,7 @@
 //! 4. Never are more rooms remembered than the bound says, and a room that is not remembered has nothing that is
 //!    unfinished or missed, unless all rooms have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::event::{RoomId, Timestamp};
@@ -37,14 +37,14 @@ struct Marks {
     /// The newest event that was delivered.
     newest: Timestamp,
     /// Bounded by what the pipeline takes and the hand-over queue holds.
-    unfinished: BTreeMap<(Timestamp, u64), ()>,
+    unfinished: BTreeSet<(Timestamp, u64)>,
     /// The oldest event that could not be delivered.
     missed: Option<Timestamp>,
 }
 
 impl Marks {
     fn watermark(&self) -> Timestamp {
-        let unfinished = self.unfinished.keys().next().map(|(revision, _)| *revision);
+        let unfinished = self.unfinished.first().map(|(revision, _)| *revision);
         let open = unfinished.into_iter().chain(self.missed).min();
         open.map_or(self.newest, |open| self.newest.min(open.saturating_sub(TICK)))
     }
@@ -77,14 +77,14 @@ impl Watermarks {
         self.unfinished += 1;
         let marks = self.marks(room, revision);
         marks.newest = marks.newest.max(revision);
-        marks.unfinished.insert((revision, ticket.0), ());
+        marks.unfinished.insert((revision, ticket.0));
         ticket
     }
 
     /// The pipeline is done with an event, or has given it up.
     pub(crate) fn settled(&mut self, room: &RoomId, revision: Timestamp, ticket: Ticket) {
         if let Some(marks) = self.rooms.get_mut(room)
-            && marks.unfinished.remove(&(revision, ticket.0)).is_some()
+            && marks.unfinished.remove(&(revision, ticket.0))
         {
             self.unfinished -= 1;
         }
@@ -100,6 +100,13 @@ impl Watermarks {
     /// again.
     pub(crate) fn take_missed(&mut self, room: &RoomId) -> Option<Timestamp> {
         self.rooms.get_mut(room)?.missed.take()
+    }
+
+    /// Nothing that was missed can be fetched.
+    pub(crate) fn clear_missed(&mut self) {
+        for marks in self.rooms.values_mut() {
+            marks.missed = None;
+        }
     }
 
     /// Whether something of the room was missed and not fetched yet.
@@ -147,7 +154,7 @@ impl Watermarks {
         let key = || RoomId::from(room.as_str());
         self.rooms.entry(key()).or_insert_with(|| Marks {
             newest,
-            unfinished: BTreeMap::new(),
+            unfinished: BTreeSet::new(),
             missed: None,
         })
     }
@@ -257,7 +264,7 @@ mod tests {
                 // What the structure forgot, by its bound or when told to, the model forgets too.
                 prop_assert!(marks.rooms.len() <= bound);
                 open.retain(|(room, _, ticket)| marks.rooms.get(room)
-                    .is_some_and(|marks| marks.unfinished.keys().any(|(_, n)| *n == ticket.0)));
+                    .is_some_and(|marks| marks.unfinished.iter().any(|(_, n)| *n == ticket.0)));
                 missed.retain(|(room, _)| marks.rooms.contains_key(room));
                 newest.retain(|room, _| marks.rooms.contains_key(room));
                 prop_assert_eq!(marks.unfinished(), open.len());
