@@ -53,9 +53,7 @@ fn ignored(criterion: &mut Criterion) {
         parser.events(&frame).for_each(drop);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                parser
-                    .events(&frame)
-                    .for_each(|event| drop(black_box(event)));
+                parser.events(&frame).for_each(|event| drop(black_box(event)));
             });
         });
     }

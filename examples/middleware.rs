@@ -82,7 +82,8 @@ where
         let this = self.project();
         let result = ready!(this.inner.poll(cx));
         if let Ok(response) = &result {
-            this.count.fetch_add(response.actions().count(), Ordering::Relaxed);
+            this.count
+                .fetch_add(response.actions().count(), Ordering::Relaxed);
         }
         Poll::Ready(result)
     }
@@ -134,15 +135,25 @@ async fn main() -> Result<(), BoxError> {
         () = handle.ended() => {}
     }
 
-    for text in ["!echo hello", "!echo once more", "!echo this goes on and on and on"] {
+    for text in [
+        "!echo hello",
+        "!echo once more",
+        "!echo this goes on and on and on",
+    ] {
         ask(&sandbox, &ann, text).await?;
     }
 
     handle.shutdown();
     serving.await??;
     sandbox.shutdown().await;
-    println!("replies counted by the type: {}", by_type.count.load(Ordering::Relaxed));
-    println!("replies counted by the function: {}", by_function.load(Ordering::Relaxed));
+    println!(
+        "replies counted by the type: {}",
+        by_type.count.load(Ordering::Relaxed)
+    );
+    println!(
+        "replies counted by the function: {}",
+        by_function.load(Ordering::Relaxed)
+    );
     Ok(())
 }
 

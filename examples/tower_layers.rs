@@ -38,7 +38,9 @@ async fn slow(State(started): State<Arc<Notify>>) -> &'static str {
 
 /// Only ann deploys. Every event comes along here, so all but that command passes.
 fn only_ann_deploys(request: Request) -> Result<Request, Rejection> {
-    let is_deploy = request.command().is_some_and(|command| command.name() == "deploy");
+    let is_deploy = request
+        .command()
+        .is_some_and(|command| command.name() == "deploy");
     if is_deploy && request.author().is_none_or(|author| author.username() != "ann") {
         return Err(Rejection::new("Only ann deploys."));
     }

@@ -12,25 +12,25 @@ use rocketbotte::dispatch::BotHandle;
 use rocketbotte::event::{Event, EventKind};
 use rocketbotte::extract::Args;
 use rocketbotte::rest::Client;
-use rocketbotte::sandbox::{RestFault, Sandbox};
+use rocketbotte::sandbox::{Inbound, RestFault, Sandbox, SandboxBuilder};
 use rocketbotte::transport::{Arrival, ConnectionState, Connector, DdpTransport, TlsSettings};
 use rocketbotte::{Bot, BotBuilder, Credentials, Router};
-use serde_json::json;
 use tokio::sync::Notify;
 use tower::ServiceBuilder;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn server() -> Sandbox {
+    people().start().await.unwrap()
+}
+
+fn people() -> SandboxBuilder {
     Sandbox::builder()
         .user("ann")
         .user("bob")
         .bot("rocketbotte")
         .channel("dev")
         .group_with("ops", &["ann", "rocketbotte"])
-        .start()
-        .await
-        .unwrap()
 }
 
 async fn pause(millis: u64) {
@@ -38,9 +38,13 @@ async fn pause(millis: u64) {
 }
 
 /// Nothing reaches the server any more.
-fn cut(sandbox: &Sandbox) {
+async fn cut(sandbox: &Sandbox) {
     sandbox.refuse_connections(true);
     sandbox.drop_connections();
+    let gone = sandbox
+        .wait_until(|sandbox| sandbox.connections() == 0, PATIENCE)
+        .await;
+    gone.unwrap();
 }
 
 fn restore(sandbox: &Sandbox) {
@@ -217,11 +221,6 @@ async fn until_message(transport: &mut DdpTransport, end: &str) -> Vec<(Event, A
 }
 
 fn texts(events: &[(Event, Arrival)]) -> Vec<&str> {
-    let message = |event: &'_ (Event, Arrival)| match &event.0 {
-        Event::Message(message) => Some(message.clone()),
-        _ => None,
-    };
-    let _ = message;
     events
         .iter()
         .filter_map(|(event, _)| match event {
@@ -241,7 +240,7 @@ async fn everything_said_during_an_outage_is_answered_once_and_in_order() {
     let mut n = 0;
     for _ in 0..4 {
         bot.ask("general", n).await;
-        cut(&sandbox);
+        cut(&sandbox).await;
         for _ in 0..5 {
             for room in ["dev", "ops", &direct] {
                 bot.ask(room, n).await;
@@ -271,7 +270,7 @@ async fn what_happened_to_messages_during_an_outage_becomes_its_events() {
         ids.push(ann.say("general", text).await);
     }
     until_message(&mut transport, "end").await;
-    cut(&sandbox);
+    cut(&sandbox).await;
     ann.edit(&ids[0], "!echo edited").await;
     ann.react(&ids[1], ":+1:").await;
     ann.delete(&ids[2]).await;
@@ -305,7 +304,7 @@ async fn an_invite_into_a_room_with_history_answers_nothing_from_before() {
     let sandbox = server().await;
     sandbox.create_group("secret", &["ann", "bob"]).unwrap();
     let bot = Echo::on(&sandbox).await;
-    cut(&sandbox);
+    cut(&sandbox).await;
     bot.ask("secret", "before").await;
     pause(5).await;
     sandbox.invite("secret", "rocketbotte").unwrap();
@@ -321,7 +320,7 @@ async fn nothing_from_before_the_start_is_answered() {
     sandbox.user("ann").say("general", "!echo before").await;
     pause(5).await;
     let bot = Echo::on(&sandbox).await;
-    cut(&sandbox);
+    cut(&sandbox).await;
     bot.ask("general", "after").await;
     bot.back().await;
     bot.expect("general", vec!["after".to_owned()]).await;
@@ -331,7 +330,7 @@ async fn nothing_from_before_the_start_is_answered() {
 async fn a_first_direct_message_during_an_outage_is_answered() {
     let sandbox = server().await;
     let bot = Echo::on(&sandbox).await;
-    cut(&sandbox);
+    cut(&sandbox).await;
     let direct = sandbox.user("bob").direct(&["rocketbotte"]).await;
     sandbox.user("bob").say(&direct, "echo hello").await;
     bot.back().await;
@@ -357,7 +356,7 @@ async fn what_is_too_old_is_counted_and_not_answered() {
         .catch_up_age(Duration::from_secs(3))
         .build();
     assert!(matches!(next(&mut transport).await.0, Event::Ready));
-    cut(&sandbox);
+    cut(&sandbox).await;
     for n in 0..7 {
         sandbox.user("ann").say("general", &n.to_string()).await;
     }
@@ -379,7 +378,7 @@ async fn of_too_much_the_newest_is_delivered() {
     let sandbox = server().await;
     let mut transport = transport(&sandbox, 16);
     assert!(matches!(next(&mut transport).await.0, Event::Ready));
-    cut(&sandbox);
+    cut(&sandbox).await;
     for n in 0..1100 {
         sandbox.user("ann").say("general", &n.to_string()).await;
     }
@@ -399,7 +398,7 @@ async fn what_arrives_live_and_is_fetched_too_is_answered_once() {
     let sandbox = server().await;
     let bot = Echo::on(&sandbox).await;
     sandbox.duplicate_frames(true);
-    cut(&sandbox);
+    cut(&sandbox).await;
     for n in 0..5 {
         bot.ask("general", n).await;
     }
@@ -420,15 +419,13 @@ async fn what_arrives_live_and_is_fetched_too_is_answered_once() {
 async fn a_slow_handler_is_neither_lost_nor_doubled() {
     let sandbox = server().await;
     let gate = Arc::new(Notify::new());
-    let bot = Echo::with(&sandbox, |bot| bot, Some(Arc::clone(&gate))).await;
+    let bot = Echo::with(&sandbox, |bot| bot.hold(PATIENCE), Some(Arc::clone(&gate))).await;
     bot.ask("general", "wait").await;
-    let runs = Arc::clone(&bot.runs);
-    sandbox
-        .wait_until(|_| runs.load(Ordering::Relaxed) == 1, PATIENCE)
-        .await
-        .ok();
+    while bot.runs.load(Ordering::Relaxed) == 0 {
+        pause(5).await;
+    }
     for n in 0..3 {
-        cut(&sandbox);
+        cut(&sandbox).await;
         bot.ask("general", n).await;
         bot.back().await;
     }
@@ -445,38 +442,33 @@ async fn a_slow_handler_is_neither_lost_nor_doubled() {
 async fn a_room_that_may_not_be_read_is_forgotten() {
     let sandbox = server().await;
     let bot = Echo::on(&sandbox).await;
-    for (status, n) in [(403, 0), (400, 1)] {
-        cut(&sandbox);
-        sandbox.user("ann").say("general", "nobody hears this").await;
-        sandbox.fail_next("chat.syncMessages", RestFault::Status(status));
-        let before = sandbox
-            .requests()
-            .get("chat.syncMessages")
-            .copied()
-            .unwrap_or_default();
-        bot.back().await;
+    let asked = |sandbox: &Sandbox| {
+        let is_sync = |inbound: &Inbound| matches!(inbound, Inbound::Request { path, .. } if path.contains("chat.syncMessages") && path.contains("roomId=GENERAL"));
         sandbox
-            .wait_until(
-                |sandbox| sandbox.requests().get("chat.syncMessages").copied() > Some(before),
-                PATIENCE,
-            )
-            .await
-            .unwrap();
-        // What comes live in it goes on.
-        bot.ask("general", n).await;
-        sandbox
-            .wait_until(
-                |sandbox| said(sandbox, "general").last() == Some(&n.to_string()),
-                PATIENCE,
-            )
-            .await
-            .unwrap();
-        let asked = sandbox
             .frames_from_clients()
             .iter()
-            .filter(|inbound| format!("{inbound:?}").contains("syncMessages?lastUpdate"))
-            .count();
-        let _ = asked;
+            .filter(|inbound| is_sync(inbound))
+            .count()
+    };
+    for (n, status) in [403, 400].into_iter().enumerate() {
+        cut(&sandbox).await;
+        sandbox.user("ann").say("general", "nobody hears this").await;
+        // Every room that changed in the last half minute, which is all of them.
+        for _ in 0..3 {
+            sandbox.fail_next("chat.syncMessages", RestFault::Status(status));
+        }
+        bot.back().await;
+        sandbox
+            .wait_until(|sandbox| asked(sandbox) > n, PATIENCE)
+            .await
+            .unwrap();
+        pause(100).await;
+        assert_eq!(asked(&sandbox), n + 1, "it is not asked for again");
+        // What comes live in it goes on.
+        bot.ask("general", n).await;
+        let answered = |sandbox: &Sandbox| said(sandbox, "general").last() == Some(&n.to_string());
+        sandbox.wait_until(answered, PATIENCE).await.unwrap();
+        sandbox.clear_faults();
     }
     bot.expect("general", numbers(0..2)).await;
 }
@@ -485,7 +477,7 @@ async fn a_room_that_may_not_be_read_is_forgotten() {
 async fn errors_that_pass_are_tried_again() {
     let sandbox = server().await;
     let bot = Echo::on(&sandbox).await;
-    cut(&sandbox);
+    cut(&sandbox).await;
     bot.ask("general", 0).await;
     for (endpoint, fault) in [
         ("subscriptions.get", RestFault::CloseBeforeActing),
@@ -510,18 +502,22 @@ async fn errors_that_pass_are_tried_again() {
 async fn a_second_cut_in_the_middle_of_a_catch_up() {
     let sandbox = server().await;
     let bot = Echo::on(&sandbox).await;
-    cut(&sandbox);
+    cut(&sandbox).await;
     for n in 0..3 {
         bot.ask("general", n).await;
         bot.ask("dev", n).await;
     }
-    for (n, endpoint) in [(3, "subscriptions.get"), (4, "rooms.get"), (5, "chat.syncMessages")] {
+    for (n, endpoint) in [
+        (3, "subscriptions.get"),
+        (4, "rooms.get"),
+        (5, "chat.syncMessages"),
+    ] {
         sandbox.fail_next(endpoint, RestFault::Slow(Duration::from_millis(200)));
         bot.back().await;
         pause(50).await;
         bot.ask("general", n).await;
         bot.ask("dev", n).await;
-        cut(&sandbox);
+        cut(&sandbox).await;
     }
     bot.ask("general", 6).await;
     bot.ask("dev", 6).await;
@@ -565,7 +561,7 @@ async fn what_the_pipeline_does_not_take_in_time_is_fetched() {
 async fn without_it_an_outage_stays_unheard() {
     let sandbox = server().await;
     let bot = Echo::with(&sandbox, BotBuilder::no_catch_up, None).await;
-    cut(&sandbox);
+    cut(&sandbox).await;
     bot.ask("general", "lost").await;
     bot.back().await;
     bot.expect("general", vec![]).await;
@@ -573,9 +569,10 @@ async fn without_it_an_outage_stays_unheard() {
 
 #[tokio::test]
 async fn fifty_cuts_and_somebody_who_never_stops_writing() {
-    for seed in [1, 2] {
+    // The server's clock is right, and ten minutes before and behind ours.
+    for (seed, offset) in [(1, 0), (2, 600_000), (3, -600_000)] {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let sandbox = server().await;
+        let sandbox = people().clock_offset(offset).start().await.unwrap();
         let root = sandbox.user("ann").say("general", "a thread").await;
         let bot = Echo::on(&sandbox).await;
         let mut n = 0;
@@ -596,7 +593,7 @@ async fn fifty_cuts_and_somebody_who_never_stops_writing() {
                 2 => sandbox.close_connections(),
                 3 => sandbox.send_half_frame(),
                 _ => {
-                    cut(&sandbox);
+                    cut(&sandbox).await;
                     bot.ask("general", n).await;
                     bot.ask("ops", n).await;
                     sandbox
@@ -620,5 +617,27 @@ async fn fifty_cuts_and_somebody_who_never_stops_writing() {
         // One run for each command, and one for each end.
         assert_eq!(bot.runs.load(Ordering::Relaxed), 3 * n + 2, "seed {seed}");
     }
-    let _ = json!(null);
+}
+
+/// In paused time: a minute of silence, and what was said in it.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_dies_in_silence() {
+    let sandbox = people().start_in_memory();
+    let server = sandbox.clone();
+    let connector = Connector::from_fn(move |_| {
+        let io = server.connect();
+        async { Ok::<_, std::io::Error>(io) }
+    });
+    let bot = Echo::with(&sandbox, |bot| bot.connector(connector), None).await;
+    // Quiet for a while before it dies.
+    pause(3_600_000).await;
+    sandbox.silence(true);
+    for n in 0..4 {
+        bot.ask("general", n).await;
+        pause(20_000).await;
+    }
+    sandbox.silence(false);
+    bot.ask("general", 4).await;
+    pause(120_000).await;
+    assert_eq!(said(&sandbox, "general"), numbers(0..5));
 }

@@ -113,10 +113,7 @@ mod tests {
                 .last_message_at
         };
         let expected = Some(Timestamp::from_millis(1_795_334_400_000));
-        assert_eq!(
-            room(r#"{"_id":"r","lm":"2026-11-22T08:00:00.000Z"}"#),
-            expected
-        );
+        assert_eq!(room(r#"{"_id":"r","lm":"2026-11-22T08:00:00.000Z"}"#), expected);
         assert_eq!(room(r#"{"_id":"r","lm":{"$date":1795334400000}}"#), expected);
         assert_eq!(room(r#"{"_id":"r"}"#), None);
         assert_eq!(room(r#"{"_id":"r","lm":[1]}"#), None);

@@ -120,7 +120,8 @@ fn bounded(mut sorted: Vec<(Timestamp, Sorted)>, bounds: Bounds<'_>) -> (Vec<Sor
     let mut skipped = 0;
     let mut skip = |event: &Event| skipped += u64::from(!is_own(event));
     sorted.retain(|(happened, sorted)| {
-        let is_old = sorted.arrival != Arrival::Live && bounds.oldest.is_some_and(|oldest| *happened < oldest);
+        let is_old =
+            sorted.arrival != Arrival::Live && bounds.oldest.is_some_and(|oldest| *happened < oldest);
         if is_old {
             skip(&sorted.event);
         }

@@ -13,12 +13,13 @@ mod watermarks;
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::calls::Lost;
@@ -54,11 +55,15 @@ pub(super) struct CatchUp {
     started_at: Instant,
     /// Since when something may be missing.
     lost: Option<Lost>,
+    /// How long the outage was that is not caught up yet.
+    gap: Option<Duration>,
     is_connected: bool,
     run: Option<Run>,
     /// When to fetch what was missed though the connection stood.
     retry_at: Option<Instant>,
     skipped: u64,
+    /// What was dropped and can not be fetched.
+    overflow: Arc<AtomicU64>,
 }
 
 /// The watermarks, which acknowledgements change from elsewhere.
@@ -88,8 +93,10 @@ impl SharedMarks {
 }
 
 impl CatchUp {
-    pub(super) fn new(client: Client, limits: Limits) -> Self {
+    pub(super) fn new(client: Client, limits: Limits, overflow: Arc<AtomicU64>) -> Self {
         Self {
+            overflow,
+            gap: None,
             client,
             limits,
             marks: SharedMarks::default(),
@@ -133,6 +140,7 @@ impl CatchUp {
     /// The connection is back, after this time.
     pub(super) fn reconnected(&mut self, gap: Duration) {
         self.is_connected = true;
+        self.gap = Some(gap);
         self.run = Some(Run::new(&self.client, self.lost, Some(gap)));
     }
 
@@ -188,16 +196,27 @@ impl CatchUp {
 
     /// Hands over at once where nothing waits before it.
     fn send(&mut self, room: Option<&RoomId>, delivery: Delivery, deliveries: &Deliveries) {
-        if let Some(room) = room
-            && self.outbox.has(room)
-        {
-            return self.outbox.push(room, delivery);
-        }
-        if let Err(TrySendError::Full(Ok(delivery))) = deliveries.try_send(Ok(delivery)) {
-            match room {
-                Some(room) => self.outbox.push(room, delivery),
-                None if self.outbox.len() < WAITING => self.outbox.push_first(delivery),
-                None => tracing::error!("an event that can not be fetched is dropped"),
+        let has_to_wait = match room {
+            Some(room) => self.outbox.has(room),
+            None => self.outbox.first_len() > 0,
+        };
+        let delivery = match has_to_wait {
+            true => delivery,
+            false => match deliveries.try_send(Ok(delivery)) {
+                Err(TrySendError::Full(Ok(delivery))) => delivery,
+                // It is taken, or nobody reads any more.
+                _ => return,
+            },
+        };
+        match room {
+            Some(room) => self.outbox.push(room, delivery),
+            None if self.outbox.first_len() < WAITING => self.outbox.push_first(delivery),
+            None => {
+                let dropped = self.overflow.fetch_add(1, Ordering::Relaxed) + 1;
+                // Once for each power of two: a flood must not flood the log too.
+                if dropped.is_power_of_two() {
+                    tracing::error!(dropped, "events were dropped that can not be fetched");
+                }
             }
         }
     }
@@ -241,10 +260,18 @@ impl CatchUp {
     /// Fetches what was missed, once the pipeline has room for it.
     fn retry(&mut self, deliveries: &Deliveries) {
         self.retry_at = None;
-        if self.run.is_some() || !self.is_connected || !self.marks.lock().is_any_missed() {
+        if self.run.is_some() || !self.is_connected {
             return;
         }
-        let has_room = deliveries.capacity() > deliveries.max_capacity() / 2 && self.outbox.len() < WAITING / 2;
+        if let (Some(lost), Some(gap)) = (self.lost, self.gap) {
+            self.run = Some(Run::new(&self.client, Some(lost), Some(gap)));
+            return;
+        }
+        if !self.marks.lock().is_any_missed() {
+            return;
+        }
+        let has_room =
+            deliveries.capacity() > deliveries.max_capacity() / 2 && self.outbox.len() < WAITING / 2;
         if has_room {
             self.run = Some(Run::new(&self.client, None, None));
         } else {

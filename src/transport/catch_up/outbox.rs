@@ -29,7 +29,12 @@ impl Outbox {
         self.first.push_back(delivery);
     }
 
-    /// How many wait in all rooms.
+    /// How many wait that belong to no room.
+    pub(super) fn first_len(&self) -> usize {
+        self.first.len()
+    }
+
+    /// How many wait in all rooms together.
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -27,6 +27,12 @@ const CALLS: usize = 4;
 /// Live events that wait; more are fetched again later.
 const HELD: usize = 4096;
 
+/// After this time it is tried once more to get the rooms.
+const GIVEN_UP: Duration = Duration::from_secs(60);
+
+/// How often a catch-up that takes long says how far it is.
+const PROGRESS: Duration = Duration::from_secs(5);
+
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Synced = (RoomPlan, Result<SyncResult, RestError>);
 
@@ -42,6 +48,7 @@ pub(super) struct Run {
     /// How long the outage was, if there was one.
     gap: Option<Duration>,
     began: Instant,
+    told_at: Instant,
     /// Until the rooms are known.
     listing: Option<Later<Result<Listing, RestError>>>,
     waiting: VecDeque<RoomPlan>,
@@ -59,6 +66,7 @@ impl Run {
         Self {
             gap,
             began: Instant::now(),
+            told_at: Instant::now(),
             listing: Some(Box::pin(list(client.clone(), lost))),
             waiting: VecDeque::new(),
             calls: FuturesUnordered::new(),
@@ -156,8 +164,11 @@ impl CatchUp {
                 tracing::debug!(rooms = run.room_count, "catching up");
             }
             Err(error) => {
-                tracing::error!(%error, "what was said during the outage can not be fetched");
+                tracing::error!(%error, again_in = ?GIVEN_UP, "what was said meanwhile can not be fetched");
+                // What arrives live goes on.
+                run.gap = None;
                 self.marks.lock().clear_missed();
+                self.retry_at = Some(Instant::now() + GIVEN_UP);
             }
         }
         // The other rooms go on.
@@ -174,11 +185,7 @@ impl CatchUp {
 
     /// A room's live events that waited are delivered as if nothing had been.
     fn go_on_with(&mut self, room: &RoomId, classifier: &mut Classifier, deliveries: &Deliveries) {
-        let held = self
-            .run
-            .as_mut()
-            .map(|run| run.release(room))
-            .unwrap_or_default();
+        let held = self.run.as_mut().map(|run| run.release(room)).unwrap_or_default();
         for Held { event, revision } in held {
             let events = classifier.classify(&event);
             self.pass(events, Arrival::Live, room, revision, deliveries);
@@ -201,12 +208,19 @@ impl CatchUp {
                 let held = run.release(&room.id);
                 let bounds = Bounds {
                     oldest,
-                    events: self.limits.per_room.min(self.limits.total.saturating_sub(run.delivered)),
+                    events: self
+                        .limits
+                        .per_room
+                        .min(self.limits.total.saturating_sub(run.delivered)),
                     own: self.client.credentials().map(crate::Credentials::user_id),
                 };
                 let (events, skipped) = merge(&room, &result, held, classifier, bounds);
                 self.skipped += skipped;
                 run.delivered += events.len();
+                if run.told_at.elapsed() >= PROGRESS {
+                    run.told_at = Instant::now();
+                    tracing::info!(rooms = run.room_count, left = run.rooms.len(), "catching up");
+                }
                 for sorted in events {
                     let delivery =
                         self.marks
@@ -220,7 +234,7 @@ impl CatchUp {
         room.failures += 1;
         match verdict(&error) {
             Verdict::Forget => {
-                tracing::info!(room_id = %room.id, %error, "a room can not be read any more");
+                tracing::warn!(room_id = %room.id, %error, "a room can not be read any more");
                 run.rooms.remove(&room.id);
                 self.marks.lock().forget(&room.id);
                 self.go_on_with(&room.id, classifier, deliveries);
@@ -248,7 +262,9 @@ impl CatchUp {
     pub(super) fn go_on(&mut self) {
         let Some(run) = &mut self.run else { return };
         while run.calls.len() < CALLS && self.outbox.len() < WAITING / 2 {
-            let Some(plan) = run.waiting.pop_front() else { break };
+            let Some(plan) = run.waiting.pop_front() else {
+                break;
+            };
             run.call(&self.client, plan);
         }
         if run.calls.is_empty() && !run.waiting.is_empty() {
@@ -261,7 +277,7 @@ impl CatchUp {
         let (gap, events, rooms, took) = (run.gap, run.delivered, run.room_count, run.began.elapsed());
         self.run = None;
         if let Some(gap) = gap {
-            self.lost = None;
+            (self.lost, self.gap) = (None, None);
             let skipped = std::mem::take(&mut self.skipped);
             tracing::info!(?gap, events, rooms, skipped, ?took, "caught up");
             let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));

@@ -84,7 +84,7 @@ impl Worker {
         let catch_up = settings
             .catch_up
             .clone()
-            .map(|client| CatchUp::new(client, settings.limits));
+            .map(|client| CatchUp::new(client, settings.limits, Arc::clone(&overflow)));
         Self {
             catch_up,
             last_frame: Instant::now(),
@@ -308,6 +308,7 @@ impl Worker {
 
     fn drain(&mut self) {
         self.deliveries = None;
+        self.catch_up = None;
         self.state.send_replace(ConnectionState::Closing);
     }
 
