@@ -124,7 +124,7 @@ impl Run {
         }
     }
 
-    fn call(&mut self, client: &Client, plan: RoomPlan) {
+    fn call(&self, client: &Client, plan: RoomPlan) {
         self.calls.push(Box::pin(sync(client.clone(), plan)));
     }
 }

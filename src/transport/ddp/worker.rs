@@ -131,7 +131,7 @@ impl Worker {
                 Class::Passing => false,
             };
             if is_fatal {
-                self.end_with(failure).await;
+                end_with(self.deliveries.as_ref(), failure).await;
                 break;
             }
             match self.backoff.failed(now, fastrand::f64()) {
@@ -145,8 +145,8 @@ impl Worker {
                     }
                 }
                 Next::GiveUp { attempts, off } => {
-                    self.end_with(failure.give_up(&self.settings.url, attempts, off))
-                        .await;
+                    let failure = failure.give_up(&self.settings.url, attempts, off);
+                    end_with(self.deliveries.as_ref(), failure).await;
                     break;
                 }
             }
@@ -358,12 +358,12 @@ impl Worker {
             }
         }
     }
+}
 
-    async fn end_with(&mut self, failure: Failure) {
-        if let Some(deliveries) = &self.deliveries {
-            // An error means that nobody reads any more.
-            let _ = deliveries.send(Err(failure.into_error())).await;
-        }
+async fn end_with(deliveries: Option<&Deliveries>, failure: Failure) {
+    if let Some(deliveries) = deliveries {
+        // An error means that nobody reads any more.
+        let _ = deliveries.send(Err(failure.into_error())).await;
     }
 }
 
