@@ -632,12 +632,22 @@ async fn a_connection_that_dies_in_silence() {
     // Quiet for a while before it dies.
     pause(3_600_000).await;
     sandbox.silence(true);
-    for n in 0..4 {
-        bot.ask("general", n).await;
+    let question = bot.ask("general", 0).await;
+    for n in 1..4 {
         pause(20_000).await;
+        bot.ask("general", n).await;
     }
+    pause(20_000).await;
     sandbox.silence(false);
     bot.ask("general", 4).await;
     pause(120_000).await;
-    assert_eq!(said(&sandbox, "general"), numbers(0..5));
+    let answers = said(&sandbox, "general");
+    let last_characters: Vec<_> = answers
+        .iter()
+        .map(|text| text[text.len() - 1..].to_owned())
+        .collect();
+    assert_eq!(last_characters, numbers(0..5));
+    // It is more than a minute late, the last is not.
+    assert!(answers[0].contains(&question), "{answers:?}");
+    assert_eq!(answers[4], "4");
 }

@@ -165,6 +165,7 @@ where
 
     /// Takes an event: it waits in its lane, or is ignored.
     pub(super) fn accept(&mut self, delivery: Delivery) {
+        let happened_at = delivery.happened_at();
         let (event, arrival, ack) = delivery.into_parts();
         self.counters.received += 1;
         match &event {
@@ -177,7 +178,8 @@ where
             }
             _ => {}
         }
-        let context = Context::new(Arc::clone(&self.shared), arrival, Instant::now());
+        let context =
+            Context::new(Arc::clone(&self.shared), arrival, Instant::now()).happened_at(happened_at);
         let request = Request::with_context(event, context);
         if request.is_from_bot() && !self.shared.hears_bots() {
             self.warn_of_shared_account(&request);
@@ -398,10 +400,7 @@ where
         let actions = response.take_actions();
         let now = Instant::now();
         if !actions.is_empty() && self.may_reply(request, now) {
-            let delay = request
-                .context()
-                .received_at()
-                .map_or_else(Default::default, |at| now.duration_since(at));
+            let delay = request.context().lateness(now);
             let resolver = Resolver::of_returned(request).late_by(delay, request);
             let mut positions = HashMap::<Option<&str>, u32>::new();
             let mut batches: SmallVec<[Batch; 1]> = SmallVec::new();

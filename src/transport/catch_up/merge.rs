@@ -23,6 +23,8 @@ pub(super) struct Sorted {
     pub(super) event: Event,
     pub(super) arrival: Arrival,
     pub(super) revision: Timestamp,
+    /// When it was written; for a change, when that was made.
+    pub(super) happened: Timestamp,
 }
 
 /// What is too much.
@@ -66,7 +68,7 @@ pub(super) fn merge(
         source: Source::Live(held.event),
     }));
     items.sort_by_key(|item| (item.revision, item.written));
-    let mut sorted: Vec<(Timestamp, Sorted)> = Vec::new();
+    let mut sorted: Vec<Sorted> = Vec::new();
     for Item { revision, source, .. } in items {
         let (events, arrival) = match source {
             Source::Fetched(json) => (
@@ -82,14 +84,12 @@ pub(super) fn merge(
                 Some(message) if event.is_new_message() => message.created_at(),
                 _ => revision,
             };
-            sorted.push((
+            sorted.push(Sorted {
+                event,
+                arrival,
+                revision,
                 happened,
-                Sorted {
-                    event,
-                    arrival,
-                    revision,
-                },
-            ));
+            });
         }
     }
     for gone in &fetched.deleted {
@@ -97,21 +97,19 @@ pub(super) fn merge(
         if at > plan.missed.floor
             && let Some(event) = classifier.deleted(&gone.id, &plan.id)
         {
-            sorted.push((
-                at,
-                Sorted {
-                    event,
-                    arrival: Arrival::CaughtUp,
-                    revision: at,
-                },
-            ));
+            sorted.push(Sorted {
+                event,
+                arrival: Arrival::CaughtUp,
+                revision: at,
+                happened: at,
+            });
         }
     }
-    sorted.sort_by_key(|(happened, _)| *happened);
+    sorted.sort_by_key(|sorted| sorted.happened);
     bounded(sorted, bounds)
 }
 
-fn bounded(mut sorted: Vec<(Timestamp, Sorted)>, bounds: Bounds<'_>) -> (Vec<Sorted>, u64) {
+fn bounded(mut sorted: Vec<Sorted>, bounds: Bounds<'_>) -> (Vec<Sorted>, u64) {
     let is_own = |event: &Event| {
         event
             .author()
@@ -119,19 +117,19 @@ fn bounded(mut sorted: Vec<(Timestamp, Sorted)>, bounds: Bounds<'_>) -> (Vec<Sor
     };
     let mut skipped = 0;
     let mut skip = |event: &Event| skipped += u64::from(!is_own(event));
-    sorted.retain(|(happened, sorted)| {
+    sorted.retain(|sorted| {
         let is_old =
-            sorted.arrival != Arrival::Live && bounds.oldest.is_some_and(|oldest| *happened < oldest);
+            sorted.arrival != Arrival::Live && bounds.oldest.is_some_and(|oldest| sorted.happened < oldest);
         if is_old {
             skip(&sorted.event);
         }
         !is_old
     });
     let too_many = sorted.len().saturating_sub(bounds.events);
-    for (_, sorted) in sorted.drain(..too_many) {
+    for sorted in sorted.drain(..too_many) {
         skip(&sorted.event);
     }
-    (sorted.into_iter().map(|(_, sorted)| sorted).collect(), skipped)
+    (sorted, skipped)
 }
 
 fn item(message: &Value) -> Option<Item> {

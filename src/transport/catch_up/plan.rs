@@ -98,9 +98,9 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
             if !is_due {
                 return None;
             }
-            let watermark = marks.watermark(id);
+            let delivered_to = marks.delivered_to(id);
             marks.take_missed(id);
-            let after = watermark.into_iter().chain(since).min()?;
+            let after = delivered_to.into_iter().chain(since).min()?;
             let is_direct = subscription.kind == "d";
             // Nobody was in a direct conversation before it began.
             let joined = subscription.joined_at.filter(|_| !is_direct);

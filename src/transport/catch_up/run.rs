@@ -154,6 +154,10 @@ impl CatchUp {
                 };
                 run.waiting = plan(&situation, &mut marks).into();
                 run.room_count = run.waiting.len();
+                for plan in &run.waiting {
+                    let settled = marks.watermark(&plan.id);
+                    tracing::debug!(room_id = %plan.id, after = %plan.missed.after, ?settled, "to be caught up");
+                }
                 run.rooms = run
                     .waiting
                     .iter()
@@ -225,7 +229,8 @@ impl CatchUp {
                     let delivery =
                         self.marks
                             .delivery(sorted.event, sorted.arrival, &room.id, sorted.revision);
-                    self.outbox.push(&room.id, delivery);
+                    let age = now.map_or(Duration::ZERO, |now| now.saturating_since(sorted.happened));
+                    self.outbox.push(&room.id, delivery.happened_ago(age));
                 }
                 return;
             }

@@ -5,7 +5,9 @@
 //! 1. A room's watermark is before every event of the room that was delivered and is not settled.
 //! 2. It is before every event of the room that was missed and not fetched since.
 //! 3. If there is no such event, it is the newest event that was delivered in the room.
-//! 4. Never are more rooms remembered than the bound says, and a room that is not remembered has nothing that is
+//! 4. The place from which a room is fetched is before every event that was missed, and where there is none it is the
+//!    newest that was delivered: what is unfinished is still with this process and need not be fetched.
+//! 5. Never are more rooms remembered than the bound says, and a room that is not remembered has nothing that is
 //!    unfinished or missed, unless all rooms have.
 
 use std::collections::{BTreeSet, HashMap};
@@ -119,9 +121,18 @@ impl Watermarks {
         self.rooms.values().any(|marks| marks.missed.is_some())
     }
 
-    /// How far a room is settled; `None` where nothing is known of it.
+    /// How far a room is settled; `None` where nothing is known of it. A process that starts again would begin here.
     pub(crate) fn watermark(&self, room: &RoomId) -> Option<Timestamp> {
         self.rooms.get(room).map(Marks::watermark)
+    }
+
+    /// Up to where everything of a room was delivered; `None` where nothing is known of it.
+    pub(crate) fn delivered_to(&self, room: &RoomId) -> Option<Timestamp> {
+        let marks = self.rooms.get(room)?;
+        Some(match marks.missed {
+            Some(missed) => marks.newest.min(missed.saturating_sub(TICK)),
+            None => marks.newest,
+        })
     }
 
     /// The newest event that was delivered in a room.
@@ -277,6 +288,12 @@ mod tests {
                         Some(first) => prop_assert!(watermark < first),
                         None => prop_assert_eq!(watermark, *newest),
                     }
+                    let delivered = marks.delivered_to(room).unwrap();
+                    match missed.iter().filter(|(r, _)| r == room).map(|(_, at)| *at).min() {
+                        Some(missed) => prop_assert!(delivered < missed),
+                        None => prop_assert_eq!(delivered, *newest),
+                    }
+                    prop_assert!(watermark <= delivered);
                 }
             }
         }
