@@ -2,13 +2,14 @@
 #![cfg(all(feature = "client", feature = "sandbox"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use rocketbotte::command::CommandLayer;
-use rocketbotte::dispatch::BotHandle;
+use rocketbotte::dispatch::{BotHandle, Overflow};
 use rocketbotte::event::{Event, EventKind};
 use rocketbotte::extract::Args;
 use rocketbotte::rest::Client;
@@ -619,9 +620,56 @@ async fn fifty_cuts_and_somebody_who_never_stops_writing() {
     }
 }
 
-/// In paused time: a minute of silence, and what was said in it.
-#[tokio::test(start_paused = true)]
-async fn a_connection_that_dies_in_silence() {
+#[tokio::test]
+async fn more_than_a_lane_holds_is_answered() {
+    let sandbox = server().await;
+    let bot = Echo::with(&sandbox, |bot| bot.lane_capacity(16, Overflow::DropNewest), None).await;
+    cut(&sandbox).await;
+    for n in 0..500 {
+        bot.ask("general", n).await;
+    }
+    bot.back().await;
+    for n in 500..505 {
+        bot.ask("general", n).await;
+    }
+    bot.expect("general", numbers(0..505)).await;
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_in_a_hundred_rooms() {
+    let sandbox = server().await;
+    let rooms: Vec<String> = (0..100).map(|n| format!("room{n}")).collect();
+    for room in &rooms {
+        sandbox.create_channel(room, &["ann", "rocketbotte"]).unwrap();
+    }
+    let mut transport = transport(&sandbox, 1024);
+    assert!(matches!(next(&mut transport).await.0, Event::Ready));
+    cut(&sandbox).await;
+    for n in 0..100 {
+        for room in &rooms {
+            sandbox.user("ann").say(room, &n.to_string()).await;
+        }
+    }
+    restore(&sandbox);
+    let began = std::time::Instant::now();
+    let mut heard: HashMap<String, Vec<String>> = HashMap::new();
+    let mut count = 0;
+    while count < 10_000 {
+        if let (Event::Message(message), Arrival::CaughtUp) = next(&mut transport).await {
+            let room = message.room().name().unwrap().to_owned();
+            heard.entry(room).or_default().push(message.text().to_owned());
+            count += 1;
+        }
+    }
+    println!("caught up 10,000 messages in {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20));
+    for room in &rooms {
+        assert_eq!(heard[room], numbers(0..100), "in {room}");
+    }
+}
+
+/// In paused time, where an hour is nothing.
+async fn in_memory() -> (Sandbox, Echo) {
     let sandbox = people().start_in_memory();
     let server = sandbox.clone();
     let connector = Connector::from_fn(move |_| {
@@ -629,8 +677,50 @@ async fn a_connection_that_dies_in_silence() {
         async { Ok::<_, std::io::Error>(io) }
     });
     let bot = Echo::with(&sandbox, |bot| bot.connector(connector), None).await;
-    // Quiet for a while before it dies.
     pause(3_600_000).await;
+    (sandbox, bot)
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_rooms_go_on_while_one_is_fetched() {
+    let (sandbox, bot) = in_memory().await;
+    cut(&sandbox).await;
+    bot.ask("general", 0).await;
+    sandbox.fail_next("chat.syncMessages", RestFault::Slow(Duration::from_secs(10)));
+    bot.back().await;
+    pause(1000).await;
+    bot.ask("general", 1).await;
+    bot.ask("dev", 2).await;
+    pause(1000).await;
+    assert_eq!(said(&sandbox, "dev"), ["2"]);
+    assert_eq!(said(&sandbox, "general"), [""; 0]);
+    pause(20_000).await;
+    assert_eq!(said(&sandbox, "general"), ["0", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrives_is_heard_also_where_nothing_can_be_fetched() {
+    let (sandbox, bot) = in_memory().await;
+    cut(&sandbox).await;
+    bot.ask("general", 0).await;
+    for _ in 0..6 {
+        sandbox.fail_next("subscriptions.get", RestFault::Html);
+    }
+    bot.back().await;
+    pause(30_000).await;
+    bot.ask("general", 1).await;
+    pause(1000).await;
+    assert_eq!(said(&sandbox, "general"), ["1"]);
+    // A minute later it is tried again.
+    pause(90_000).await;
+    let answers = said(&sandbox, "general");
+    assert!(answers.len() == 2 && answers[1].ends_with('0'), "{answers:?}");
+}
+
+/// In paused time: a minute of silence, and what was said in it.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_dies_in_silence() {
+    let (sandbox, bot) = in_memory().await;
     sandbox.silence(true);
     let question = bot.ask("general", 0).await;
     for n in 1..4 {
