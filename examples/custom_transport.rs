@@ -79,7 +79,10 @@ async fn feed(sender: mpsc::Sender<Delivery>) -> Result<(), BoxError> {
         let room = Room::new("GENERAL", RoomKind::Channel);
         let message = Message::builder(room, User::new("uAnn", "ann"), text).build();
         let (settled, outcome) = oneshot::channel();
-        let ack = Ack::new(move |outcome| drop(settled.send(outcome)));
+        let ack = Ack::new(move |outcome| {
+            // Nobody listens any more if the feed has ended.
+            let _ = settled.send(outcome);
+        });
         sender
             .send(Delivery::live(Event::from(message)).with_ack(ack))
             .await?;

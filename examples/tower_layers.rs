@@ -80,7 +80,12 @@ fn app(
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let sandbox = Sandbox::start().await?;
+    let sandbox = Sandbox::builder()
+        .bot("rocketbotte")
+        .user("ann")
+        .user("bob")
+        .start()
+        .await?;
     let account = sandbox.bot("rocketbotte");
     let (ann, bob) = (sandbox.user("ann"), sandbox.user("bob"));
     let bobs_room = bob.direct(&[account.username()]).await;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::dispatch::Receipt;
+use crate::dispatch::loops::LoopBreaker;
 use crate::dispatch::stack_info::StackInfo;
 use crate::event::{MessageId, RoomId, RoomKind, User, UserId};
 use crate::request::Request;
@@ -82,6 +83,11 @@ pub(crate) struct Shared {
     pub(crate) perform: Option<Arc<dyn Perform>>,
     pub(crate) typing: Option<Arc<dyn ShowTyping>>,
     pub(crate) ids: crate::dispatch::ids::IdSource,
+    pub(crate) loops: LoopBreaker,
+    /// Whether replies go in a thread below their question unless they say otherwise.
+    pub(crate) always_in_thread: bool,
+    /// Whether messages of bots go through the pipeline, also where no route asked for them.
+    pub(crate) hears_bots: bool,
     /// UTF-16 units of a message's text, by the server's settings.
     pub(crate) message_size_limit: usize,
     /// The server's own address, which links to messages begin with.
@@ -100,6 +106,9 @@ impl Shared {
             perform: None,
             typing: None,
             ids,
+            loops: LoopBreaker::default(),
+            always_in_thread: false,
+            hears_bots: false,
             message_size_limit: DEFAULT_MESSAGE_SIZE_LIMIT,
             site_url: None,
             #[cfg(feature = "client")]
@@ -111,7 +120,7 @@ impl Shared {
 impl Shared {
     /// Whether any route asked for the messages of bots.
     pub(crate) fn hears_bots(&self) -> bool {
-        self.stack.hears_bots() || self.listeners.hear_bots()
+        self.hears_bots || self.stack.hears_bots() || self.listeners.hear_bots()
     }
 
     pub(crate) fn message_size_limit(&self) -> usize {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::command::Command;
 use crate::context::Context;
 use crate::event::{Event, EventKind, Message, Room, User};
+use crate::handler::Place;
 use crate::rejection::Rejection;
 use crate::response::{RouteKind, RouteName};
 
@@ -35,7 +36,10 @@ pub struct Request {
     extensions: Extensions,
     refusal: Option<Arc<Rejection>>,
     deadline: Option<Deadline>,
+    hold: Option<Duration>,
     route: Option<(RouteName, RouteKind)>,
+    /// Where the route said that its answers go.
+    place: Option<Arc<Place>>,
     outbox_position: OnceLock<Arc<AtomicU32>>,
 }
 
@@ -69,7 +73,9 @@ impl Request {
             extensions: Extensions::new(),
             refusal: None,
             deadline: None,
+            hold: None,
             route: None,
+            place: None,
             outbox_position: OnceLock::new(),
         }
     }
@@ -137,15 +143,14 @@ impl Request {
     /// Whether the bot itself caused the event.
     pub fn is_from_self(&self) -> bool {
         let identity = self.context.identity();
-        if identity.username().is_empty() {
-            return false;
-        }
+        let is_own_name =
+            |name: &str| !name.is_empty() && (name == identity.username() || Some(name) == identity.name());
         match &self.event {
-            Event::Reaction(reaction) => reaction.username() == identity.username(),
-            Event::Typing(typing) => {
-                typing.username() == identity.username() || Some(typing.username()) == identity.name()
-            }
-            event => event.author().is_some_and(|author| author.id() == identity.id()),
+            Event::Reaction(reaction) => is_own_name(reaction.username()),
+            Event::Typing(typing) => is_own_name(typing.username()),
+            event => event
+                .author()
+                .is_some_and(|author| !author.id().as_str().is_empty() && author.id() == identity.id()),
         }
     }
 
@@ -186,6 +191,23 @@ impl Request {
 
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.deadline
+    }
+
+    /// How long finished replies wait for the routes that have not finished, where whoever drives the pipeline says it.
+    pub(crate) fn hold(&self) -> Option<Duration> {
+        self.hold
+    }
+
+    pub(crate) fn set_hold(&mut self, hold: Duration) {
+        self.hold = Some(hold);
+    }
+
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_deref()
+    }
+
+    pub(crate) fn set_place(&mut self, place: Option<Arc<Place>>) {
+        self.place = place;
     }
 
     pub(crate) fn set_deadline(&mut self, deadline: Deadline) {

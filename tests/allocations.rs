@@ -3,15 +3,18 @@
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use rocketbotte::command::CommandLayer;
-use rocketbotte::event::RoomKind;
+use rocketbotte::command::{Command, CommandLayer};
+use rocketbotte::event::{Message, Room, RoomKind};
+use rocketbotte::extract::{Args, Author, State};
 use rocketbotte::layer::{
     CatchPanicLayer, HandleErrorLayer, IgnoreLayer, RateLimitLayer, RequireLayer, TimeoutLayer, TraceLayer,
 };
 use rocketbotte::testing::{self, events};
+use rocketbotte::transport::Arrival;
 use rocketbotte::{BoxError, Request, Response, Router};
 use tower::{Service, ServiceBuilder};
 
@@ -39,6 +42,10 @@ fn longer_stack() -> impl Service<Request, Response = Response, Error = BoxError
         .layer(RequireLayer::room_kind(RoomKind::Channel))
         .service(stack())
 }
+
+#[cfg(feature = "client")]
+#[path = "../benches/support/frames.rs"]
+mod frames;
 
 fn allocations_of(request: &Request) -> u64 {
     second_run(stack(), request)
@@ -97,4 +104,68 @@ fn a_command_that_is_not_known_costs_none() {
 fn a_command_costs_one() {
     let request = testing::request(events::message("!command500 with arguments"));
     assert_eq!(allocations_of(&request), 1);
+}
+
+#[test]
+fn a_reply_costs_its_text() {
+    async fn pong() -> &'static str {
+        "pong"
+    }
+    let app = ServiceBuilder::new()
+        .layer(CommandLayer::new("!"))
+        .service(Router::new().command("ping", pong));
+    // The boxed future, and the text as the action owns it.
+    let request = testing::request(events::message("!ping"));
+    assert_eq!(second_run(app, &request), 2);
+}
+
+#[test]
+fn extractors_cost_what_they_hand_out_owned() {
+    #[expect(clippy::too_many_arguments, reason = "eight is the most that a handler takes")]
+    async fn eight(
+        State(_): State<u64>,
+        Args(_): Args<String>,
+        _author: Author,
+        _room: Room,
+        _message: Arc<Message>,
+        _command: Command,
+        _context: rocketbotte::Context,
+        _arrival: Arrival,
+    ) {
+    }
+    let app = ServiceBuilder::new()
+        .layer(CommandLayer::new("!"))
+        .service(Router::new().command("eight", eight).with_state(7));
+    // The boxed future, and the arguments as a `String`.
+    let request = testing::request(events::message("!eight of them"));
+    assert_eq!(second_run(app, &request), 2);
+}
+
+/// From the text of a frame to the event.
+#[cfg(feature = "client")]
+#[test]
+fn a_frame_costs_as_many_whatever_its_size() {
+    use rocketbotte::testing::parse::{Frame, FrameParser};
+
+    for bytes in [500, 1_500, 10_000] {
+        let mut parser = FrameParser::new();
+        // The tables of what was seen grow by doubling: a power of two and some are in them, so that they do not now.
+        for number in 0..4_100 {
+            let frame = Frame::new(frames::message(&format!("m{number}"), bytes));
+            assert_eq!(parser.events(&frame).count(), 1);
+        }
+        let frame = Frame::new(frames::message("next", bytes));
+        let count = |parser: &mut FrameParser| {
+            allocation_counter::measure(|| {
+                for event in parser.events(&frame) {
+                    black_box(event);
+                }
+            })
+            .count_total
+        };
+        // The frame's reference count, scratch space and a list of arguments of the JSON parser, the message, and the id
+        // that is remembered. None of them grows with the frame's text.
+        let (new, seen) = (count(&mut parser), count(&mut parser));
+        assert_eq!((new, seen), (6, 4), "{bytes} bytes");
+    }
 }

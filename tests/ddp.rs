@@ -384,7 +384,7 @@ async fn it_gives_up_where_it_is_told_to() {
     assert!(
         error
             .to_string()
-            .contains("gave up on https://chat.example.org/sub after 4 failed attempts"),
+            .contains("gave up on https://chat.example.org/sub after 3 failed attempts"),
         "{error}"
     );
     assert!(

@@ -564,7 +564,10 @@ async fn unknown_commands_are_met_with_silence_where_others_share_the_prefix() {
         .command("deploy", answers("done"))
         .command("ping", answers("pong"));
     assert_eq!(texts(&without_help, "@bot").await, ["I know: `deploy`, `ping`."]);
-    assert_eq!(texts(&Router::new(), "@bot").await, ["I have no commands."]);
+    assert!(
+        texts(&Router::new(), "@bot thanks").await.is_empty(),
+        "a bot that only listens"
+    );
     let long = format!("@bot {}", "x".repeat(100_000));
     assert!(texts(&router, &long).await[0].len() < 1000, "a long word is cut");
 }

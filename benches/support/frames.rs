@@ -2,7 +2,7 @@
 
 /// A chatter message of at least `bytes`: text, the parsed form of the text (`md`) that servers send beside it, and the
 /// link preview that makes long messages long. Real servers take two or three times the text's length for `md`.
-pub fn message(id: &str, bytes: usize) -> String {
+pub(crate) fn message(id: &str, bytes: usize) -> String {
     let mut words = 4;
     loop {
         let text = vec!["lorem ipsum"; words].join(" ");

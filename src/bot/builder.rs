@@ -35,6 +35,8 @@ pub struct BotBuilder {
     pub(super) connector: Option<Connector>,
     pub(super) unjoined_rooms: bool,
     pub(super) handles_signals: bool,
+    pub(super) hears_bots: bool,
+    pub(super) always_in_thread: bool,
     pub(super) dispatch: Settings,
     pub(super) catches_up: bool,
     pub(super) catch_up_age: Option<Duration>,
@@ -59,6 +61,8 @@ impl BotBuilder {
             connector: None,
             unjoined_rooms: false,
             handles_signals: true,
+            hears_bots: false,
+            always_in_thread: false,
             dispatch: Settings::default(),
             catches_up: true,
             catch_up_age: None,
@@ -146,6 +150,20 @@ impl BotBuilder {
     /// Whether messages of public channels that the bot has not joined are events too. They are not unless switched on.
     pub fn unjoined_rooms(mut self, is_on: bool) -> Self {
         self.unjoined_rooms = is_on;
+        self
+    }
+
+    /// Whether messages of the bot itself and of other bots go through the pipeline. They do not unless a route asks
+    /// for them by [`from_bots`](crate::handler::Configured::from_bots); a pipeline without a router hears them by this.
+    pub fn hear_bots(mut self, is_on: bool) -> Self {
+        self.hears_bots = is_on;
+        self
+    }
+
+    /// Whether replies always go in a thread, below the message that they answer. They go where they were asked for
+    /// unless switched on.
+    pub fn reply_in_thread(mut self, is_on: bool) -> Self {
+        self.always_in_thread = is_on;
         self
     }
 

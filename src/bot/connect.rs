@@ -1,5 +1,7 @@
 //! From settings to a session: the account is checked and the server asked what a bot has to know, over REST.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -53,12 +55,23 @@ impl Session {
             .expose()
     }
 
-    /// Gives a login token back: it would be valid for months. A personal access token would be deleted by this.
-    pub(super) async fn end(&self) {
-        if self.password.is_some()
-            && let Err(error) = self.client.logout().await
-        {
-            tracing::debug!(%error, "the login token could not be given back");
+    /// Gives a login token back: it would be valid for months. A personal access token would be deleted by this. A
+    /// server that does not answer is not waited for beyond `time`, nor beyond the second request to stop.
+    pub(super) async fn end(&self, handle: &BotHandle, time: Duration) {
+        if self.password.is_none() {
+            return;
+        }
+        let mut stop = handle.watch_stop();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop == Stop::AtOnce) => {
+                tracing::debug!("the login token was not given back: the bot was to end at once");
+            }
+            logged_out = tokio::time::timeout(time, self.client.logout()) => match logged_out {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "the login token could not be given back"),
+                Err(error) => tracing::debug!(%error, "the login token could not be given back in time"),
+            },
         }
     }
 }

@@ -43,9 +43,10 @@ impl BotBuilder {
     /// Whether any of the variables is set that say which server and which account: with none of them a program can
     /// do without, with some of them [`from_env`](Self::from_env) names what is missing.
     pub fn env_is_set() -> bool {
-        ACCOUNT.iter().any(|name| {
-            std::env::var_os(name).is_some() || std::env::var_os(format!("{name}_FILE")).is_some()
-        })
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        ACCOUNT
+            .iter()
+            .any(|name| is_set(name) || is_set(&format!("{name}_FILE")))
     }
 
     fn from_lookup(lookup: Lookup<'_>) -> Result<Self, BotError> {
@@ -100,7 +101,7 @@ fn read(lookup: Lookup<'_>, name: &str) -> Result<Option<String>, BotError> {
     let file_name = format!("{name}_FILE");
     let value = lookup(name).filter(|value| !value.trim().is_empty());
     let Some(path) = lookup(&file_name).filter(|path| !path.trim().is_empty()) else {
-        return Ok(value.map(|value| value.trim().to_owned()));
+        return Ok(value);
     };
     if value.is_some() {
         return Err(BotError::configuration(format!(
@@ -111,7 +112,8 @@ fn read(lookup: Lookup<'_>, name: &str) -> Result<Option<String>, BotError> {
         Ok(text) if text.trim().is_empty() => Err(BotError::configuration(format!(
             "the file {path} that {file_name} names is empty"
         ))),
-        Ok(text) => Ok(Some(text.trim().to_owned())),
+        // An editor ends a file with a line break. More is not cut off: a password may begin or end with a blank.
+        Ok(text) => Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned())),
         Err(error) => Err(BotError::configuration(format!(
             "the file {path} that {file_name} names can not be read: {error}"
         ))

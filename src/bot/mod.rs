@@ -97,11 +97,14 @@ impl Bot {
         } = self;
         let _signals = settings
             .handles_signals
-            .then(|| signals::shut_down_on_signals(handle.clone()));
+            .then(|| signals::shut_down_on_signals(handle.clone()))
+            .flatten();
         match connect::connect(&settings, &handle).await {
             Ok(Some(session)) => {
                 let result = serve_session(&settings, &session, handle.clone(), fired, service).await;
-                session.end().await;
+                // A fifth of the time to stop, as for the handlers of `Close`.
+                let time = settings.dispatch.shutdown_timeout / 5;
+                session.end(&handle, time).await;
                 result
             }
             // It was stopped before the server could be reached.
@@ -165,6 +168,8 @@ where
             shared.client = Some(session.client.clone());
             shared.typing = Some(Arc::new(connection.clone()));
             shared.message_size_limit = session.message_size_limit;
+            shared.hears_bots = settings.hears_bots;
+            shared.always_in_thread = settings.always_in_thread;
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;
         })

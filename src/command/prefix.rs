@@ -1,6 +1,7 @@
 //! Finds a command at the start of a text. Pure.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::{Address, Command, as_u32};
@@ -65,7 +66,10 @@ impl CommandParser {
         if let Some(after) = self.strip_prefix(body, message.room()) {
             let word = after.trim_start_matches(is_invisible);
             let is_command = !first_word(word).is_empty();
-            return is_command.then(|| self.command(message, Address::Prefix, body, after, word));
+            // An empty prefix is none: in a direct conversation the words are mostly just talk.
+            let is_bare = after.len() == body.len() && request.is_direct_with_bot();
+            let address = if is_bare { Address::Direct } else { Address::Prefix };
+            return is_command.then(|| self.command(message, address, body, after, word));
         }
         if self.direct_without_prefix && request.is_direct_with_bot() && !first_word(body).is_empty() {
             return Some(self.command(message, Address::Direct, body, body, body));
@@ -95,7 +99,14 @@ impl CommandParser {
     }
 
     fn strip_prefix<'a>(&self, text: &'a str, room: &Room) -> Option<&'a str> {
-        if let Some(prefix) = self.room_prefix.as_ref().and_then(|prefix_of| prefix_of(room)) {
+        // A program's own function: it must not end the bot, which asks outside of the pipeline too.
+        let own = self.room_prefix.as_ref().and_then(|prefix_of| {
+            catch_unwind(AssertUnwindSafe(|| prefix_of(room))).unwrap_or_else(|_| {
+                tracing::error!(room_id = %room.id(), "the function that gives rooms their prefix panicked");
+                None
+            })
+        });
+        if let Some(prefix) = own {
             return self.strip_one_prefix(text, &prefix);
         }
         self.prefixes

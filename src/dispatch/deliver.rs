@@ -3,7 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::task::{JoinError, JoinSet};
@@ -12,10 +11,13 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
 use super::lanes::{LaneBounds, Lanes};
+use super::resolve::QUOTE_AFTER;
 use super::settled::Piece;
+use super::text::utf16_length;
 use super::{Counters, Receipt};
 use crate::error_chain::Chain;
-use crate::event::{MessageId, RoomId, UserId};
+use crate::event::{Event, MessageId, RoomId};
+use crate::request::Request;
 use crate::response::Action;
 
 /// The service that carries out resolved actions.
@@ -30,20 +32,32 @@ const WAITING: usize = 4096;
 /// Deleted questions that are remembered.
 const DELETED: usize = 1024;
 
-/// A bot that gets this many replies in a room within [`LOOP_WINDOW`] seems to answer each of them.
-const LOOP_REPLIES: usize = 10;
-const LOOP_WINDOW: Duration = Duration::from_secs(10);
-
-/// Pairs of a bot and a room that are watched for loops.
-const LOOPS: usize = 1024;
-
 /// Actions for one room, of one route or several, in order.
 pub(super) struct Batch {
     pub(super) room_id: RoomId,
     pub(super) actions: SmallVec<[Action; 1]>,
-    /// The message that is answered.
-    pub(super) question: Option<MessageId>,
+    /// What is answered.
+    pub(super) request: Request,
     pub(super) piece: Option<Piece>,
+}
+
+impl Batch {
+    fn quote_if_late(&mut self, now: Instant) {
+        let context = self.request.context();
+        let is_late = context.lateness(now) > QUOTE_AFTER;
+        if !is_late || self.request.event().room_id() != Some(&self.room_id) {
+            return;
+        }
+        let (Some(quote), Some(Action::Send(send))) =
+            (context.shared().quote_of(&self.request), self.actions.first_mut())
+        else {
+            return;
+        };
+        let text = format!("{quote}{}", send.content());
+        if utf16_length(&text) <= context.shared().message_size_limit() {
+            send.set_text(text);
+        }
+    }
 }
 
 /// What is being delivered and what waits for it.
@@ -54,7 +68,6 @@ pub(super) struct Deliveries {
     task_rooms: HashMap<tokio::task::Id, RoomId>,
     progress: Arc<Progress>,
     deleted: VecDeque<MessageId>,
-    replies_to_bots: HashMap<(RoomId, UserId), VecDeque<Instant>>,
 }
 
 impl Deliveries {
@@ -71,7 +84,6 @@ impl Deliveries {
             task_rooms: HashMap::new(),
             progress: Arc::default(),
             deleted: VecDeque::new(),
-            replies_to_bots: HashMap::new(),
         }
     }
 
@@ -89,31 +101,8 @@ impl Deliveries {
         if self.deleted.len() == DELETED {
             self.deleted.pop_front();
         }
-        self.deleted.push_back(message_id.clone());
-    }
-
-    /// Whether the bot may reply to another bot once more.
-    pub(super) fn may_reply_to_bot(&mut self, room_id: &RoomId, author: &UserId, now: Instant) -> bool {
-        let is_recent = |at: &Instant| now.duration_since(*at) < LOOP_WINDOW;
-        if self.replies_to_bots.len() >= LOOPS {
-            self.replies_to_bots
-                .retain(|_, replies| replies.back().is_some_and(is_recent));
-        }
-        if self.replies_to_bots.len() >= LOOPS {
-            return false;
-        }
-        let replies = self
-            .replies_to_bots
-            .entry((room_id.clone(), author.clone()))
-            .or_default();
-        while replies.front().is_some_and(|at| !is_recent(at)) {
-            replies.pop_front();
-        }
-        if replies.len() >= LOOP_REPLIES {
-            return false;
-        }
-        replies.push_back(now);
-        true
+        // A copy: the id is a slice of its frame, and would keep it.
+        self.deleted.push_back(MessageId::from(message_id.as_str()));
     }
 
     pub(super) fn push(&mut self, batch: Batch, counters: &mut Counters) {
@@ -163,11 +152,8 @@ impl Deliveries {
     }
 
     fn start(&mut self, counters: &mut Counters) {
-        while let Some((room_id, batch)) = self.rooms.start() {
-            if batch
-                .question
-                .as_ref()
-                .is_some_and(|question| self.deleted.contains(question))
+        while let Some((room_id, mut batch)) = self.rooms.start() {
+            if matches!(batch.request.event(), Event::Message(question) if self.deleted.contains(question.id()))
             {
                 tracing::debug!(%room_id, "the question was deleted: its reply is dropped");
                 counters.withdrawn += batch.actions.len() as u64;
@@ -178,6 +164,7 @@ impl Deliveries {
                 self.rooms.finish();
                 continue;
             }
+            batch.quote_if_late(Instant::now());
             let delivery = deliver(self.sink.clone(), batch, Arc::clone(&self.progress));
             let task = self.tasks.spawn(delivery);
             self.task_rooms.insert(task.id(), room_id);
@@ -231,17 +218,33 @@ async fn deliver(sink: Sink, batch: Batch, progress: Arc<Progress>) {
         actions: batch.actions.len() as u64,
         progress,
     };
+    let mut is_given_up = false;
     for action in batch.actions {
         let name = action.name();
         match sink.clone().oneshot(action).await {
             Ok(_receipt) => open.delivered(),
             Err(error) => {
                 open.undelivered();
+                is_given_up |= is_transient(&error);
                 tracing::error!(action = name, room_id = %batch.room_id, error = %Chain(&*error), "not delivered");
             }
         }
     }
-    if let Some(piece) = batch.piece {
+    // A refusal is final; what the network has lost is not done.
+    if let Some(piece) = batch.piece.filter(|_| !is_given_up) {
         piece.done();
     }
+}
+
+#[cfg(feature = "client")]
+fn is_transient(error: &BoxError) -> bool {
+    error
+        .downcast_ref::<crate::rest::RestError>()
+        .is_some_and(crate::rest::RestError::is_transient)
+}
+
+/// Only the REST sink tells one failure from another.
+#[cfg(not(feature = "client"))]
+fn is_transient(_error: &BoxError) -> bool {
+    false
 }

@@ -1,49 +1,53 @@
 //! What runs, what waits and what is delivered: everything the loop decides, without the waiting.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
-use smallvec::SmallVec;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Layer, Service};
 
-use super::deliver::{Batch, Deliveries, Sink};
+use super::deliver::{Deliveries, Sink};
 use super::handle::BotHandle;
 use super::lane_key::LaneKey;
 use super::lanes::Lanes;
-use super::resolve::Resolver;
 use super::serve::{OnReady, Overflow, Settings};
 use super::settled::Piece;
 use super::{Counters, ShutdownReport};
 use crate::context::{Context, Shared};
-use crate::error_chain::Chain;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, RoomId};
 use crate::handler::LaneUse;
 use crate::layer::catch_panic::{CatchPanic, CatchPanicLayer};
-use crate::layer::handle_error::{answer_error, answer_failures};
+use crate::layer::timeout::Elapsed;
 use crate::request::{Deadline, Request};
 use crate::response::{Action, Response, Send};
 use crate::transport::{Ack, Delivery};
 
+/// Events that wait past every bound; above it they wait like all others.
+const MOST_URGENT: usize = 1024;
+
+/// Rooms about which something was said in the log.
+const MOST_ROOMS_IN_THE_LOG: usize = 1024;
+
 type ServiceFuture<S> = <CatchPanic<S> as Service<Request>>::Future;
 
 /// An event that waits for its turn.
-struct Pending {
+pub(super) struct Pending {
     request: Request,
     ack: Ack,
 }
 
 /// A handler that ended, or one of its routes that ended later.
 pub(super) struct Ended {
-    request: Request,
-    result: Result<Response, BoxError>,
-    piece: Option<Piece>,
+    pub(super) request: Request,
+    pub(super) result: Result<Response, BoxError>,
+    pub(super) piece: Option<Piece>,
     /// Of an event that has, or had, several handlers on their way: whoever drops the last one ends the event.
-    share: Option<Arc<()>>,
+    pub(super) share: Option<Arc<()>>,
 }
 
 /// The parts that the loop waits for.
@@ -61,31 +65,36 @@ where
     service: CatchPanic<S>,
     /// A box for the future that is polled in place; only one that does not end at once takes it along into a task.
     slot: Option<Pin<Box<Option<ServiceFuture<S>>>>>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     settings: Settings,
     handle: BotHandle,
     on_ready: Option<OnReady>,
-    lanes: Lanes<LaneKey, Pending>,
+    pub(super) lanes: Lanes<LaneKey, Pending>,
     /// Events that wait for nothing but a service that is ready.
     urgent: VecDeque<Pending>,
-    running: JoinSet<Ended>,
+    pub(super) running: JoinSet<Ended>,
     /// What each running task holds: its lane, until it is detached, and its place among the running.
-    tasks: HashMap<Id, Task>,
-    /// When the tasks that hold a lane lose it, in order.
-    holds: VecDeque<(Instant, Id)>,
-    deliveries: Deliveries,
-    counters: Counters,
-    done: u64,
+    pub(super) tasks: HashMap<Id, Task>,
+    /// When the tasks that hold a lane lose it, in order; the number tells those of the same instant apart.
+    holds: BTreeMap<(Instant, u64), Id>,
+    pub(super) deliveries: Deliveries,
+    pub(super) counters: Counters,
+    pub(super) done: u64,
     aborted: u64,
     not_started: u64,
     next_alone: u64,
     warned_of_shared_account: bool,
+    /// Lanes whose people have read that the bot is busy, until one of their events starts.
+    busy_rooms: HashSet<LaneKey>,
+    rooms_in_the_log: HashSet<RoomId>,
+    /// Actions that could not be carried out before the bot was stopped: they are not the stop's fault.
+    undelivered_before_the_stop: u64,
 }
 
-struct Task {
-    lane: Option<LaneKey>,
+pub(super) struct Task {
+    pub(super) lane: Option<LaneKey>,
     /// Control routes are past every bound, so they do not count.
-    counts: bool,
+    pub(super) counts: bool,
 }
 
 impl<S> Dispatcher<S>
@@ -113,7 +122,7 @@ where
             urgent: VecDeque::new(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
-            holds: VecDeque::new(),
+            holds: BTreeMap::new(),
             deliveries: Deliveries::new(sink),
             counters: Counters::default(),
             done: 0,
@@ -121,6 +130,9 @@ where
             not_started: 0,
             next_alone: 0,
             warned_of_shared_account: false,
+            busy_rooms: HashSet::new(),
+            rooms_in_the_log: HashSet::new(),
+            undelivered_before_the_stop: 0,
         }
     }
 
@@ -137,7 +149,10 @@ where
     }
 
     pub(super) fn publish_counters(&self) {
-        self.handle.set_counters(self.counters);
+        self.handle.set_counters(Counters {
+            loops_broken: self.shared.loops.broken(),
+            ..self.counters
+        });
     }
 
     pub(super) fn report(&self) -> ShutdownReport {
@@ -146,6 +161,7 @@ where
             aborted: self.aborted,
             not_started: self.not_started,
             undelivered: self.counters.undelivered,
+            undelivered_at_the_stop: self.counters.undelivered - self.undelivered_before_the_stop,
         }
     }
 
@@ -160,7 +176,7 @@ where
     }
 
     pub(super) fn hold_over_at(&self) -> Option<Instant> {
-        self.holds.front().map(|(at, _)| *at)
+        self.holds.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Takes an event: it waits in its lane, or is ignored.
@@ -170,11 +186,11 @@ where
         self.counters.received += 1;
         match &event {
             Event::Deleted(deleted) => self.deliveries.note_deleted(deleted.message_id()),
-            Event::Encrypted(message) => {
-                tracing::info!(room_id = %message.room().id(), "an encrypted message, which a bot can not read");
+            Event::Encrypted(message) if self.is_first_of_its_kind(message.room().id()) => {
+                tracing::info!(room_id = %message.room().id(), "the room is encrypted: a bot can not read it");
             }
-            Event::Livechat(message) => {
-                tracing::info!(room_id = %message.room().id(), "a livechat message, which no command or `on_message` hears");
+            Event::Livechat(message) if self.is_first_of_its_kind(message.room().id()) => {
+                tracing::info!(room_id = %message.room().id(), "a livechat room: no command or `on_message` hears it");
             }
             _ => {}
         }
@@ -188,7 +204,7 @@ where
             return;
         }
         let key = match self.shared.stack.lane_use(&request) {
-            LaneUse::Control => {
+            LaneUse::Control if self.urgent.len() < MOST_URGENT => {
                 self.urgent.push_back(Pending { request, ack });
                 return;
             }
@@ -196,9 +212,15 @@ where
                 self.next_alone += 1;
                 LaneKey::Alone(self.next_alone)
             }
-            LaneUse::InOrder => LaneKey::of(request.event()),
+            LaneUse::InOrder | LaneUse::Control => LaneKey::of(request.event()),
         };
         self.wait(key, Pending { request, ack });
+    }
+
+    /// Whether nothing was said in the log yet about a room that the bot can not serve.
+    fn is_first_of_its_kind(&mut self, room_id: &RoomId) -> bool {
+        self.rooms_in_the_log.len() < MOST_ROOMS_IN_THE_LOG
+            && self.rooms_in_the_log.insert(RoomId::from(room_id.as_str()))
     }
 
     fn wait(&mut self, key: LaneKey, pending: Pending) {
@@ -206,7 +228,11 @@ where
             return;
         };
         self.counters.overflowed += 1;
-        tracing::warn!(lane = ?key, policy = ?self.settings.overflow, "too many events wait: one is dropped");
+        // At each power of two: a flood must not flood the log too.
+        if self.counters.overflowed.is_power_of_two() {
+            let (dropped, policy) = (self.counters.overflowed, self.settings.overflow);
+            tracing::warn!(lane = ?key, ?policy, dropped, "too many events wait");
+        }
         match self.settings.overflow {
             Overflow::DropNewest => drop(pending),
             Overflow::DropOldest => {
@@ -216,7 +242,8 @@ where
                 }
             }
             Overflow::Busy => {
-                if self.shared.stack.is_own_command(&pending.request) {
+                let may_say = self.busy_rooms.insert(key) && !self.deliveries.is_full();
+                if may_say && self.shared.stack.is_own_command(&pending.request) {
                     let mut response = Response::empty();
                     response.push(Action::from(Send::text(
                         "I'm busy right now, please try again in a moment.",
@@ -237,6 +264,12 @@ where
             },
         };
         let Pending { mut request, ack } = pending;
+        let hold = self.hold_of(lane.as_ref());
+        // A little shorter, so that a router hands over what has not finished before its lane goes on without it.
+        request.set_hold(hold - hold / 20);
+        if let Some(lane) = &lane {
+            self.busy_rooms.remove(lane);
+        }
         if let Some(after) = self.settings.route_timeout
             && let Some(at) = Instant::now().checked_add(after)
         {
@@ -245,6 +278,8 @@ where
         let is_ready_event = request.kind() == EventKind::Ready;
         let mut slot = self.slot.take().unwrap_or_else(|| Box::pin(None));
         slot.set(Some(self.service.call(request.clone())));
+        // A router gives up its routes by itself; what is no router is given up as a whole.
+        let limit = request.deadline().filter(|_| !self.shared.stack.has_router());
         let polled = poll_fn(|cx| Poll::Ready(poll_slot(slot.as_mut(), cx))).await;
         if is_ready_event && let Some(on_ready) = self.on_ready.take() {
             on_ready(&self.shared.stack);
@@ -254,14 +289,14 @@ where
             Poll::Ready(result) => {
                 slot.set(None);
                 self.slot = Some(slot);
-                self.handler_answered(Ended {
+                let is_whole = self.handler_answered(Ended {
                     request,
                     result,
                     piece,
                     share: None,
                 });
                 if let Some(lane) = lane {
-                    self.lanes.free(&lane);
+                    self.leave(&lane, is_whole);
                 }
                 if counts {
                     self.lanes.finish();
@@ -269,7 +304,14 @@ where
             }
             Poll::Pending => {
                 let task = self.running.spawn(async move {
-                    let result = poll_fn(|cx| poll_slot(slot.as_mut(), cx)).await;
+                    let answer = poll_fn(|cx| poll_slot(slot.as_mut(), cx));
+                    let result = match limit {
+                        None => answer.await,
+                        Some(limit) => match timeout_at(limit.at, answer).await {
+                            Ok(result) => result,
+                            Err(_) => Err(Elapsed::new(limit.after).into()),
+                        },
+                    };
                     Ended {
                         request,
                         result,
@@ -278,15 +320,36 @@ where
                     }
                 });
                 let id = task.id();
-                if let Some(at) = lane
-                    .as_ref()
-                    .and_then(|_| Instant::now().checked_add(self.settings.hold))
+                if lane.is_some()
+                    && let Some(at) = Instant::now().checked_add(hold)
                 {
-                    self.holds.push_back((at, id));
+                    self.holds.insert((at, self.next_alone), id);
+                    self.next_alone += 1;
                 }
                 self.tasks.insert(id, Task { lane, counts });
             }
         }
+    }
+
+    /// How long the lane waits for the handler that is started: half as long for each one before it that had to be left
+    /// behind, so that a room where every handler hangs is not slower than twice the hold time.
+    fn hold_of(&self, lane: Option<&LaneKey>) -> Duration {
+        let detached = lane.map_or(0, |lane| self.lanes.detached_in_a_row(lane));
+        self.settings.hold / (1 << detached.min(10))
+    }
+
+    /// Lets a lane go on: behind a handler that has ended, or that left routes which still run.
+    fn leave(&mut self, lane: &LaneKey, is_whole: bool) {
+        if is_whole {
+            self.lanes.free(lane);
+        } else {
+            self.lanes.detach(lane);
+        }
+    }
+
+    /// The bot begins to stop.
+    pub(super) fn stopping(&mut self) {
+        self.undelivered_before_the_stop = self.counters.undelivered;
     }
 
     pub(super) fn handler_ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
@@ -300,15 +363,13 @@ where
                 (error.id(), None)
             }
         };
-        if let Some(ended) = ended {
-            self.handler_answered(ended);
-        }
+        let is_whole = ended.is_none_or(|ended| self.handler_answered(ended));
         let Some(task) = self.tasks.remove(&id) else {
             return;
         };
         if let Some(lane) = task.lane {
-            self.holds.retain(|(_, held)| *held != id);
-            self.lanes.free(&lane);
+            self.holds.retain(|_, held| *held != id);
+            self.leave(&lane, is_whole);
         }
         if task.counts {
             self.lanes.finish();
@@ -322,12 +383,12 @@ where
     /// Lets the lanes go on whose handler took longer than the hold time.
     pub(super) fn detach_held(&mut self) {
         let now = Instant::now();
-        while let Some((_, id)) = self.holds.front().copied().filter(|(at, _)| *at <= now) {
-            self.holds.pop_front();
+        while let Some(held) = self.holds.first_entry().filter(|held| held.key().0 <= now) {
+            let id = held.remove();
             if let Some(lane) = self.tasks.get_mut(&id).and_then(|task| task.lane.take()) {
                 self.counters.detached += 1;
                 tracing::debug!(?lane, "a slow handler goes on by itself");
-                self.lanes.free(&lane);
+                self.lanes.detach(&lane);
             }
         }
     }
@@ -352,124 +413,6 @@ where
 
     pub(super) async fn abort_deliveries(&mut self) {
         self.deliveries.abort(&mut self.counters).await;
-    }
-
-    fn handler_answered(&mut self, ended: Ended) {
-        let Ended {
-            request,
-            result,
-            piece,
-            share,
-        } = ended;
-        let mut response = match result {
-            Ok(response) => response,
-            Err(error) => answer_error(error, &request),
-        };
-        answer_failures(&mut response, &request);
-        let share = share.or_else(|| (response.running() > 0).then(Arc::default));
-        for route in response.take_running() {
-            // A route that goes on behind the response still takes its place among the running.
-            self.lanes.occupy();
-            let (request, piece) = (request.clone(), piece.as_ref().map(Piece::another));
-            let share = share.clone();
-            let task = self.running.spawn(async move {
-                let response = route.future.await;
-                Ended {
-                    request,
-                    result: Ok(response),
-                    piece,
-                    share,
-                }
-            });
-            self.tasks.insert(
-                task.id(),
-                Task {
-                    lane: None,
-                    counts: true,
-                },
-            );
-        }
-        self.answer(&request, response, piece);
-        if share.is_none_or(|share| Arc::into_inner(share).is_some()) {
-            self.done += 1;
-        }
-    }
-
-    /// Has the actions of a response carried out.
-    fn answer(&mut self, request: &Request, mut response: Response, piece: Option<Piece>) {
-        let actions = response.take_actions();
-        let now = Instant::now();
-        if !actions.is_empty() && self.may_reply(request, now) {
-            let delay = request.context().lateness(now);
-            let resolver = Resolver::of_returned(request).late_by(delay, request);
-            let mut positions = HashMap::<Option<&str>, u32>::new();
-            let mut batches: SmallVec<[Batch; 1]> = SmallVec::new();
-            for routed in &actions {
-                let position = positions
-                    .entry(routed.route.as_ref().map(|route| route.as_str()))
-                    .or_default();
-                match resolver.resolve(routed.action.clone(), routed.route.as_ref(), *position) {
-                    Ok(resolved) => self.collect(resolved, request, piece.as_ref(), &mut batches),
-                    Err(error) => {
-                        self.counters.undelivered += 1;
-                        tracing::error!(error = %Chain(&error), "not delivered");
-                    }
-                }
-                *position += 1;
-            }
-            for batch in batches {
-                self.deliveries.push(batch, &mut self.counters);
-            }
-        }
-        if let Some(piece) = piece {
-            piece.done();
-        }
-    }
-
-    /// Puts actions with those for the same room.
-    #[expect(clippy::unused_self, reason = "it belongs to `answer`, which is long enough")]
-    fn collect(
-        &self,
-        resolved: Vec<Action>,
-        request: &Request,
-        piece: Option<&Piece>,
-        batches: &mut SmallVec<[Batch; 1]>,
-    ) {
-        for action in resolved {
-            // The resolver gives every action its room.
-            let Some(room_id) = action.room_id().cloned() else {
-                continue;
-            };
-            let index = batches
-                .iter()
-                .position(|batch| batch.room_id == room_id)
-                .unwrap_or_else(|| {
-                    batches.push(Batch {
-                        room_id,
-                        actions: SmallVec::new(),
-                        question: match request.event() {
-                            Event::Message(message) => Some(message.id().clone()),
-                            _ => None,
-                        },
-                        piece: piece.map(Piece::another),
-                    });
-                    batches.len() - 1
-                });
-            batches[index].actions.push(action);
-        }
-    }
-
-    /// Two bots that answer each other would do so for ever.
-    fn may_reply(&mut self, request: &Request, now: Instant) -> bool {
-        let (Some(author), Some(room_id)) = (request.author(), request.event().room_id()) else {
-            return true;
-        };
-        if !request.is_from_bot() || self.deliveries.may_reply_to_bot(room_id, author.id(), now) {
-            return true;
-        }
-        self.counters.loops_broken += 1;
-        tracing::warn!(%room_id, author = author.username(), "two bots seem to answer each other: a reply is dropped");
-        false
     }
 
     /// A person who writes from the bot's own account gets no answer, and should know why.

@@ -73,7 +73,7 @@ impl BotHandle {
     ///
     /// # Errors
     ///
-    /// The bot is not running yet, or the server refused the message or could not be reached for too long.
+    /// The bot has not begun, or has ended, or the server refused the message or could not be reached for too long.
     pub async fn send_message(
         &self,
         room_id: impl Into<RoomId>,
@@ -88,6 +88,9 @@ impl BotHandle {
     ///
     /// As [`send_message`](Self::send_message), and for an action that names no room.
     pub async fn perform(&self, action: impl Into<Action>) -> Result<Receipt, BoxError> {
+        if self.state() == ConnectionState::Closed {
+            return Err(NotRunning.into());
+        }
         let shared = self.inner.shared.get().ok_or(NotRunning)?;
         let perform = shared.perform.clone().ok_or(NotRunning)?;
         let mut receipt = Receipt::default();
@@ -206,6 +209,12 @@ pub(crate) struct Fired {
 impl Fired {
     pub(super) async fn next(&mut self) -> Option<CustomEvent> {
         self.receiver.recv().await
+    }
+
+    /// Takes no more, and gives what was fired before.
+    pub(super) fn close(&mut self) -> Vec<CustomEvent> {
+        self.receiver.close();
+        std::iter::from_fn(|| self.receiver.try_recv().ok()).collect()
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct LaneBounds {
 struct Lane<T> {
     waiting: VecDeque<T>,
     is_busy: bool,
+    /// How many items in a row had to be detached from it.
+    detached_in_a_row: u32,
 }
 
 impl<K: Clone + Eq + Hash, T> Lanes<K, T> {
@@ -55,6 +57,7 @@ impl<K: Clone + Eq + Hash, T> Lanes<K, T> {
         let lane = self.lanes.entry(key.clone()).or_insert_with(|| Lane {
             waiting: VecDeque::new(),
             is_busy: false,
+            detached_in_a_row: 0,
         });
         if !waits {
             self.startable.push_back(key);
@@ -96,8 +99,28 @@ impl<K: Clone + Eq + Hash, T> Lanes<K, T> {
         Some((key, item))
     }
 
-    /// Lets the next item of a lane start, also while the one before still runs.
+    /// How many items of a lane in a row had to be detached before the one that runs now.
+    pub(crate) fn detached_in_a_row(&self, key: &K) -> u32 {
+        self.lanes.get(key).map_or(0, |lane| lane.detached_in_a_row)
+    }
+
+    /// Lets the next item of a lane start although the one before still runs.
+    pub(crate) fn detach(&mut self, key: &K) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.detached_in_a_row = lane.detached_in_a_row.saturating_add(1);
+        }
+        self.next_of(key);
+    }
+
+    /// Lets the next item of a lane start: the one before has ended.
     pub(crate) fn free(&mut self, key: &K) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.detached_in_a_row = 0;
+        }
+        self.next_of(key);
+    }
+
+    fn next_of(&mut self, key: &K) {
         let Some(lane) = self.lanes.get_mut(key) else {
             return;
         };

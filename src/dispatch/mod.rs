@@ -1,11 +1,13 @@
 //! Drives events through the pipeline and carries out what it answers.
 
+mod answer;
 mod deliver;
 mod dispatcher;
 mod handle;
 pub(crate) mod ids;
 mod lane_key;
 mod lanes;
+pub(crate) mod loops;
 mod receipt;
 mod report;
 pub(crate) mod resolve;

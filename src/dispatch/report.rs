@@ -18,12 +18,14 @@ pub struct ShutdownReport {
     pub not_started: u64,
     /// Replies that were not delivered when the time was up, or that the server refused.
     pub undelivered: u64,
+    /// Of these, the ones that the stop is to blame for: a message that was refused last week is none of them.
+    pub undelivered_at_the_stop: u64,
 }
 
 impl ShutdownReport {
-    /// Whether nothing was cut off.
+    /// Whether nothing was cut off by the stop.
     pub fn is_complete(&self) -> bool {
-        self.aborted == 0 && self.not_started == 0 && self.undelivered == 0
+        self.aborted == 0 && self.not_started == 0 && self.undelivered_at_the_stop == 0
     }
 }
 

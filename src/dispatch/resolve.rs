@@ -12,10 +12,10 @@ use crate::request::Request;
 use crate::response::{Action, RouteName, Send, Thread};
 
 /// A reply that is later than this quotes the message that it answers: the talk has gone on since.
-const QUOTE_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const QUOTE_AFTER: Duration = Duration::from_secs(60);
 
-/// The route name of what no router answered.
-pub(crate) const NO_ROUTE: &str = "service";
+/// The route name of what no router answered. No command's path begins with a blank.
+pub(crate) const NO_ROUTE: &str = " service";
 
 /// Why an action can not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,6 +122,11 @@ impl Resolver {
         let is_answer = Some(&room_id) == self.room_id.as_ref();
         action.set_room_id(room_id);
         match action {
+            Action::Send(send) if send.content().trim().is_empty() => {
+                // The server would post it: an empty line in the room.
+                tracing::debug!(route, "an empty text is not posted");
+                Ok(Vec::new())
+            }
             Action::Send(send) => Ok(self.resolve_send(&send, route, position, is_answer)),
             Action::React(mut react) => {
                 if react.message_id.is_none() {
@@ -145,8 +150,10 @@ impl Resolver {
 
     fn resolve_send(&self, send: &Send, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
         let thread = match send.thread() {
-            Thread::AsAsked if is_answer => self.thread_id.clone(),
-            Thread::Always if is_answer => self.thread_id.clone().or_else(|| self.message_id.clone()),
+            Thread::AsAsked if is_answer && !self.shared.always_in_thread => self.thread_id.clone(),
+            Thread::AsAsked | Thread::Always if is_answer => {
+                self.thread_id.clone().or_else(|| self.message_id.clone())
+            }
             Thread::AsAsked | Thread::Always | Thread::Never => None,
             Thread::Of(id) => Some(id.clone()),
         };

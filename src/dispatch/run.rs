@@ -103,6 +103,13 @@ where
         .await;
     }
     dispatcher.handle().set_state(ConnectionState::Closing);
+    dispatcher.stopping();
+    // What was fired before is handled with the rest; what is fired from here on is told that it is too late.
+    for event in sources.fired.close() {
+        dispatcher.accept(Delivery::live(Event::Custom(Arc::new(event))));
+    }
+    // The connection may break and come back while the bot stops: that does not make it ready again.
+    sources.connection = None;
 
     let stopped_at = Instant::now();
     let mut failure = None;
@@ -174,6 +181,8 @@ where
             Step::Event(Some(Err(error))) => return Paused::Failed(ServeError::Transport(error)),
             Step::Event(None) => return Paused::SourceEnded,
             Step::Fired(event) => dispatcher.accept(Delivery::live(Event::Custom(Arc::new(event)))),
+            // The bot is closed when it has said goodbye, which is later than the connection's end.
+            Step::Connection(Some(ConnectionState::Closing | ConnectionState::Closed)) => {}
             Step::Connection(Some(state)) => dispatcher.handle().set_state(state),
             Step::Connection(None) => sources.connection = None,
             Step::ServiceReady(Ok(())) => dispatcher.start_next().await,

@@ -96,6 +96,7 @@ pub struct Serve<T> {
     sink: Sink,
     shared: Shared,
     settings: Settings,
+    id_secret: Option<Box<[u8]>>,
     handle: BotHandle,
     fired: Fired,
     connection: Option<watch::Receiver<ConnectionState>>,
@@ -124,6 +125,7 @@ impl<T: Transport> Serve<T> {
             sink,
             shared,
             settings: Settings::default(),
+            id_secret: None,
             handle,
             fired,
             connection: None,
@@ -138,10 +140,24 @@ impl<T: Transport> Serve<T> {
     }
 
     /// The key that the ids of replies are derived with, so that nobody else can compute one and occupy it. With the
-    /// same key and [`identity`](Self::identity), which is to be set before, an event that is delivered again is answered under the same
-    /// ids. Random otherwise.
+    /// same key and [`identity`](Self::identity) an event that is delivered again is answered under the same ids.
+    /// Random otherwise.
     pub fn id_secret(mut self, secret: &[u8]) -> Self {
-        self.shared.ids = IdSource::new(self.shared.identity.id(), secret);
+        self.id_secret = Some(secret.into());
+        self
+    }
+
+    /// Whether messages of the bot itself and of other bots go through the pipeline. They do not unless a route asks
+    /// for them by [`from_bots`](crate::handler::Configured::from_bots); a pipeline without a router hears them by this.
+    pub fn hear_bots(mut self, is_on: bool) -> Self {
+        self.shared.hears_bots = is_on;
+        self
+    }
+
+    /// Whether replies always go in a thread, below the message that they answer. They go where they were asked for
+    /// unless switched on.
+    pub fn reply_in_thread(mut self, is_on: bool) -> Self {
+        self.shared.always_in_thread = is_on;
         self
     }
 
@@ -218,7 +234,11 @@ impl<T: Transport> Serve<T> {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        let shared = Arc::new(self.shared);
+        let mut shared = self.shared;
+        if let Some(secret) = &self.id_secret {
+            shared.ids = IdSource::new(shared.identity.id(), secret);
+        }
+        let shared = Arc::new(shared);
         self.handle.set_shared(Arc::clone(&shared));
         let sources = Sources {
             transport: Box::pin(self.transport),

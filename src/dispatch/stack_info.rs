@@ -42,9 +42,11 @@ impl<T> Announced<T> {
     /// Whether it is announced for the first time.
     fn announce(&self, one: &Arc<T>) -> bool {
         let address = Arc::as_ptr(one).addr();
-        if self.last.swap(address, Ordering::Relaxed) == address {
+        // Read first: writing takes the line from the other cores, for each event.
+        if self.last.load(Ordering::Relaxed) == address {
             return false;
         }
+        self.last.store(address, Ordering::Relaxed);
         let is_known =
             |all: &[Arc<T>]| all.len() >= MOST_ANNOUNCED || all.iter().any(|known| Arc::ptr_eq(known, one));
         if is_known(&self.all.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -72,6 +74,11 @@ impl StackInfo {
             self.hears_bots.fetch_or(table.hears_bots(), Ordering::Relaxed);
             self.skips_lanes.fetch_or(table.skips_lanes(), Ordering::Relaxed);
         }
+    }
+
+    /// Whether there is a router in the stack.
+    pub(crate) fn has_router(&self) -> bool {
+        self.tables.last.load(Ordering::Relaxed) != 0
     }
 
     /// Whether any route asked for the messages of bots.

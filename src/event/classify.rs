@@ -74,8 +74,8 @@ pub(crate) fn head(stream: &StreamEvent) -> Option<Head> {
 /// Tells new messages, edits, reactions and the rest apart, and drops what repeats.
 #[derive(Debug)]
 pub(crate) struct Classifier {
-    seen: HashMap<MessageId, Seen>,
-    order: VecDeque<MessageId>,
+    seen: HashMap<Arc<str>, Seen>,
+    order: VecDeque<Arc<str>>,
     with_unjoined_rooms: bool,
 }
 
@@ -88,6 +88,8 @@ struct Seen {
     is_pinned: bool,
     is_deleted: bool,
     reply_count: u32,
+    /// Whether it was an event as a new message.
+    was_new: bool,
 }
 
 impl Classifier {
@@ -144,7 +146,7 @@ impl Classifier {
 
     /// The event of a deletion that the server tells about later; `None` if it is known.
     pub(crate) fn deleted(&mut self, id: &MessageId, room_id: &RoomId) -> Option<Event> {
-        match self.seen.get_mut(id) {
+        match self.seen.get_mut(id.as_str()) {
             Some(seen) if seen.is_deleted => return None,
             Some(seen) => seen.is_deleted = true,
             None => self.remember(
@@ -156,6 +158,7 @@ impl Classifier {
                     is_pinned: false,
                     is_deleted: true,
                     reply_count: 0,
+                    was_new: false,
                 },
             ),
         }
@@ -166,30 +169,39 @@ impl Classifier {
     }
 
     fn message(&mut self, message: Message, reactions: Option<&str>, missed: Option<Missed>) -> Events {
-        let is_deleted = message.system_type() == Some("rm");
-        let now = Seen {
+        let mut now = Seen {
             updated_at: message.updated_at(),
             edited_at: message.edited_at(),
             reactions: reactions.map(Into::into),
             is_pinned: message.is_pinned(),
-            is_deleted,
+            is_deleted: is_soft_deleted(&message),
             reply_count: message.reply_count(),
+            was_new: is_new(&message),
         };
-        let Some(before) = self.seen.get_mut(message.id()) else {
-            self.remember(message.id(), now);
+        let Some(before) = self.seen.get_mut(message.id().as_str()) else {
             let message = Arc::new(message);
-            return match missed {
-                Some(missed) => late_sighting(message, is_deleted, missed),
-                None => smallvec![first_sighting(message, is_deleted)],
+            let events = match missed {
+                Some(missed) => late_sighting(Arc::clone(&message), missed),
+                None => smallvec![first_sighting(Arc::clone(&message))],
             };
+            now.was_new |= events.iter().any(Event::is_new_message);
+            self.remember(message.id(), now);
+            return events;
         };
-        // The stream's order is not that of the writes: what is older than what was seen says nothing new.
+        // The stream's order is not that of the writes: what is older than what was seen says nothing new, unless it
+        // is the message itself, which an edit has overtaken.
         if now.updated_at <= before.updated_at {
-            return Events::new();
+            let was_overtaken = now.updated_at < before.updated_at && !before.is_deleted;
+            if !was_overtaken || !now.was_new || before.was_new {
+                return Events::new();
+            }
+            before.was_new = true;
+            return smallvec![Event::from(message)];
         }
+        now.was_new |= before.was_new;
         let before = std::mem::replace(before, now);
         // `before` was just replaced by what the map now holds.
-        let Some(now) = self.seen.get(message.id()) else {
+        let Some(now) = self.seen.get(message.id().as_str()) else {
             return Events::new();
         };
         changes(&Arc::new(message), &before, now)
@@ -197,45 +209,53 @@ impl Classifier {
 
     fn remember(&mut self, id: &MessageId, seen: Seen) {
         // An id cut from a frame would keep the whole frame alive.
-        let id = MessageId::from(id.as_str());
+        let id = Arc::<str>::from(id.as_str());
         if self.order.len() == REMEMBERED_MESSAGES
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
         }
-        self.order.push_back(id.clone());
+        self.order.push_back(Arc::clone(&id));
         self.seen.insert(id, seen);
     }
 }
 
-fn first_sighting(message: Arc<Message>, is_deleted: bool) -> Event {
-    if is_deleted {
-        return Event::Deleted(Arc::new(Deleted::of_message(message)));
-    }
+/// Whether it is as somebody has just written it.
+fn is_new(message: &Message) -> bool {
     let is_old = message
         .updated_at()
         .is_some_and(|updated| updated.saturating_since(message.created_at()) > NEW_MESSAGE_AGE);
-    if message.edited_at().is_some() {
-        return Event::Edited(Arc::new(Edited::new(message)));
-    }
-    if is_old {
+    !is_soft_deleted(message) && message.edited_at().is_none() && !is_old
+}
+
+fn is_soft_deleted(message: &Message) -> bool {
+    message.system_type() == Some("rm")
+}
+
+fn first_sighting(message: Arc<Message>) -> Event {
+    if is_new(&message) {
+        Event::from(message)
+    } else if is_soft_deleted(&message) {
+        Event::Deleted(Arc::new(Deleted::of_message(message)))
+    } else if message.edited_at().is_some() {
+        Event::Edited(Arc::new(Edited::new(message)))
+    } else {
         // Nothing tells what changed: the message as it was before is not known.
-        return Event::Updated(Arc::new(Updated::new(message)));
+        Event::Updated(Arc::new(Updated::new(message)))
     }
-    Event::from(message)
 }
 
 /// A message that was fetched and never seen.
-fn late_sighting(message: Arc<Message>, is_deleted: bool, missed: Missed) -> Events {
+fn late_sighting(message: Arc<Message>, missed: Missed) -> Events {
     let written = message.created_at();
     let revision = message.updated_at().unwrap_or(written);
     if revision <= missed.floor {
         return Events::new();
     }
-    if written > missed.after.max(missed.floor) && !is_deleted {
+    if written > missed.after.max(missed.floor) && !is_soft_deleted(&message) {
         return smallvec![Event::from(message)];
     }
-    match first_sighting(message, is_deleted) {
+    match first_sighting(message) {
         // Written before the bot was there.
         event if written <= missed.floor && event.is_new_message() => Events::new(),
         event => smallvec![event],
@@ -391,3 +411,6 @@ fn notify_user(event_name: &str, args: &str) -> Option<Events> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,8 @@ pub enum Event {
     System(Arc<Message>),
     /// A message's text was edited.
     Edited(Arc<Edited>),
-    /// A message was deleted.
+    /// A message was deleted. Where the server keeps no trace of deleted messages in the room it tells nobody who has not
+    /// subscribed to each room, so this event does not come.
     Deleted(Arc<Deleted>),
     /// A reaction was added or removed.
     Reaction(Arc<Reaction>),
@@ -64,7 +65,8 @@ pub enum Event {
     RoomJoined(Arc<Membership>),
     /// The bot left a room, or was removed from it.
     RoomLeft(Arc<Membership>),
-    /// Somebody is typing, or stopped.
+    /// Somebody is typing, or stopped. The realtime transport does not ask the server for it: it would need a
+    /// subscription for each room.
     Typing(Arc<Typing>),
     /// The bot is connected for the first time in this run. Fires once.
     Ready,

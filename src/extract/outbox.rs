@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{FromRequest, MissingPart};
@@ -47,14 +48,24 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// The server refused it, could not be reached for too long, or the event has no room and the action names none.
+    /// The server refused it, could not be reached for too long, or the event has no room and the action names none; or
+    /// the author is a bot that had ten replies in ten seconds.
     pub async fn perform(&self, action: impl Into<Action>) -> Result<Receipt, BoxError> {
         let shared = self.request.context().shared();
         let perform = shared.perform.clone().ok_or("this bot has no way to send")?;
+        let now = Instant::now();
+        if !shared.loops.may_reply(&self.request, now) {
+            return Err("this bot and another seem to answer each other".into());
+        }
         let position = self.position.fetch_add(1, Ordering::Relaxed);
-        let resolver = Resolver::of_outbox(&self.request);
+        let mut action = action.into();
+        if let Some(place) = self.request.place() {
+            place.apply(&mut action);
+        }
+        let delay = self.request.context().lateness(now);
+        let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
         let mut receipt = Receipt::default();
-        for action in resolver.resolve(action.into(), self.request.route(), position)? {
+        for action in resolver.resolve(action, self.request.route(), position)? {
             receipt = perform.perform(action).await?;
         }
         Ok(receipt)

@@ -12,7 +12,7 @@ use tower::BoxError;
 #[doc(hidden)]
 pub use self::check::{check0, check1, check2, check3, check4, check5, check6, check7, check8};
 pub use self::options::{Configured, route};
-pub(crate) use self::options::{LaneUse, RouteDeadline, RouteOptions};
+pub(crate) use self::options::{LaneUse, Place, RouteDeadline, RouteOptions};
 pub use self::service::{HandlerService, IsService, ResponseFuture, ServiceAsHandler, service};
 use crate::extract::FromRequest;
 use crate::request::Request;
@@ -65,7 +65,8 @@ macro_rules! handler {
             async fn call(self, request: Request, state: Arc<S>) -> Result<Response, BoxError> {
                 $(let $argument = $argument::from_request(&request, &state).await.map_err(Into::into)?;)*
                 // The function may run long: what it did not ask for is given back first.
-                drop((request, state));
+                drop(request);
+                drop(state);
                 self($($argument,)*).await.into_response()
             }
         }

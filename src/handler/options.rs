@@ -9,7 +9,7 @@ use tower::BoxError;
 use super::Handler;
 use crate::event::RoomId;
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{Action, Response, Thread};
 
 /// Wraps a handler to say how the router treats it.
 ///
@@ -48,7 +48,27 @@ pub struct RouteOptions {
     pub(crate) deadline: RouteDeadline,
     pub(crate) lane: LaneUse,
     pub(crate) hears_bots: bool,
+    pub(crate) place: Option<Arc<Place>>,
+}
+
+/// Where the answers of a route go that say nothing of it themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
     pub(crate) room_id: Option<RoomId>,
+    pub(crate) thread: Option<Thread>,
+}
+
+impl Place {
+    pub(crate) fn apply(&self, action: &mut Action) {
+        if let Some(room_id) = self.room_id.as_ref().filter(|_| action.room_id().is_none()) {
+            action.set_room_id(room_id.clone());
+        }
+        if let (Some(thread), Action::Send(send)) = (&self.thread, action)
+            && *send.thread() == Thread::AsAsked
+        {
+            send.set_thread(thread.clone());
+        }
+    }
 }
 
 /// How long a route may take.
@@ -120,10 +140,22 @@ impl<H> Configured<H> {
         self
     }
 
-    /// Sends what it returns to a room, where the event has none: `Ready`, schedules, events the program fires.
+    /// Sends what it answers to a room, instead of where the event happened: for events without a room, such as `Ready`
+    /// and those the program fires.
     pub fn to(mut self, room_id: impl Into<RoomId>) -> Self {
-        self.options.room_id = Some(room_id.into());
+        self.place().room_id = Some(room_id.into());
         self
+    }
+
+    /// Says in which thread its answers go, where they don't say it themselves: `Thread::Always` for one below each
+    /// question.
+    pub fn in_thread(mut self, thread: Thread) -> Self {
+        self.place().thread = Some(thread);
+        self
+    }
+
+    fn place(&mut self) -> &mut Place {
+        Arc::make_mut(self.options.place.get_or_insert_default())
     }
 }
 

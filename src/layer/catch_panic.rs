@@ -68,7 +68,10 @@ where
     type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
+        match catch_unwind(AssertUnwindSafe(|| self.inner.poll_ready(cx))) {
+            Ok(ready) => ready.map_err(Into::into),
+            Err(payload) => Poll::Ready(Err(Panicked::new(&*payload).into())),
+        }
     }
 
     fn call(&mut self, request: Request) -> Self::Future {

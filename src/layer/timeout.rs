@@ -98,9 +98,8 @@ pub struct ResponseFuture<F> {
     #[pin]
     inner: F,
     deadline: Option<Deadline>,
-    /// Made when the first poll did not finish: most requests need no timer.
-    #[pin]
-    sleep: Option<Sleep>,
+    /// Made when the first poll did not finish: most requests need no timer, and none carries its size around.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl<F, T, E> Future for ResponseFuture<F>
@@ -111,7 +110,7 @@ where
     type Output = Result<T, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         // A router inside answers at the deadline by itself, so it is asked first.
         if let Poll::Ready(result) = this.inner.poll(cx) {
             return Poll::Ready(result.map_err(Into::into));
@@ -119,12 +118,10 @@ where
         let Some(deadline) = *this.deadline else {
             return Poll::Pending;
         };
-        if this.sleep.is_none() {
-            this.sleep.set(Some(tokio::time::sleep_until(deadline.at)));
-        }
-        if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
-            ready!(sleep.poll(cx));
-        }
+        let sleep = this
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.at)));
+        ready!(sleep.as_mut().poll(cx));
         Poll::Ready(Err(Elapsed {
             after: deadline.after,
         }
@@ -147,6 +144,10 @@ pub struct Elapsed {
 }
 
 impl Elapsed {
+    pub(crate) const fn new(after: Duration) -> Self {
+        Self { after }
+    }
+
     /// The limit.
     pub const fn after(&self) -> Duration {
         self.after

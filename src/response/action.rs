@@ -91,8 +91,9 @@ pub struct Send {
     thread: Thread,
     #[serde(default)]
     allows_group_mentions: bool,
+    /// Boxed, since it is set only when the action goes out: until then every response would carry its size around.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ids: Option<DerivedIds>,
+    ids: Option<Box<DerivedIds>>,
 }
 
 /// The ids under which a message goes out: the second is for when somebody else holds the first.
@@ -178,11 +179,11 @@ impl Send {
 
     /// The ids it goes out under, once the action is resolved.
     pub fn ids(&self) -> Option<&DerivedIds> {
-        self.ids.as_ref()
+        self.ids.as_deref()
     }
 
     pub(crate) fn set_ids(&mut self, ids: DerivedIds) {
-        self.ids = Some(ids);
+        self.ids = Some(Box::new(ids));
     }
 
     pub(crate) fn set_text(&mut self, text: String) {

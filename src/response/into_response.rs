@@ -97,7 +97,7 @@ impl<T: IntoResponse> IntoResponse for Vec<T> {
     fn into_response(self) -> Result<Response, BoxError> {
         let mut response = Response::empty();
         for part in self {
-            response.append(part.into_response()?);
+            response.append(&mut part.into_response()?);
         }
         Ok(response)
     }

@@ -125,15 +125,16 @@ impl Response {
     pub async fn finish(mut self) -> Self {
         while !self.running.is_empty() {
             for route in std::mem::take(&mut self.running) {
-                self.append(route.future.await);
+                self.append(&mut route.future.await);
             }
         }
         self
     }
 
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.actions.append(&mut other.actions);
-        self.outcomes.append(&mut other.outcomes);
+    /// Takes everything out of another one.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        append(&mut self.actions, &mut other.actions);
+        append(&mut self.outcomes, &mut other.outcomes);
         self.running.append(&mut other.running);
         self.is_unknown_command |= other.is_unknown_command;
     }
@@ -187,6 +188,18 @@ impl Response {
         F: Fn(Self) -> Self + Clone + std::marker::Send + 'static,
     {
         self.wrap_running(|future| Box::pin(future.map(map.clone())));
+    }
+}
+
+/// Nearly always the first part is the only one, and moved as it is.
+fn append<A: smallvec::Array>(all: &mut SmallVec<A>, part: &mut SmallVec<A>) {
+    if part.is_empty() {
+        return;
+    }
+    if all.is_empty() {
+        std::mem::swap(all, part);
+    } else {
+        all.append(part);
     }
 }
 

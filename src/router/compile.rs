@@ -111,13 +111,7 @@ impl<S: Send + Sync + 'static> Definition<S> {
     fn listeners(&self, state: &Arc<S>, table: &Weak<Table>) -> Vec<Listener> {
         let mut known = HashMap::<String, u32>::new();
         let listener = |(filter, entry): &(Filter, super::route::Entry<S>)| {
-            let event = match filter {
-                Filter::Kind(kind) => kind.name().to_owned(),
-                Filter::Custom(name) => format!("custom/{name}"),
-                Filter::Command => "command".to_owned(),
-                Filter::Predicate(_) => "any".to_owned(),
-            };
-            let mut name = format!("on_{event}/{}", entry.options.name.as_deref().unwrap_or_default());
+            let mut name = listener_name(filter, entry.options.name.as_deref().unwrap_or_default());
             let count = known.entry(name.clone()).or_default();
             *count += 1;
             if *count > 1 {
@@ -129,6 +123,16 @@ impl<S: Send + Sync + 'static> Definition<S> {
             }
         };
         self.listeners.iter().map(listener).collect()
+    }
+}
+
+/// The name of a listener's route: its event and its own name.
+pub(super) fn listener_name(filter: &Filter, own: &str) -> String {
+    match filter {
+        Filter::Kind(kind) => format!("on_{}/{own}", kind.name()),
+        Filter::Custom(name) => format!("on_custom/{name}/{own}"),
+        Filter::Command => format!("on_command/{own}"),
+        Filter::Predicate(_) => format!("on_any/{own}"),
     }
 }
 

@@ -25,17 +25,26 @@ pub struct RouterFuture {
     reason = "a box would be an allocation for each event that runs a route"
 )]
 enum State {
-    /// No route concerns the event.
+    /// Nothing concerns the event.
+    Nothing,
+    /// No route concerns the event, but something was said.
     Ready(Option<Response>),
-    Routes(#[pin] RunRoutes),
+    Routes(RunRoutes),
     /// The router's own layers are around its routes.
     Layered(#[pin] BoxFuture<'static, Result<Response, BoxError>>),
 }
 
 impl RouterFuture {
-    pub(super) fn of_routes(run: RunRoutes) -> Self {
+    pub(super) fn nothing() -> Self {
+        Self {
+            state: State::Nothing,
+        }
+    }
+
+    #[inline]
+    pub(super) fn of_routes(mut run: RunRoutes) -> Self {
         let state = if run.is_empty() {
-            State::Ready(Some(run.into_response()))
+            State::Ready(Some(run.take_response()))
         } else {
             State::Routes(run)
         };
@@ -54,11 +63,12 @@ impl Future for RouterFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
+            StateProj::Nothing => Poll::Ready(Ok(Response::empty())),
             StateProj::Ready(response) => {
                 // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
                 Poll::Ready(Ok(response.take().unwrap_or_default()))
             }
-            StateProj::Routes(run) => run.poll(cx).map(Ok),
+            StateProj::Routes(run) => run.poll_done(cx).map(|()| Ok(run.take_response())),
             StateProj::Layered(future) => future.poll(cx),
         }
     }

@@ -30,7 +30,7 @@ use crate::command::is_invisible;
 use crate::event::EventKind;
 use crate::handler::{Handler, service};
 use crate::request::Request;
-use crate::response::{DEFAULT_HOLD, Response};
+use crate::response::Response;
 
 /// Which routes an event runs: one command, and every listener that hears it.
 ///
@@ -71,7 +71,7 @@ struct Definition<S> {
     fallback: Option<Entry<S>>,
     unknown_command: Option<Entry<S>>,
     layers: Vec<RouteLayer>,
-    hold: Duration,
+    hold: Option<Duration>,
     next_order: u32,
     /// Made at the first call, and shared by the clones.
     compiled: OnceLock<Compiled>,
@@ -370,10 +370,10 @@ impl<S: Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// How long finished replies of an event wait for the routes of the same event that have not finished: 5 s unless
-    /// set. What is ready later is delivered when it is ready.
+    /// How long finished replies of an event wait for the routes of the same event that have not finished: as long as
+    /// the bot's own hold time (5 s) unless set. What is ready later is delivered when it is ready.
     pub fn hold(mut self, hold: Duration) -> Self {
-        self.edit().hold = hold;
+        self.edit().hold = Some(hold);
         self
     }
 
@@ -470,7 +470,7 @@ impl<S> Default for Definition<S> {
             fallback: None,
             unknown_command: None,
             layers: Vec::new(),
-            hold: DEFAULT_HOLD,
+            hold: None,
             next_order: 0,
             compiled: OnceLock::new(),
         }

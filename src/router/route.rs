@@ -80,6 +80,7 @@ impl Route {
         Self(Arc::new(Refusable(self)))
     }
 
+    #[inline]
     pub(crate) fn run(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
         self.0.call(request)
     }

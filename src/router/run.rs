@@ -4,42 +4,39 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use pin_project::pin_project;
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
+use tracing::level_filters::LevelFilter;
 
 use super::route::NamedRoute;
-use crate::event::RoomId;
-use crate::handler::RouteDeadline;
+use crate::handler::{Place, RouteDeadline};
 use crate::layer::catch_panic::panic_message;
 use crate::request::{Deadline, Request};
 use crate::response::{Outcome, Response, RouteKind, RouteName, RouteOutcome, RunningRoute};
 
-/// The routes of one event, while they run.
-#[pin_project]
+/// The routes of one event, while they run. Layers move it around by value, so it is kept small: what is needed only
+/// when a route waits is boxed then.
 pub(super) struct RunRoutes {
     routes: SmallVec<[ActiveRoute; 1]>,
-    /// What is answered besides what the routes answer.
+    /// What is answered besides what the routes answer; then what they have answered so far, in their order.
     response: Response,
     /// How long finished replies wait for the routes that have not finished.
     hold: Option<Duration>,
     /// When the routes that may take longer are handed over, so that what is around the router has its answer.
     hand_over_at: Option<Instant>,
     first_finished_at: Option<Instant>,
-    #[pin]
-    timer: Option<Sleep>,
-    timer_at: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 struct ActiveRoute {
-    name: RouteName,
     kind: RouteKind,
-    room_id: Option<RoomId>,
+    place: Option<Arc<Place>>,
     deadline: Option<Deadline>,
     state: ActiveState,
 }
@@ -49,20 +46,22 @@ struct ActiveRoute {
     reason = "a box would be an allocation for each route that runs"
 )]
 enum ActiveState {
-    Running(BoxFuture<'static, Result<Response, BoxError>>),
-    Finished(Response),
+    Running(RouteName, BoxFuture<'static, Result<Response, BoxError>>),
+    /// It waits for those before it.
+    Finished(Box<Response>),
+    /// Its answer is a part of the response.
+    Answered,
 }
 
 impl RunRoutes {
-    pub(super) fn new(response: Response, hold: Duration, inherited: Option<Deadline>) -> Self {
+    pub(super) fn new(hold: Duration, inherited: Option<Deadline>) -> Self {
         Self {
             routes: SmallVec::new(),
-            response,
+            response: Response::empty(),
             hold: Some(hold),
             hand_over_at: inherited.map(|deadline| deadline.at),
             first_finished_at: None,
             timer: None,
-            timer_at: None,
         }
     }
 
@@ -74,25 +73,25 @@ impl RunRoutes {
             RouteDeadline::After(after) => Instant::now().checked_add(after).map(|at| Deadline { at, after }),
         };
         request.set_route(route.name.clone(), route.kind);
-        if route.kind == RouteKind::Command {
+        request.set_place(route.options.place.clone());
+        if route.kind == RouteKind::Command && LevelFilter::current() != LevelFilter::OFF {
             // The span of a `TraceLayer` around the router: only here it is sure that the word is a command's name, and
             // not what somebody wrote.
             tracing::Span::current().record("command", route.name.as_str());
         }
         let future = catch_unwind(AssertUnwindSafe(|| route.route.run(request)));
         let state = match future {
-            Ok(future) => ActiveState::Running(future),
-            Err(payload) => ActiveState::Finished(finished(
-                &route.name,
-                route.kind,
-                None,
-                Err(Outcome::Panicked(panic_message(&*payload))),
-            )),
+            Ok(future) => ActiveState::Running(route.name.clone(), future),
+            Err(payload) => {
+                let mut part = Response::empty();
+                let outcome = Outcome::Panicked(panic_message(&*payload));
+                sign(&mut part, route.name.clone(), route.kind, None, outcome);
+                ActiveState::Finished(Box::new(part))
+            }
         };
         self.routes.push(ActiveRoute {
-            name: route.name.clone(),
             kind: route.kind,
-            room_id: route.options.room_id.clone(),
+            place: route.options.place.clone(),
             deadline,
             state,
         });
@@ -106,41 +105,63 @@ impl RunRoutes {
         self.response = response;
     }
 
-    pub(super) fn into_response(self) -> Response {
-        self.response
+    pub(super) fn mark_unknown_command(&mut self) {
+        self.response.mark_unknown_command();
+    }
+
+    pub(super) fn take_response(&mut self) -> Response {
+        std::mem::take(&mut self.response)
+    }
+
+    pub(super) fn has_answer(&self) -> bool {
+        !self.response.is_empty()
     }
 }
 
 impl ActiveRoute {
     fn is_running(&self) -> bool {
-        matches!(self.state, ActiveState::Running(_))
+        matches!(self.state, ActiveState::Running(..))
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) {
-        let ActiveState::Running(future) = &mut self.state else {
+    /// Puts what it answers into the response, or keeps it if that has to wait for the routes before it.
+    fn poll(&mut self, cx: &mut Context<'_>, response: Option<&mut Response>) {
+        let ActiveState::Running(_, future) = &mut self.state else {
             return;
         };
-        let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        let (mut part, outcome) = match polled {
             Ok(Poll::Pending) => return,
-            Ok(Poll::Ready(result)) => result.map_err(Outcome::from_error),
-            Err(payload) => Err(Outcome::Panicked(panic_message(&*payload))),
+            Ok(Poll::Ready(Ok(part))) => (part, Outcome::Handled),
+            Ok(Poll::Ready(Err(error))) => (Response::empty(), Outcome::from_error(error)),
+            Err(payload) => (Response::empty(), Outcome::Panicked(panic_message(&*payload))),
         };
-        self.finish(result);
+        self.sign(&mut part, outcome);
+        match response {
+            Some(response) => response.append(&mut part),
+            None => self.state = ActiveState::Finished(Box::new(part)),
+        }
     }
 
     fn expire(&mut self, now: Instant) {
         if let Some(deadline) = self.deadline.filter(|deadline| deadline.at <= now) {
-            self.finish(Err(Outcome::TimedOut(deadline.after)));
+            let mut part = Response::empty();
+            let outcome = Outcome::TimedOut(deadline.after);
+            self.sign(&mut part, outcome);
+            self.state = ActiveState::Finished(Box::new(part));
         }
     }
 
-    fn finish(&mut self, result: Result<Response, Outcome>) {
-        self.state = ActiveState::Finished(finished(&self.name, self.kind, self.room_id.as_ref(), result));
+    /// It runs no longer: its future is dropped, and its name goes into its part of the response.
+    fn sign(&mut self, part: &mut Response, outcome: Outcome) {
+        if let ActiveState::Running(name, future) = std::mem::replace(&mut self.state, ActiveState::Answered)
+        {
+            drop(future);
+            sign(part, name, self.kind, self.place.as_deref(), outcome);
+        }
     }
 
     /// A route that goes on behind the response.
-    fn into_running(self) -> RunningRoute {
-        let route = self.name.clone();
+    fn into_running(self, route: RouteName) -> RunningRoute {
         let run = RunRoutes {
             routes: SmallVec::from_buf([self]),
             response: Response::empty(),
@@ -148,7 +169,6 @@ impl ActiveRoute {
             hand_over_at: None,
             first_finished_at: None,
             timer: None,
-            timer_at: None,
         };
         RunningRoute {
             route,
@@ -157,39 +177,28 @@ impl ActiveRoute {
     }
 }
 
-/// The part of the response that a route is answerable for.
-fn finished(
-    route: &RouteName,
-    kind: RouteKind,
-    room_id: Option<&RoomId>,
-    result: Result<Response, Outcome>,
-) -> Response {
-    let (mut response, outcome) = match result {
-        Ok(response) => (response, Outcome::Handled),
-        Err(outcome) => (Response::empty(), outcome),
-    };
-    response.claim_actions(route);
-    if let Some(room_id) = room_id {
-        for action in response.actions_mut().filter(|action| action.room_id().is_none()) {
-            action.set_room_id(room_id.clone());
-        }
+/// Makes a route answerable for its part of the response.
+fn sign(response: &mut Response, route: RouteName, kind: RouteKind, place: Option<&Place>, outcome: Outcome) {
+    response.claim_actions(&route);
+    if let Some(place) = place {
+        response.actions_mut().for_each(|action| place.apply(action));
     }
     // A group of commands has run its own routes: their outcomes are there already, or come when they are done.
     let speaks_for_itself = response.outcomes().next().is_some() || response.running() > 0;
     if !speaks_for_itself || !matches!(outcome, Outcome::Handled) {
-        response.push_outcome(RouteOutcome::new(route.clone(), kind, outcome));
+        response.push_outcome(RouteOutcome::new(route, kind, outcome));
     }
-    response
 }
 
-impl Future for RunRoutes {
-    type Output = Response;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+impl RunRoutes {
+    /// Ready when the response is there.
+    pub(super) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self;
         loop {
-            for route in this.routes.iter_mut() {
-                route.poll(cx);
+            let mut is_next = true;
+            for route in &mut this.routes {
+                route.poll(cx, is_next.then_some(&mut this.response));
+                is_next &= matches!(route.state, ActiveState::Answered);
             }
             if this.routes.iter().all(|route| !route.is_running()) {
                 break;
@@ -207,9 +216,9 @@ impl Future for RunRoutes {
             }
             let hold_until = this
                 .hold
-                .zip(*this.first_finished_at)
+                .zip(this.first_finished_at)
                 .and_then(|(hold, at)| at.checked_add(hold));
-            let hand_over_at = [hold_until, *this.hand_over_at].into_iter().flatten().min();
+            let hand_over_at = [hold_until, this.hand_over_at].into_iter().flatten().min();
             if hand_over_at.is_some_and(|at| at <= now) {
                 break;
             }
@@ -222,34 +231,39 @@ impl Future for RunRoutes {
             let Some(wake_at) = [hand_over_at, next_deadline].into_iter().flatten().min() else {
                 return Poll::Pending;
             };
-            if *this.timer_at != Some(wake_at) {
-                this.timer.set(Some(sleep_until(wake_at)));
-                *this.timer_at = Some(wake_at);
+            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
+            if timer.deadline() != wake_at {
+                timer.as_mut().reset(wake_at);
             }
-            match this.timer.as_mut().as_pin_mut() {
-                Some(timer) => ready!(timer.poll(cx)),
-                // The timer was just set.
-                None => return Poll::Pending,
-            }
+            ready!(timer.as_mut().poll(cx));
         }
-        let mut response = std::mem::take(this.response);
         for route in this.routes.drain(..) {
             match route.state {
-                ActiveState::Finished(part) => response.append(part),
-                ActiveState::Running(_) => response.push_running(route.into_running()),
+                ActiveState::Answered => {}
+                ActiveState::Finished(mut part) => this.response.append(&mut part),
+                ActiveState::Running(ref name, _) => {
+                    let name = name.clone();
+                    this.response.push_running(route.into_running(name));
+                }
             }
         }
-        Poll::Ready(response)
+        Poll::Ready(())
+    }
+}
+
+impl Future for RunRoutes {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.poll_done(cx).map(|()| this.take_response())
     }
 }
 
 impl fmt::Debug for RunRoutes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunRoutes")
-            .field(
-                "routes",
-                &self.routes.iter().map(|route| &route.name).collect::<Vec<_>>(),
-            )
+            .field("routes", &self.routes.len())
             .finish_non_exhaustive()
     }
 }

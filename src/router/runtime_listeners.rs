@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
+use super::compile::listener_name;
 use super::route::Entry;
 use super::table::{Filter, Listener};
 use crate::handler::Handler;
@@ -22,10 +23,12 @@ pub(crate) struct RuntimeListeners {
 }
 
 impl RuntimeListeners {
+    /// Whether there ever was one.
+    pub(super) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Acquire)
+    }
+
     pub(super) fn for_each(&self, mut run: impl FnMut(&Listener)) {
-        if !self.is_used.load(Ordering::Acquire) {
-            return;
-        }
         // The lock is not held while a listener is started: it may add or remove one.
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (_, listener) in list.iter().flat_map(|list| list.iter()) {
@@ -44,20 +47,37 @@ impl RuntimeListeners {
         T: 'static,
     {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let name = handler
+        let own = handler
             .options()
             .name
             .unwrap_or(std::borrow::Cow::Borrowed(H::name()));
-        let name = RouteName::new(&format!("at run time/{name}"));
-        let route =
-            Entry::new(handler, u32::MAX).instantiate(&Arc::new(()), &Weak::new(), name, RouteKind::Listener);
+        let name = format!("at run time/{}", listener_name(&event.0, &own));
+        let entry = Entry::new(handler, u32::MAX);
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        // The ids of messages are derived from the name: of several with one name each needs another, and one that is
+        // removed and added again gets its own back.
+        let is_free = |name: &str| {
+            !list
+                .iter()
+                .flat_map(|list| list.iter())
+                .any(|(_, known)| known.route.name.as_str() == name)
+        };
+        let name = std::iter::once(name.clone())
+            .chain((2_u64..).map(|ordinal| format!("{name}#{ordinal}")))
+            .find(|name| is_free(name))
+            .unwrap_or(name);
+        let route = entry.instantiate(
+            &Arc::new(()),
+            &Weak::new(),
+            RouteName::new(&name),
+            RouteKind::Listener,
+        );
         self.hear_bots
             .fetch_or(route.options.hears_bots, Ordering::Release);
         let listener = Listener {
             filter: event.0,
             route,
         };
-        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         let longer = list
             .iter()
             .flat_map(|list| list.iter().cloned())

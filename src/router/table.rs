@@ -16,7 +16,7 @@ use crate::handler::LaneUse;
 use crate::layer::catch_panic::panic_message;
 use crate::rejection::Rejection;
 use crate::request::Request;
-use crate::response::{Outcome, Response, RouteKind, RouteOutcome};
+use crate::response::{DEFAULT_HOLD, Outcome, Response, RouteKind, RouteOutcome};
 
 /// Which events a listener hears.
 #[derive(Clone)]
@@ -89,8 +89,9 @@ pub(super) struct Group {
 /// The routes of a router that can run.
 pub(crate) struct Table {
     pub(super) slots: Vec<CommandSlot>,
-    /// From a name in lower case to its slot.
-    by_name: HashMap<Box<str>, usize>,
+    /// From a name in lower case to its slot. The hash is a fast one, since the names are the program's own: what people
+    /// write is looked up, never put in.
+    by_name: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
     listeners: Vec<Listener>,
     /// For each kind of event, the listeners that may hear it, in order of registration.
     by_kind: [Vec<usize>; EventKind::ALL.len()],
@@ -98,7 +99,8 @@ pub(crate) struct Table {
     unknown_command: Option<NamedRoute>,
     /// The words in front of this table's commands: `admin` for the table of that group.
     pub(super) path: Box<str>,
-    pub(super) hold: Duration,
+    /// How long finished replies wait, where the router says it itself.
+    pub(super) hold: Option<Duration>,
     hears_bots: bool,
     /// Whether any route asked not to wait for its turn.
     skips_lanes: bool,
@@ -110,7 +112,7 @@ pub(super) struct TableParts {
     pub(super) fallback: Option<NamedRoute>,
     pub(super) unknown_command: Option<NamedRoute>,
     pub(super) path: Box<str>,
-    pub(super) hold: Duration,
+    pub(super) hold: Option<Duration>,
 }
 
 impl Table {
@@ -168,6 +170,10 @@ impl Table {
         self.hears_bots
     }
 
+    fn hold_of(&self, request: &Request) -> Duration {
+        self.hold.or_else(|| request.hold()).unwrap_or(DEFAULT_HOLD)
+    }
+
     /// Whether the command's first word is one of this router's.
     pub(crate) fn knows(&self, command: &Command) -> bool {
         self.find(command.name(), command.folds_case()).is_some()
@@ -215,81 +221,91 @@ impl Table {
 
     /// Runs every route that the event concerns.
     pub(super) fn run(&self, mut request: Request) -> RouterFuture {
+        let listeners = &self.by_kind[request.kind().index()];
+        let hears_more = !request.is_inside_router() && request.context().shared().listeners.is_used();
+        if request.command().is_none() && listeners.is_empty() && self.fallback.is_none() && !hears_more {
+            return RouterFuture::nothing();
+        }
+
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
-        let mut response = Response::empty();
+        let mut starts = Starts::new(RunRoutes::new(self.hold_of(&request), request.deadline()));
         let mut command_route = None;
         let mut is_command = false;
-        if let Some(command) = request.command().cloned() {
-            let (selected, order) = self.select(&command);
-            match selected {
-                Selected::Route(route, command) => {
+        if let Some(asked) = request.command() {
+            let Selection {
+                target,
+                command,
+                order,
+            } = self.select(asked);
+            match target {
+                Selected::Route(route) => {
                     is_command = true;
                     if may_run(route) {
                         match request.refusal() {
-                            Some(rejection) => response = refused(route, rejection),
+                            Some(rejection) => starts.run.answer_with(refused(route, rejection)),
                             None => command_route = Some((route, command, order)),
                         }
                     }
                 }
-                Selected::Unknown { table, command } if command.address() != Address::Direct => {
+                Selected::Unknown(table) if asked.address() != Address::Direct => {
                     is_command = true;
                     match &table.unknown_command {
                         Some(route) if may_run(route) => command_route = Some((route, command, order)),
-                        None if !is_from_bot => response = unknown::answer(table, &command, &request),
+                        None if !is_from_bot => {
+                            let command = command.as_ref().unwrap_or(asked);
+                            starts.run.answer_with(unknown::answer(table, command, &request));
+                        }
                         _ => {}
                     }
                     // A hint is an answer too: who is refused gets no more of them than of others.
                     if let Some(refusal) = request.refusal()
-                        && (command_route.take().is_some() || !response.is_empty())
+                        && (command_route.take().is_some() || starts.run.has_answer())
                     {
-                        response = unknown::refuse(table, refusal);
+                        starts.run.answer_with(unknown::refuse(table, refusal));
                     }
                     if table.path.is_empty() {
-                        response.mark_unknown_command();
+                        starts.run.mark_unknown_command();
                     }
                 }
                 // A message in a direct conversation that begins with no command is just a message.
-                Selected::Unknown { .. } => {
+                Selected::Unknown(_) => {
                     request.set_command(None);
                     // A rate limit around the router took it for a command.
-                    response.mark_unknown_command();
+                    starts.run.mark_unknown_command();
                 }
             }
         }
-        let has_command_answer = command_route.is_some() || !response.is_empty();
-        let mut start_command = |run: &mut RunRoutes, before: u32| {
-            if let Some((route, command, _)) = command_route.take_if(|(_, _, order)| *order < before) {
-                let mut request = request.clone();
-                request.set_command(Some(command));
-                run.start(route, request);
-            }
-        };
-        for index in &self.by_kind[request.kind().index()] {
+        let has_command_answer = command_route.is_some() || starts.run.has_answer();
+        for index in listeners {
             let listener = &self.listeners[*index];
             if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
-                start_command(&mut run, listener.route.order);
-                run.start(&listener.route, request.clone());
+                if let Some((route, command, _)) =
+                    command_route.take_if(|(_, _, order)| *order < listener.route.order)
+                {
+                    starts.push(route, command, &request);
+                }
+                starts.push(&listener.route, None, &request);
             }
         }
-        start_command(&mut run, u32::MAX);
-        if !request.is_inside_router() {
+        if let Some((route, command, _)) = command_route {
+            starts.push(route, command, &request);
+        }
+        if hears_more {
             request.context().shared().listeners.for_each(|listener| {
                 if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
-                    run.start(&listener.route, request.clone());
+                    starts.start_now(&listener.route, &request);
                 }
             });
         }
         if let Some(fallback) = self.fallback.as_ref().filter(|route| may_run(route))
-            && run.is_empty()
+            && starts.is_empty()
             && !has_command_answer
         {
-            run.start(fallback, request);
+            starts.push(fallback, None, &request);
         }
-        run.answer_with(response);
-        RouterFuture::of_routes(run)
+        RouterFuture::of_routes(starts.finish(request))
     }
 
     /// Runs the command alone: what a group does, whose listeners belong to the router around it.
@@ -297,54 +313,68 @@ impl Table {
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut run = RunRoutes::new(Response::empty(), self.hold, request.deadline());
-        if let Some(command) = request.command().cloned() {
-            match self.select(&command).0 {
-                Selected::Route(route, command) if may_run(route) => match request.refusal() {
-                    // By one of the group's layers: an earlier one did not get here.
-                    Some(rejection) => run.answer_with(refused(route, rejection)),
-                    None => {
-                        request.set_command(Some(command));
-                        run.start(route, request);
-                    }
-                },
-                Selected::Route(..) => {}
-                Selected::Unknown { table, command } => match &table.unknown_command {
-                    Some(route) if may_run(route) => {
-                        request.set_command(Some(command));
-                        run.start(route, request);
-                    }
-                    None if !is_from_bot => {
-                        run.answer_with(unknown::answer(table, &command, &request));
-                    }
-                    _ => {}
-                },
+        let mut run = RunRoutes::new(self.hold_of(&request), request.deadline());
+        let Some(asked) = request.command() else {
+            return RouterFuture::of_routes(run);
+        };
+        let Selection { target, command, .. } = self.select(asked);
+        let route = match target {
+            Selected::Route(route) if may_run(route) => match request.refusal() {
+                // By one of the group's layers: an earlier one did not get here.
+                Some(rejection) => {
+                    run.answer_with(refused(route, rejection));
+                    None
+                }
+                None => Some(route),
+            },
+            Selected::Route(_) => None,
+            Selected::Unknown(table) => match &table.unknown_command {
+                Some(route) if may_run(route) => Some(route),
+                None if !is_from_bot => {
+                    let command = command.as_ref().unwrap_or(asked);
+                    run.answer_with(unknown::answer(table, command, &request));
+                    None
+                }
+                _ => None,
+            },
+        };
+        if let Some(route) = route {
+            if command.is_some() {
+                request.set_command(command);
             }
+            run.start(route, request);
         }
         RouterFuture::of_routes(run)
     }
 
-    /// What a command leads to, and when that was registered, compared with this table's listeners.
-    fn select<'a>(&'a self, command: &Command) -> (Selected<'a>, u32) {
+    /// What a command leads to.
+    fn select<'a>(&'a self, asked: &Command) -> Selection<'a> {
         match self
-            .find(command.name(), command.folds_case())
+            .find(asked.name(), asked.folds_case())
             .map(|slot| &slot.target)
         {
-            Some(Target::Command(route)) => (Selected::Route(route, command.clone()), route.order),
+            Some(Target::Command(route)) => Selection {
+                target: Selected::Route(route),
+                command: None,
+                order: route.order,
+            },
             Some(Target::Group(group)) => {
-                let inner = command.descend();
-                let (selected, order) = group.table.select(&inner);
-                let selected = match &group.layered {
-                    Some(layered) => Selected::Route(layered, inner),
-                    None => selected,
-                };
-                (selected, group.order + order)
+                let inner = asked.descend();
+                let mut selection = group.table.select(&inner);
+                selection.order += group.order;
+                if let Some(layered) = &group.layered {
+                    selection.target = Selected::Route(layered);
+                    selection.command = Some(inner);
+                } else {
+                    selection.command.get_or_insert(inner);
+                }
+                selection
             }
-            None => {
-                let order = self.unknown_command.as_ref().map_or(0, |route| route.order);
-                let command = command.clone();
-                (Selected::Unknown { table: self, command }, order)
-            }
+            None => Selection {
+                target: Selected::Unknown(self),
+                command: None,
+                order: self.unknown_command.as_ref().map_or(0, |route| route.order),
+            },
         }
     }
 
@@ -367,13 +397,68 @@ fn refused(route: &NamedRoute, rejection: &Rejection) -> Response {
 }
 
 /// What a command leads to.
+struct Selection<'a> {
+    target: Selected<'a>,
+    /// The command as it reads in its group; `None` where it is read as it was asked.
+    command: Option<Command>,
+    /// When that was registered, compared with the listeners of the table that was asked.
+    order: u32,
+}
+
 enum Selected<'a> {
-    Route(&'a NamedRoute, Command),
+    Route(&'a NamedRoute),
     /// The table that does not have it: the router's own, or that of a group.
-    Unknown {
-        table: &'a Table,
-        command: Command,
-    },
+    Unknown(&'a Table),
+}
+
+/// Starts routes one behind, so that the last one gets the request itself: only the others pay for a clone.
+struct Starts<'a> {
+    run: RunRoutes,
+    next: Option<(&'a NamedRoute, Option<Command>)>,
+}
+
+impl<'a> Starts<'a> {
+    fn new(run: RunRoutes) -> Self {
+        Self { run, next: None }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.next.is_none() && self.run.is_empty()
+    }
+
+    #[inline]
+    fn push(&mut self, route: &'a NamedRoute, command: Option<Command>, request: &Request) {
+        self.start_next(request);
+        self.next = Some((route, command));
+    }
+
+    /// For routes that are not there for long enough.
+    fn start_now(&mut self, route: &NamedRoute, request: &Request) {
+        self.start_next(request);
+        self.run.start(route, request.clone());
+    }
+
+    fn start_next(&mut self, request: &Request) {
+        if let Some((route, command)) = self.next.take() {
+            self.start(route, command, request.clone());
+        }
+    }
+
+    #[inline]
+    fn start(&mut self, route: &NamedRoute, command: Option<Command>, mut request: Request) {
+        if command.is_some() {
+            request.set_command(command);
+        }
+        self.run.start(route, request);
+    }
+
+    #[inline]
+    fn finish(mut self, request: Request) -> RunRoutes {
+        if let Some((route, command)) = self.next.take() {
+            self.start(route, command, request);
+        }
+        self.run
+    }
 }
 
 /// The form in which names are compared when case is folded.

@@ -23,6 +23,10 @@ pub(super) fn answer(table: &Table, command: &Command, request: &Request) -> Res
         response.push_outcome(RouteOutcome::new(route_name(table), RouteKind::Command, outcome));
         return response;
     }
+    // A bot that only listens is mentioned in talk, and has nothing to offer.
+    if table.slots.is_empty() {
+        return response;
+    }
     let text = match command.address() {
         Address::Mention if command.name().is_empty() => help_line(table, command),
         Address::Mention => unknown_command(table, command),
@@ -83,10 +87,7 @@ fn help_line(table: &Table, command: &Command) -> String {
     if table.find("help", true).is_some() {
         return format!("Say `{invocation}help` for what I can do.");
     }
-    match names(table) {
-        names if names.is_empty() => "I have no commands.".to_owned(),
-        names => format!("I know: {names}."),
-    }
+    format!("I know: {}.", names(table))
 }
 
 fn names(table: &Table) -> String {

@@ -81,7 +81,7 @@ impl Backoff {
             self.attempts = self.attempts.saturating_add(1);
         }
         let off = now.saturating_duration_since(self.off_since);
-        let over = self.config.max_retry.is_some_and(|max| self.attempts > max)
+        let over = self.config.max_retry.is_some_and(|max| self.attempts >= max)
             || self.config.max_off_time.is_some_and(|max| off >= max);
         if over {
             return Next::GiveUp {
@@ -156,13 +156,19 @@ mod tests {
             max_retry: Some(2),
             ..BackoffConfig::default()
         };
+        let two_attempts = |mut backoff: Backoff| {
+            assert!(matches!(backoff.failed(start, 0.5), Next::Retry(_)));
+            assert!(matches!(
+                backoff.failed(start, 0.5),
+                Next::GiveUp { attempts: 2, .. }
+            ));
+        };
+        two_attempts(Backoff::new(config, start));
+        // As many after a loss as at the start: the loss itself is no attempt.
         let mut backoff = Backoff::new(config, start);
+        backoff.ready(start);
         assert!(matches!(backoff.failed(start, 0.5), Next::Retry(_)));
-        assert!(matches!(backoff.failed(start, 0.5), Next::Retry(_)));
-        assert!(matches!(
-            backoff.failed(start, 0.5),
-            Next::GiveUp { attempts: 3, .. }
-        ));
+        two_attempts(backoff);
 
         let config = BackoffConfig {
             max_off_time: Some(secs(120)),

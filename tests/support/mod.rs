@@ -2,13 +2,18 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::expect_used,
     reason = "each test uses a part, and a test ends by them"
 )]
 
 #[cfg(all(feature = "client", feature = "sandbox"))]
 pub mod chat;
+#[cfg(all(feature = "client", feature = "sandbox"))]
+pub mod live;
+mod log;
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -27,6 +32,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower::Service;
 
+pub(crate) use self::log::Log;
+
 /// An action that was carried out, and how many seconds after the recorder was made.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -39,6 +46,17 @@ impl Recorded {
         match &self.action {
             Action::Send(send) => send.content(),
             _ => "",
+        }
+    }
+
+    pub fn room(&self) -> String {
+        self.action.room_id().unwrap().to_string()
+    }
+
+    pub fn thread(&self) -> Option<String> {
+        match &self.action {
+            Action::Send(send) => send.thread_id().map(ToString::to_string),
+            _ => None,
         }
     }
 
@@ -238,37 +256,4 @@ pub async fn after_secs(seconds: u64) {
 /// In paused time: whatever needs no time has happened.
 pub async fn settled() {
     after(Duration::from_millis(1)).await;
-}
-
-/// Collects what is logged.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Of this thread, until the guard is dropped.
-    pub fn start(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -1,6 +1,7 @@
 //! Buckets by key, bounded. Pure: it takes the time, and has no clock.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +18,27 @@ const FORGOTTEN: usize = MOST_KEYS / 16;
 /// is a slice of, and a known key costs no allocation.
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
-    by_key: HashMap<u64, Bucket>,
+    by_key: HashMap<u64, Bucket, BuildHasherDefault<KeyIsHash>>,
+}
+
+/// The keys are hashes already, under a secret of the limiter: nobody can choose them to collide.
+#[derive(Debug, Default)]
+struct KeyIsHash(u64);
+
+impl Hasher for KeyIsHash {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,12 +87,12 @@ impl Buckets {
     }
 
     /// Undoes what a request that was none of this bot's commands did.
-    pub(super) fn undo(&mut self, key: u64, verdict: &Verdict) {
+    pub(super) fn undo(&mut self, key: u64, verdict: &Verdict, quota: &Quota, now: Instant) {
         let Some(bucket) = self.by_key.get_mut(&key) else {
             return;
         };
         match verdict {
-            Verdict::Passed(token) => bucket.cell.give_back(token),
+            Verdict::Passed(token) => bucket.cell.give_back(token, quota, now),
             // Nobody has heard it: the next refusal is spoken.
             Verdict::Refused { is_first: true, .. } => bucket.silent_until = None,
             Verdict::Refused { .. } => {}

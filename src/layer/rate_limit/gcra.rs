@@ -19,13 +19,17 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
     full_at: Instant,
+    /// All that was ever given back: what was taken before comes back by so much earlier.
+    given_back: Duration,
 }
 
 /// A token that was taken, to give it back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token {
-    before: Cell,
-    after: Cell,
+    /// When it will have come back with time,
+    until: Instant,
+    /// if nothing more than this is given back before.
+    given_back: Duration,
 }
 
 impl Quota {
@@ -42,7 +46,10 @@ impl Quota {
 impl Cell {
     /// A full bucket.
     pub(super) fn new(now: Instant) -> Self {
-        Self { full_at: now }
+        Self {
+            full_at: now,
+            given_back: Duration::ZERO,
+        }
     }
 
     pub(super) fn is_full(&self, now: Instant) -> bool {
@@ -55,7 +62,6 @@ impl Cell {
 
     /// Takes a token, or says how long until there is one.
     pub(super) fn take(&mut self, quota: &Quota, now: Instant) -> Result<Token, Duration> {
-        let before = *self;
         let full_at = self.full_at.max(now);
         let ahead = full_at - now;
         if ahead > quota.tolerance {
@@ -63,14 +69,24 @@ impl Cell {
         }
         // An interval beyond what the clock can count: the bucket stays as it is, and nothing more can be said.
         self.full_at = full_at.checked_add(quota.interval).unwrap_or(full_at);
-        Ok(Token { before, after: *self })
+        Ok(Token {
+            until: self.full_at,
+            given_back: self.given_back,
+        })
     }
 
-    /// Gives a token back. Only the last one that was taken can be given back exactly: if others were taken since, this
-    /// one is lost, and comes back with time.
-    pub(super) fn give_back(&mut self, token: &Token) {
-        if *self == token.after {
-            *self = token.before;
+    /// Gives a token back, as far as it has not come back with time.
+    pub(super) fn give_back(&mut self, token: &Token, quota: &Quota, now: Instant) {
+        // Less than the truth where a later token was given back first: what is missing comes back with time.
+        let earlier = self.given_back.saturating_sub(token.given_back);
+        let open = token
+            .until
+            .saturating_duration_since(now)
+            .saturating_sub(earlier)
+            .min(quota.interval);
+        if let Some(full_at) = self.full_at.checked_sub(open) {
+            self.full_at = full_at.max(now);
+            self.given_back = self.given_back.saturating_add(open);
         }
     }
 }
@@ -93,34 +109,39 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever is given back, and however late, what is kept never passes the limit.
         #[test]
         fn no_window_lets_more_than_the_burst_and_the_rate_pass((quota, burst) in quota(), tries in tries()) {
             let mut now = Instant::now();
             let mut cell = Cell::new(now);
-            let mut passed = Vec::new();
-            let mut returned: Option<Token> = None;
-            for (millis, is_returned) in tries {
+            let mut kept: Vec<(Instant, Token)> = Vec::new();
+            for (millis, gives_back) in tries {
                 now += Duration::from_millis(millis);
-                if let Some(token) = returned.take() {
-                    // It counts as passed unless it really came back.
-                    let is_exact = cell == token.after;
-                    cell.give_back(&token);
-                    if is_exact {
-                        passed.pop();
-                    }
-                }
-                if let Ok(token) = cell.take(&quota, now) {
-                    passed.push(now);
-                    returned = is_returned.then_some(token);
+                if gives_back && !kept.is_empty() {
+                    let (_, token) = kept.remove(usize::try_from(millis).unwrap() % kept.len());
+                    cell.give_back(&token, &quota, now);
+                } else if let Ok(token) = cell.take(&quota, now) {
+                    kept.push((now, token));
                 }
             }
-            for (index, start) in passed.iter().enumerate() {
-                for (count, end) in (1u128..).zip(&passed[index..]) {
+            for (index, (start, _)) in kept.iter().enumerate() {
+                for (count, (end, _)) in (1u128..).zip(&kept[index..]) {
                     let window = (*end - *start).as_nanos();
                     let allowed = u128::from(burst) + window / quota.interval.as_nanos().max(1);
                     prop_assert!(count <= allowed, "{count} passed in {window} ns");
                 }
             }
+        }
+
+        #[test]
+        fn what_was_taken_at_once_can_all_be_given_back(burst in 2u32..10) {
+            let quota = Quota::new(1, Duration::from_secs(10), burst);
+            let now = Instant::now();
+            let mut cell = Cell::new(now);
+            let tokens: Vec<_> = (0..burst).map(|_| cell.take(&quota, now).unwrap()).collect();
+            prop_assert!(cell.take(&quota, now).is_err());
+            tokens.iter().for_each(|token| cell.give_back(token, &quota, now));
+            prop_assert!(cell.is_full(now));
         }
 
         #[test]
@@ -145,7 +166,7 @@ mod tests {
                 now += Duration::from_millis(millis);
                 if is_returned {
                     if let Ok(token) = cell.take(&quota, now) {
-                        cell.give_back(&token);
+                        cell.give_back(&token, &quota, now);
                     }
                 } else {
                     prop_assert_eq!(cell.take(&quota, now).is_ok(), twin.take(&quota, now).is_ok());

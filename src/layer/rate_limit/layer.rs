@@ -221,10 +221,12 @@ impl Limiter {
     }
 
     pub(super) fn undo(&self, key: u64, verdict: &Verdict) {
-        self.buckets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .undo(key, verdict);
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).undo(
+            key,
+            verdict,
+            &self.quota,
+            Instant::now(),
+        );
         if matches!(verdict, Verdict::Refused { .. }) {
             self.rejected.fetch_sub(1, Ordering::Relaxed);
         }

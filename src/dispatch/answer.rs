@@ -1,0 +1,125 @@
+//! What becomes of an answer: failures are answered for, late routes carried on, actions made complete and delivered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use tower::{BoxError, Service};
+
+use super::deliver::Batch;
+use super::dispatcher::{Dispatcher, Ended, Task};
+use super::resolve::Resolver;
+use super::settled::Piece;
+use crate::error_chain::Chain;
+use crate::layer::handle_error::{answer_error, answer_failures};
+use crate::request::Request;
+use crate::response::{Action, Response};
+
+impl<S> Dispatcher<S>
+where
+    S: Service<Request, Response = Response> + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    /// Takes what a handler answered. Whether it has ended, and left no route that still runs.
+    pub(super) fn handler_answered(&mut self, ended: Ended) -> bool {
+        let Ended {
+            request,
+            result,
+            piece,
+            share,
+        } = ended;
+        let mut response = match result {
+            Ok(response) => response,
+            Err(error) => answer_error(error, &request),
+        };
+        answer_failures(&mut response, &request);
+        let share = share.or_else(|| (response.running() > 0).then(Arc::default));
+        let is_whole = response.running() == 0;
+        for route in response.take_running() {
+            // A route that goes on behind the response still takes its place among the running.
+            self.lanes.occupy();
+            let (request, piece) = (request.clone(), piece.as_ref().map(Piece::another));
+            let share = share.clone();
+            let task = self.running.spawn(async move {
+                let response = route.future.await;
+                Ended {
+                    request,
+                    result: Ok(response),
+                    piece,
+                    share,
+                }
+            });
+            self.tasks.insert(
+                task.id(),
+                Task {
+                    lane: None,
+                    counts: true,
+                },
+            );
+        }
+        self.answer(&request, response, piece);
+        if share.is_none_or(|share| Arc::into_inner(share).is_some()) {
+            self.done += 1;
+        }
+        is_whole
+    }
+
+    /// Has the actions of a response carried out.
+    pub(super) fn answer(&mut self, request: &Request, mut response: Response, piece: Option<Piece>) {
+        let actions = response.take_actions();
+        if !actions.is_empty() && self.shared.loops.may_reply(request, Instant::now()) {
+            let resolver = Resolver::of_returned(request);
+            let mut positions = HashMap::<Option<&str>, u32>::new();
+            let mut batches: SmallVec<[Batch; 1]> = SmallVec::new();
+            for routed in &actions {
+                let position = positions
+                    .entry(routed.route.as_ref().map(|route| route.as_str()))
+                    .or_default();
+                match resolver.resolve(routed.action.clone(), routed.route.as_ref(), *position) {
+                    Ok(resolved) => collect(resolved, request, piece.as_ref(), &mut batches),
+                    Err(error) => {
+                        self.counters.undelivered += 1;
+                        tracing::error!(error = %Chain(&error), "not delivered");
+                    }
+                }
+                *position += 1;
+            }
+            for batch in batches {
+                self.deliveries.push(batch, &mut self.counters);
+            }
+        }
+        if let Some(piece) = piece {
+            piece.done();
+        }
+    }
+}
+
+/// Puts actions with those for the same room.
+fn collect(
+    resolved: Vec<Action>,
+    request: &Request,
+    piece: Option<&Piece>,
+    batches: &mut SmallVec<[Batch; 1]>,
+) {
+    for action in resolved {
+        // The resolver gives every action its room.
+        let Some(room_id) = action.room_id().cloned() else {
+            continue;
+        };
+        let index = batches
+            .iter()
+            .position(|batch| batch.room_id == room_id)
+            .unwrap_or_else(|| {
+                batches.push(Batch {
+                    room_id,
+                    actions: SmallVec::new(),
+                    request: request.clone(),
+                    piece: piece.map(Piece::another),
+                });
+                batches.len() - 1
+            });
+        batches[index].actions.push(action);
+    }
+}
