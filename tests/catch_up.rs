@@ -623,16 +623,16 @@ async fn fifty_cuts_and_somebody_who_never_stops_writing() {
 #[tokio::test]
 async fn more_than_a_lane_holds_is_answered() {
     let sandbox = server().await;
-    let bot = Echo::with(&sandbox, |bot| bot.lane_capacity(16, Overflow::DropNewest), None).await;
+    let bot = Echo::with(&sandbox, |bot| bot.lane_capacity(8, Overflow::DropNewest), None).await;
     cut(&sandbox).await;
-    for n in 0..500 {
+    for n in 0..120 {
         bot.ask("general", n).await;
     }
     bot.back().await;
-    for n in 500..505 {
+    for n in 120..125 {
         bot.ask("general", n).await;
     }
-    bot.expect("general", numbers(0..505)).await;
+    bot.expect("general", numbers(0..125)).await;
 }
 
 #[tokio::test]

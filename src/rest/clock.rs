@@ -55,6 +55,6 @@ mod tests {
         assert_eq!(clock.at(now), Some(date));
         let second = Duration::from_secs(1);
         assert_eq!(clock.at(now + second), Some(date.saturating_add(second)));
-        assert_eq!(clock.clone().at(now - second), Some(date.saturating_sub(second)));
+        assert_eq!(clock.at(now - second), Some(date.saturating_sub(second)));
     }
 }

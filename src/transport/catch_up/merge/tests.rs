@@ -63,7 +63,7 @@ fn live(message: &Value) -> Held {
     Held { event, revision }
 }
 
-fn fetched(updated: Vec<Value>) -> SyncResult {
+fn fetched(updated: &[Value]) -> SyncResult {
     serde_json::from_value(json!({"updated": updated})).unwrap()
 }
 
@@ -110,7 +110,7 @@ fn what_happened_in_the_gap_becomes_the_events_that_it_would_have_been() {
         message("before the bot", STARTED - 10, LOST + 100),
         message("seen", LOST - 5000, LOST - 5000),
     ];
-    let mut result = fetched(updated);
+    let mut result = fetched(&updated);
     result.deleted = serde_json::from_value(json!([
         {"_id": "gone", "_deletedAt": {"$date": LOST + 350}},
         {"_id": "gone", "_deletedAt": {"$date": LOST + 350}},
@@ -143,7 +143,7 @@ fn a_live_version_and_a_later_fetched_one_are_told_apart() {
         json!({"$date": LOST + 20}),
     );
     let held = vec![live(&message("m", LOST + 10, LOST + 10))];
-    let (events, _) = merge(&room(), &fetched(vec![edited]), held, &mut classifier, ALL);
+    let (events, _) = merge(&room(), &fetched(&[edited]), held, &mut classifier, ALL);
     assert_eq!(
         told(&events),
         [
@@ -167,7 +167,7 @@ fn what_is_too_old_or_too_much_is_skipped_and_counted_once() {
         "u",
         json!({"_id": "uB", "username": "bot"}),
     );
-    let result = fetched(updated.into_iter().chain([own]).collect());
+    let result = fetched(&updated.into_iter().chain([own]).collect::<Vec<_>>());
     let bounds = Bounds {
         oldest: Some(at(LOST + 4)),
         events: 5,
@@ -205,7 +205,8 @@ proptest! {
         let mut held: Vec<Held> = all.iter().filter(|(_, (_, during, _))| *during).map(|(message, _)| live(message)).collect();
         fastrand::Rng::with_seed(shuffle).shuffle(&mut held);
         // A snapshot has a beginning, and what is missing at its end comes live.
-        let result = fetched(all.iter().rev().map(|(message, _)| message.clone()).collect());
+        let snapshot: Vec<Value> = all.iter().rev().map(|(message, _)| message.clone()).collect();
+        let result = fetched(&snapshot);
         let (events, skipped) = merge(&room(), &result, held, &mut classifier, ALL);
         prop_assert_eq!(skipped, 0);
         let written: Vec<_> = events.iter().map(|sorted| sorted.event.message().unwrap().created_at()).collect();
