@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -156,6 +157,8 @@ pub struct Context {
     shared: Arc<Shared>,
     arrival: Arrival,
     received_at: Option<Instant>,
+    /// Where that was earlier than it reached the pipeline.
+    happened_at: Option<Instant>,
 }
 
 impl Context {
@@ -167,6 +170,7 @@ impl Context {
             shared: Arc::clone(&DETACHED),
             arrival: Arrival::Live,
             received_at: None,
+            happened_at: None,
         }
     }
 
@@ -175,7 +179,19 @@ impl Context {
             shared,
             arrival,
             received_at: Some(received_at),
+            happened_at: None,
         }
+    }
+
+    pub(crate) fn happened_at(mut self, at: Option<Instant>) -> Self {
+        self.happened_at = at;
+        self
+    }
+
+    /// How long ago the event happened, as far as it is known.
+    pub(crate) fn lateness(&self, now: Instant) -> Duration {
+        let since = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        since(self.received_at).max(since(self.happened_at))
     }
 
     /// A context of a bot with this identity, for tests of services.
@@ -184,6 +200,7 @@ impl Context {
             shared: Arc::new(Shared::new(identity)),
             arrival: Arrival::Live,
             received_at: None,
+            happened_at: None,
         }
     }
 

@@ -118,7 +118,8 @@ async fn fifty_drops_in_a_row() {
         match event(&mut transport).await {
             Event::Ready => assert_eq!(round, 0),
             Event::Reconnected(back) => {
-                assert!(round > 0 && back.gap() <= Duration::from_secs(2), "{back:?}")
+                // The last frame came up to 20 seconds before the ping at which the server hangs up.
+                assert!(round > 0 && back.gap() <= Duration::from_secs(22), "{back:?}")
             }
             other => panic!("{other:?}"),
         }

@@ -39,6 +39,8 @@ pub struct BotBuilder {
     pub(super) hears_bots: bool,
     pub(super) always_in_thread: bool,
     pub(super) dispatch: Settings,
+    pub(super) catches_up: bool,
+    pub(super) catch_up_age: Option<Duration>,
 }
 
 /// Whose account the bot uses.
@@ -63,6 +65,8 @@ impl BotBuilder {
             hears_bots: false,
             always_in_thread: false,
             dispatch: Settings::default(),
+            catches_up: true,
+            catch_up_age: None,
         }
     }
 
@@ -108,6 +112,19 @@ impl BotBuilder {
     /// How long it goes on without a connection before it gives up. Without end unless set.
     pub fn max_off_time(mut self, time: Duration) -> Self {
         self.backoff.max_off_time = Some(time);
+        self
+    }
+
+    /// How old a message may be, by the server's time, to be answered after an outage: ten minutes unless set. How much
+    /// was left out tells [`Reconnected::skipped`](crate::event::Reconnected::skipped), and the log.
+    pub fn catch_up_age(mut self, age: Duration) -> Self {
+        self.catch_up_age = Some(age);
+        self
+    }
+
+    /// Leaves out what was said while there was no connection. Unless this is set, it is fetched and answered.
+    pub fn no_catch_up(mut self) -> Self {
+        self.catches_up = false;
         self
     }
 

@@ -234,6 +234,15 @@ impl BotBuilder {
         if let Some(time) = self.backoff.max_off_time {
             transport = transport.max_off_time(time);
         }
+        if self.catches_up {
+            let bounds = self.dispatch.bounds;
+            transport = transport
+                .catch_up(session.client.clone())
+                .pipeline_takes(bounds.waiting_in_lane, bounds.waiting / 2);
+        }
+        if let Some(age) = self.catch_up_age {
+            transport = transport.catch_up_age(age);
+        }
         transport
     }
 }

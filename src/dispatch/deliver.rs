@@ -44,9 +44,7 @@ pub(super) struct Batch {
 impl Batch {
     fn quote_if_late(&mut self, now: Instant) {
         let context = self.request.context();
-        let is_late = context
-            .received_at()
-            .is_some_and(|at| now.duration_since(at) > QUOTE_AFTER);
+        let is_late = context.lateness(now) > QUOTE_AFTER;
         if !is_late || self.request.event().room_id() != Some(&self.room_id) {
             return;
         }

@@ -181,6 +181,7 @@ where
 
     /// Takes an event: it waits in its lane, or is ignored.
     pub(super) fn accept(&mut self, delivery: Delivery) {
+        let happened_at = delivery.happened_at();
         let (event, arrival, ack) = delivery.into_parts();
         self.counters.received += 1;
         match &event {
@@ -193,7 +194,8 @@ where
             }
             _ => {}
         }
-        let context = Context::new(Arc::clone(&self.shared), arrival, Instant::now());
+        let context =
+            Context::new(Arc::clone(&self.shared), arrival, Instant::now()).happened_at(happened_at);
         let request = Request::with_context(event, context);
         if request.is_from_bot() && !self.shared.hears_bots() {
             self.warn_of_shared_account(&request);

@@ -37,6 +37,40 @@ pub(crate) struct StreamEvent {
 /// The events of one frame: nearly always none or one.
 pub(crate) type Events = SmallVec<[Event; 1]>;
 
+/// What counts as new among messages that were fetched because they may have been missed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Missed {
+    /// Everything in the room up to here was delivered. A message that was written later and never seen is new, also
+    /// if it was edited or got a reaction since.
+    pub(crate) after: Timestamp,
+    /// Nothing up to here concerns the bot: it was not there yet.
+    pub(crate) floor: Timestamp,
+}
+
+/// What has to be known of a stream event before it is classified.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) room_id: RoomId,
+    /// When the server wrote it.
+    pub(crate) revision: Timestamp,
+}
+
+/// Room and revision of a message of a room that the bot is in; `None` for anything else.
+pub(crate) fn head(stream: &StreamEvent) -> Option<Head> {
+    if &*stream.collection != "stream-room-messages" {
+        return None;
+    }
+    let (message, room) = message_args(&stream.args)?;
+    let wire: WireMessage<'_> = wire::read(&message).ok()?;
+    if room.participant == Shape::Bool(false) {
+        return None;
+    }
+    Some(Head {
+        room_id: RoomId::from(wire.rid.as_str().filter(|id| !id.is_empty())?),
+        revision: wire.updated_at.timestamp().or(wire.ts.timestamp())?,
+    })
+}
+
 /// Tells new messages, edits, reactions and the rest apart, and drops what repeats.
 #[derive(Debug)]
 pub(crate) struct Classifier {
@@ -55,7 +89,7 @@ struct Seen {
 }
 
 /// What a change may change.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct Content {
     edited_at: Option<Timestamp>,
     reactions: Option<Box<str>>,
@@ -83,16 +117,14 @@ impl Content {
 
     /// As somebody sends it: nobody has done anything with it yet.
     fn is_untouched(&self) -> bool {
-        let untouched = Self {
-            edited_at: None,
-            reactions: None,
-            is_pinned: false,
-            is_starred: false,
-            is_deleted: false,
-            reply_count: 0,
-            discussion_count: 0,
-        };
-        *self == untouched
+        *self == Self::default()
+    }
+
+    fn deleted() -> Self {
+        Self {
+            is_deleted: true,
+            ..Self::default()
+        }
     }
 }
 
@@ -138,25 +170,59 @@ impl Classifier {
         }
         let parsed = Message::from_wire(&message, &wire, &room, args).ok()?;
         let content = Content::of(&parsed, &wire);
-        Some(self.message(parsed, content))
+        Some(self.message(parsed, content, None))
     }
 
-    fn message(&mut self, message: Message, content: Content) -> Events {
+    /// The events that a message stands for which was fetched because it may have been missed. `None` where it is no
+    /// message.
+    pub(crate) fn fetched(
+        &mut self,
+        json: &ByteString,
+        room: &WireRoom<'_>,
+        missed: Missed,
+    ) -> Option<Events> {
+        let wire = wire::read::<WireMessage<'_>>(json).ok()?;
+        let parsed = Message::from_wire(json, &wire, room, json).ok()?;
+        let content = Content::of(&parsed, &wire);
+        Some(self.message(parsed, content, Some(missed)))
+    }
+
+    /// The event of a deletion that the server tells about later; `None` if it is known.
+    pub(crate) fn deleted(&mut self, id: &MessageId, room_id: &RoomId) -> Option<Event> {
+        match self.seen.get_mut(id.as_str()) {
+            Some(seen) if seen.content.is_deleted => return None,
+            Some(seen) => seen.content.is_deleted = true,
+            None => self.remember(
+                id,
+                Seen {
+                    is_announced: false,
+                    updated_at: None,
+                    content: Content::deleted(),
+                },
+            ),
+        }
+        Some(Event::Deleted(Arc::new(Deleted::new(
+            id.clone(),
+            room_id.clone(),
+        ))))
+    }
+
+    fn message(&mut self, message: Message, content: Content, missed: Option<Missed>) -> Events {
         let is_new = content.is_untouched() && !is_old(&message);
         let updated_at = message.updated_at();
         let Some(before) = self.seen.get_mut(message.id().as_str()) else {
             let id = message.id().clone();
-            let event = match is_new {
-                true => Event::from(message),
-                false => first_sighting(Arc::new(message), &content),
+            let events = match missed {
+                Some(missed) => late_sighting(message, &content, is_new, missed),
+                None => smallvec![sighting(message, &content, is_new)],
             };
             let seen = Seen {
-                is_announced: is_new,
+                is_announced: is_new || events.iter().any(Event::is_new_message),
                 updated_at,
                 content,
             };
             self.remember(&id, seen);
-            return smallvec![event];
+            return events;
         };
         // The stream's order is not that of the writes: where the server says when, it is compared.
         let order = updated_at
@@ -210,6 +276,31 @@ fn first_sighting(message: Arc<Message>, content: &Content) -> Event {
         // Nothing tells what changed: the message as it was before is not known.
         Event::Updated(Arc::new(Updated::new(message)))
     }
+}
+
+/// The event of a message that was never seen before.
+fn sighting(message: Message, content: &Content, is_new: bool) -> Event {
+    match is_new {
+        true => Event::from(message),
+        false => first_sighting(Arc::new(message), content),
+    }
+}
+
+/// A message that was fetched and never seen.
+fn late_sighting(message: Message, content: &Content, is_new: bool, missed: Missed) -> Events {
+    let written = message.created_at();
+    let revision = message.updated_at().unwrap_or(written);
+    if revision <= missed.floor {
+        return Events::new();
+    }
+    if written > missed.after.max(missed.floor) && !content.is_deleted {
+        return smallvec![Event::from(message)];
+    }
+    // Written before the bot was there.
+    if written <= missed.floor && is_new {
+        return Events::new();
+    }
+    smallvec![sighting(message, content, is_new)]
 }
 
 fn changes(message: &Arc<Message>, before: &Content, now: &Content) -> Events {

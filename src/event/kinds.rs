@@ -246,16 +246,32 @@ impl Typing {
     }
 }
 
-/// The connection is back after an outage.
+/// The connection is back after an outage, and what was said meanwhile has been fetched.
+///
+/// It comes when the last room has been asked for; what was fetched arrives around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnected {
     gap: Duration,
+    skipped: u64,
 }
 
 impl Reconnected {
     /// An outage of this length, by this machine's clock.
     pub const fn new(gap: Duration) -> Self {
-        Self { gap }
+        Self { gap, skipped: 0 }
+    }
+
+    /// Says how much of what happened meanwhile is not delivered.
+    #[must_use]
+    pub const fn with_skipped(mut self, skipped: u64) -> Self {
+        self.skipped = skipped;
+        self
+    }
+
+    /// How many events of the outage are not delivered, because they were too old or too many. Not counted is what the
+    /// bot wrote itself. Zero where nothing is caught up.
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// From the last frame before the outage to the connection being ready again.

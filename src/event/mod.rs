@@ -222,6 +222,15 @@ impl Event {
         }
     }
 
+    /// Whether it is a message that nobody has seen before.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_new_message(&self) -> bool {
+        matches!(
+            self,
+            Self::Message(_) | Self::Livechat(_) | Self::Encrypted(_) | Self::System(_)
+        )
+    }
+
     /// The room it happened in.
     pub fn room_id(&self) -> Option<&RoomId> {
         match self {

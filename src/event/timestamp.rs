@@ -57,6 +57,24 @@ impl Timestamp {
         Some(Self(millis))
     }
 
+    /// This much later.
+    #[cfg(feature = "client")]
+    pub(crate) fn saturating_add(self, time: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// This much earlier.
+    #[cfg(feature = "client")]
+    pub(crate) fn saturating_sub(self, time: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_millis)

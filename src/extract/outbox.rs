@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::BoxError;
@@ -63,11 +62,7 @@ impl Outbox {
         if let Some(place) = self.request.place() {
             place.apply(&mut action);
         }
-        let delay = self
-            .request
-            .context()
-            .received_at()
-            .map_or(Duration::ZERO, |at| now.duration_since(at));
+        let delay = self.request.context().lateness(now);
         let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
         let mut receipt = Receipt::default();
         for action in resolver.resolve(action, self.request.route(), position)? {

@@ -10,11 +10,13 @@ use http::{Method, Response};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
+use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
 use super::auth::AuthLayer;
 use super::call::{Call, EncodeLayer, Meta};
+use super::clock::ServerClock;
 use super::collect::{Collect, HttpClient};
 use super::endpoint::{Endpoint, Login, Logout};
 use super::error::{RestError, RestErrorKind};
@@ -53,6 +55,7 @@ pub struct Client {
     stack: Stack,
     config: Arc<ClientBuilder>,
     http: HttpClient,
+    clock: ServerClock,
 }
 
 impl Client {
@@ -86,7 +89,12 @@ impl Client {
             credentials: Some(credentials),
             ..(*self.config).clone()
         };
-        config.stack_over(self.http.clone())
+        config.stack_over(self.http.clone(), self.clock.clone())
+    }
+
+    /// The server's clock, as the answers to the calls so far tell it.
+    pub(crate) fn clock(&self) -> &ServerClock {
+        &self.clock
     }
 
     /// Makes a call.
@@ -198,10 +206,12 @@ impl Client {
 
     async fn send(&self, name: &str, call: Call) -> Result<Response<Bytes>, RestError> {
         let stack = self.stack.clone();
-        stack
+        let response = stack
             .oneshot(call)
             .await
-            .map_err(|error| RestError::from_stack(name, &self.config.url, error))
+            .map_err(|error| RestError::from_stack(name, &self.config.url, error))?;
+        self.clock.learn(response.headers(), Instant::now());
+        Ok(response)
     }
 }
 
@@ -280,10 +290,10 @@ impl ClientBuilder {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .build(self.connector.clone());
-        self.stack_over(http)
+        self.stack_over(http, ServerClock::default())
     }
 
-    fn stack_over(self, http: HttpClient) -> Client {
+    fn stack_over(self, http: HttpClient, clock: ServerClock) -> Client {
         let stack = ServiceBuilder::new()
             .layer(TraceLayer)
             .layer(EncodeLayer {
@@ -299,6 +309,7 @@ impl ClientBuilder {
             stack: BoxCloneSyncService::new(stack),
             config: Arc::new(self),
             http,
+            clock,
         }
     }
 }

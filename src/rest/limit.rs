@@ -74,7 +74,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// Milliseconds since 1970 of a date such as `Sun, 22 Nov 2026 08:00:45 GMT`, the form that servers have to send.
-fn http_date(text: &str) -> Option<u64> {
+pub(crate) fn http_date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];

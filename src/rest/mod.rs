@@ -10,6 +10,7 @@
 mod auth;
 mod call;
 mod client;
+mod clock;
 mod collect;
 mod error;
 mod limit;

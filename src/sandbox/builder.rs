@@ -76,6 +76,7 @@ pub struct SandboxBuilder {
     tls: Option<Arc<rustls::ServerConfig>>,
     server_id_frame: bool,
     subpath: String,
+    clock_offset: i64,
 }
 
 impl Default for SandboxBuilder {
@@ -101,6 +102,7 @@ impl Default for SandboxBuilder {
             tls: None,
             server_id_frame: true,
             subpath: String::new(),
+            clock_offset: 0,
         }
     }
 }
@@ -161,6 +163,12 @@ impl SandboxBuilder {
         self
     }
 
+    /// How many milliseconds the server's clock is ahead of this machine's, or behind it if negative.
+    pub fn clock_offset(mut self, milliseconds: i64) -> Self {
+        self.clock_offset = milliseconds;
+        self
+    }
+
     /// Serves `https` and `wss`.
     pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
         self.tls = Some(config);
@@ -211,6 +219,7 @@ impl SandboxBuilder {
         let mut settings = self.settings;
         settings.insert("Site_Url".to_owned(), json!(url));
         let mut state = State::new(settings, self.rate_limits, self.server_id_frame);
+        state.set_clock_offset(self.clock_offset);
         let mut users = self.users;
         if users.is_empty() {
             users.push(UserSpec::new("ann"));

@@ -4,13 +4,17 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_core::Stream;
+use tokio::time::Instant;
 
 use crate::event::Event;
 
 #[cfg(feature = "client")]
 mod backoff;
+#[cfg(feature = "client")]
+mod catch_up;
 #[cfg(feature = "client")]
 mod connect;
 #[cfg(feature = "client")]
@@ -72,6 +76,7 @@ pub struct Delivery {
     event: Event,
     arrival: Arrival,
     ack: Ack,
+    happened_at: Option<Instant>,
 }
 
 impl Delivery {
@@ -81,7 +86,19 @@ impl Delivery {
             event,
             arrival: Arrival::Live,
             ack: Ack::none(),
+            happened_at: None,
         }
+    }
+
+    /// Says how long ago it happened. An answer that comes more than a minute later quotes what it answers.
+    #[must_use]
+    pub fn happened_ago(mut self, time: Duration) -> Self {
+        self.happened_at = Instant::now().checked_sub(time);
+        self
+    }
+
+    pub(crate) fn happened_at(&self) -> Option<Instant> {
+        self.happened_at
     }
 
     /// Says how it arrived.

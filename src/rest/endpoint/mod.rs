@@ -6,6 +6,7 @@ mod account;
 mod chat;
 mod rooms;
 mod server;
+mod sync;
 
 use http::Method;
 use serde::Serialize;
@@ -22,6 +23,7 @@ pub use self::rooms::{
     Subscriptions, SubscriptionsReply,
 };
 pub use self::server::{Info, InfoReply, PublicSettings, Setting, SettingsReply};
+pub use self::sync::{ChangedRoom, ChangedRooms, DeletedMessage, Rooms, SyncMessages, SyncReply, SyncResult};
 
 /// One call of the REST API. Its fields are the JSON body, or the query of a `GET`.
 ///

@@ -3,8 +3,9 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
+use super::sync::date;
 use super::{Done, Endpoint};
-use crate::event::{RoomId, UserId};
+use crate::event::{RoomId, Timestamp, UserId};
 
 /// A user in a reply of the REST API.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,6 +59,12 @@ pub struct Subscription {
     /// The account's roles in the room.
     #[serde(default)]
     pub roles: Option<Vec<String>>,
+    /// Since when the account is in the room. Direct conversations may have none.
+    #[serde(rename = "ts", default, deserialize_with = "date")]
+    pub joined_at: Option<Timestamp>,
+    /// When something about it last changed: also when somebody else wrote in the room.
+    #[serde(rename = "_updatedAt", default, deserialize_with = "date")]
+    pub updated_at: Option<Timestamp>,
 }
 
 /// A room that the account left: only the id of the subscription is known.

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::Line;
-use crate::sandbox::{Shared, ddp, rest};
+use crate::sandbox::{Shared, ddp, rest, state::history::http_date};
 
 pub(crate) type HyperRequest = Request<hyper::body::Incoming>;
 
@@ -105,7 +105,13 @@ async fn api(endpoint: String, axum::Extension(context): Connection, request: Re
     let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, Html("request entity too large")).into_response();
     };
-    rest::serve(&context, &endpoint, &parts, body).await
+    let mut response = rest::serve(&context, &endpoint, &parts, body).await;
+    let now = context.shared.lock().now();
+    // The server's clock, which may differ from this machine's.
+    if let Ok(date) = HeaderValue::from_str(&http_date(now)) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {

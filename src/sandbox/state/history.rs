@@ -135,6 +135,28 @@ pub(crate) fn iso(ms: i64) -> String {
     )
 }
 
+/// A time as the header `Date` gives it: cut to seconds.
+pub(crate) fn http_date(ms: i64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (days, rest) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    let (year, month, day) = civil_from_days(days);
+    let name = |names: &[&'static str], at: i64| {
+        usize::try_from(at)
+            .ok()
+            .and_then(|at| names.get(at).copied())
+            .unwrap_or_default()
+    };
+    let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60);
+    format!(
+        "{}, {day:02} {} {year:04} {hour:02}:{minute:02}:{second:02} GMT",
+        name(&DAYS, days.rem_euclid(7)),
+        name(&MONTHS, month - 1),
+    )
+}
+
 /// Days since 1970 of a date in the proleptic Gregorian calendar.
 fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
@@ -165,7 +187,13 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{iso, parse_iso};
+    use super::{http_date, iso, parse_iso};
+
+    #[test]
+    fn dates_of_headers() {
+        assert_eq!(http_date(1_795_334_400_999), "Sun, 22 Nov 2026 08:00:00 GMT");
+        assert_eq!(http_date(951_868_799_000), "Tue, 29 Feb 2000 23:59:59 GMT");
+    }
 
     #[test]
     fn dates_survive_the_way_there_and_back() {

@@ -125,6 +125,11 @@ impl State {
         self.started.0 + i64::try_from(elapsed).unwrap_or_default()
     }
 
+    /// How many milliseconds the clock is ahead of this machine's.
+    pub(crate) fn set_clock_offset(&mut self, milliseconds: i64) {
+        self.started.0 = self.started.0.saturating_add(milliseconds);
+    }
+
     /// Wakes everybody who waits for something to change.
     pub(crate) fn touch(&self) {
         self.version

@@ -24,12 +24,14 @@ use tokio::sync::{mpsc, watch};
 
 use self::worker::{Phase, TypingCall, Worker};
 use super::backoff::BackoffConfig;
+use super::catch_up::Limits;
 use super::connect::Connector;
 use super::state::ConnectionState;
 use super::{Delivery, Transport, TransportError};
 use crate::context::ShowTyping;
 use crate::credentials::Credentials;
 use crate::event::{MessageId, RoomId};
+use crate::rest::Client;
 use crate::server_url::ServerUrl;
 
 /// Typing notifications that wait to be sent. They are worthless a moment later.
@@ -41,7 +43,7 @@ const TYPING_QUEUE: usize = 32;
 /// in a task of its own: heartbeats never wait for a handler. A lost connection is opened again, after a pause that
 /// grows with each failure; [`Event::Ready`](crate::event::Event::Ready) comes with the first,
 /// [`Event::Reconnected`](crate::event::Event::Reconnected) with each later one. What was sent in between is not repeated by the
-/// server.
+/// server: with [`catch_up`](DdpTransportBuilder::catch_up) it is fetched.
 ///
 /// Until the first connection is ready, an error that only a change of the configuration can cure ends the stream:
 /// an address that is no Rocket.Chat, TLS that fails, an unknown host. A refused token always does. Everything else is
@@ -87,6 +89,8 @@ impl DdpTransport {
             typing_as: None,
             unjoined_rooms: false,
             queue: 1024,
+            catch_up: None,
+            limits: Limits::default(),
         }
     }
 
@@ -137,6 +141,8 @@ pub struct DdpTransportBuilder {
     typing_as: Option<ByteString>,
     unjoined_rooms: bool,
     queue: usize,
+    catch_up: Option<Client>,
+    limits: Limits,
 }
 
 impl DdpTransportBuilder {
@@ -171,7 +177,51 @@ impl DdpTransportBuilder {
         self
     }
 
-    /// How many events may wait for the pipeline; more are dropped, counted and logged. 1024 by default, at least 1.
+    /// Fetches over REST what was said during an outage, with a client of the same account.
+    ///
+    /// After each reconnect the rooms that changed are asked for, four at a time, and what is new is delivered with
+    /// [`Arrival::CaughtUp`](super::Arrival::CaughtUp) in the order in which it was written; so are the edits, reactions
+    /// and deletions of that time. What arrives live in such a room waits until it has been fetched. Nothing is
+    /// delivered that is older than the bot's start, or than its joining a room. Events that the pipeline does not take
+    /// in time are fetched again later, and not dropped.
+    ///
+    /// At most 1,000 events of a room and 10,000 in all are delivered after an outage, the newest of each room. How many
+    /// were left out tells [`Reconnected::skipped`](crate::event::Reconnected::skipped).
+    ///
+    /// Each delivery has to be settled: of a room no more than 64 are handed over before the first of them is.
+    ///
+    /// ```no_run
+    /// use rocketbotte::Credentials;
+    /// use rocketbotte::rest::Client;
+    /// use rocketbotte::transport::{Connector, DdpTransport, TlsSettings};
+    ///
+    /// let url: rocketbotte::ServerUrl = "https://chat.example.org".parse()?;
+    /// let credentials = Credentials::new("rKy9v9n4yYWWjyyx5", std::env::var("TOKEN")?)?;
+    /// let connector = Connector::tcp(&TlsSettings::new())?;
+    /// let client = Client::builder(url.clone(), connector.clone()).credentials(credentials.clone()).build();
+    /// let transport = DdpTransport::builder(url, credentials, connector).catch_up(client).build();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn catch_up(mut self, client: Client) -> Self {
+        self.catch_up = Some(client);
+        self
+    }
+
+    /// How old a message may be, by the server's time, to be delivered after an outage: ten minutes by default.
+    pub fn catch_up_age(mut self, age: Duration) -> Self {
+        self.limits.age = age;
+        self
+    }
+
+    /// How many events the pipeline takes of one room, and of all.
+    pub(crate) fn pipeline_takes(mut self, in_room: usize, in_all: usize) -> Self {
+        self.limits.window = self.limits.window.min(in_room).max(1);
+        self.limits.in_pipeline = self.limits.in_pipeline.min(in_all).max(1);
+        self
+    }
+
+    /// How many events may wait for the pipeline: 1024 by default, at least 1. More are dropped, counted and logged,
+    /// unless they can be [fetched](Self::catch_up) later.
     pub fn queue(mut self, events: usize) -> Self {
         self.queue = events.max(1);
         self

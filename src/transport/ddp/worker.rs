@@ -1,5 +1,6 @@
 //! The task that owns the socket: connects, runs sessions, hands events over, and connects again.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::session::{Session, SessionConfig};
 use crate::event::classify::{Classifier, StreamEvent};
 use crate::event::{Event, MessageId, Reconnected, RoomId};
 use crate::transport::backoff::{Backoff, Next};
+use crate::transport::catch_up::{CatchUp, Deliveries, News};
 use crate::transport::{ConnectionState, Delivery, TransportError};
 
 /// A frame that cannot be written within this time: the peer does not read, the connection is dead.
@@ -54,7 +56,10 @@ pub(super) struct Worker {
     state: watch::Sender<ConnectionState>,
     overflow: Arc<AtomicU64>,
     was_ready: bool,
+    /// When the connection that is gone last showed life.
     lost_at: Option<Instant>,
+    last_frame: Instant,
+    catch_up: Option<CatchUp>,
 }
 
 /// How a connection ended.
@@ -77,7 +82,13 @@ impl Worker {
             user_id: settings.credentials.user_id().clone(),
             token: settings.credentials.token().clone(),
         };
+        let catch_up = settings
+            .catch_up
+            .clone()
+            .map(|client| CatchUp::new(client, settings.limits, Arc::clone(&overflow)));
         Self {
+            catch_up,
+            last_frame: Instant::now(),
             session,
             classifier: Classifier::new(settings.unjoined_rooms),
             backoff: Backoff::new(settings.backoff, Instant::now()),
@@ -98,11 +109,23 @@ impl Worker {
                 "with tungstenite at TRACE the login token may get into the log; filter tungstenite=debug"
             );
         }
+        if let Some(catch_up) = &mut self.catch_up {
+            tokio::select! {
+                biased;
+                () = stopped(&mut self.phase) => {}
+                () = catch_up.begin() => {}
+            }
+        }
         self.backoff = Backoff::new(self.settings.backoff, Instant::now());
         while let End::Failed(failure) = self.connect().await {
             self.state.send_replace(ConnectionState::Off);
             let now = Instant::now();
-            self.lost_at.get_or_insert(now);
+            if self.was_ready {
+                let at = *self.lost_at.get_or_insert(self.last_frame);
+                if let Some(catch_up) = &mut self.catch_up {
+                    catch_up.lost(at);
+                }
+            }
             let is_fatal = match failure.class {
                 Class::Refused => true,
                 Class::Configuration => !self.was_ready,
@@ -119,11 +142,12 @@ impl Worker {
                         biased;
                         () = stopped(&mut self.phase) => break,
                         () = tokio::time::sleep(wait) => {}
+                        never = hand_over(&mut self.catch_up, &self.deliveries) => match never {},
                     }
                 }
                 Next::GiveUp { attempts, off } => {
-                    self.end_with(failure.give_up(&self.settings.url, attempts, off))
-                        .await;
+                    let failure = failure.give_up(&self.settings.url, attempts, off);
+                    self.end_with(failure).await;
                     break;
                 }
             }
@@ -138,6 +162,7 @@ impl Worker {
             biased;
             () = stopped(&mut self.phase) => return End::Stopped,
             opened = open(&self.settings.url, &self.settings.connector) => opened,
+            never = hand_over(&mut self.catch_up, &self.deliveries) => match never {},
         };
         let mut socket = match opened {
             Ok(socket) => socket,
@@ -190,7 +215,7 @@ impl Worker {
                     self.state.send_replace(state);
                 }
                 Output::Ready => self.on_ready(),
-                Output::Event(event) => self.on_event(&event),
+                Output::Event(event) => self.on_event(event),
                 Output::Close(reason) => {
                     let user_id = self.session.user_id.as_str();
                     return Err(End::Failed(Failure::of_session(
@@ -226,16 +251,25 @@ impl Worker {
                 }
                 Ok(())
             }
+            news = caught_up(&mut self.catch_up, &self.deliveries) => {
+                if let Some(catch_up) = &mut self.catch_up {
+                    catch_up.handle(news, &mut self.classifier, &self.deliveries);
+                }
+                Ok(())
+            }
             frame = socket.next() => self.on_frame(session, frame).map_err(End::Failed),
         }
     }
 
     fn on_frame(
-        &self,
+        &mut self,
         session: &mut Session,
         frame: Option<Result<Frame, tokio_tungstenite::tungstenite::Error>>,
     ) -> Result<(), Failure> {
         let now = Instant::now();
+        if matches!(frame, Some(Ok(_))) {
+            self.last_frame = now;
+        }
         match frame {
             Some(Ok(Frame::Text(text))) => {
                 // The websocket has checked that it is UTF-8.
@@ -270,23 +304,27 @@ impl Worker {
     fn on_ready(&mut self) {
         let now = Instant::now();
         self.backoff.ready(now);
-        let event = if self.was_ready {
-            let gap = self
-                .lost_at
-                .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-            tracing::info!(?gap, "the connection is back");
-            Event::Reconnected(Reconnected::new(gap))
-        } else {
+        let lost_at = self.lost_at.take();
+        if !std::mem::replace(&mut self.was_ready, true) {
             tracing::debug!("the connection is ready");
-            Event::Ready
-        };
-        self.was_ready = true;
-        self.lost_at = None;
-        self.deliver(event);
+            if let Some(catch_up) = &mut self.catch_up {
+                catch_up.ready();
+            }
+            return self.deliver(Event::Ready);
+        }
+        let gap = lost_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        tracing::info!(?gap, "the connection is back");
+        match &mut self.catch_up {
+            Some(catch_up) => catch_up.reconnected(gap),
+            None => self.deliver(Event::Reconnected(Reconnected::new(gap))),
+        }
     }
 
-    fn on_event(&mut self, event: &StreamEvent) {
-        for event in self.classifier.classify(event) {
+    fn on_event(&mut self, event: StreamEvent) {
+        if let Some(catch_up) = &mut self.catch_up {
+            return catch_up.live(event, &mut self.classifier, &self.deliveries);
+        }
+        for event in self.classifier.classify(&event) {
             self.deliver(event);
         }
     }
@@ -311,6 +349,21 @@ impl Worker {
             // An error means that nobody reads any more.
             _ = self.deliveries.send(Err(failure.into_error())) => {}
         }
+    }
+}
+
+/// Hands over what was caught up.
+async fn hand_over(catch_up: &mut Option<CatchUp>, deliveries: &Deliveries) -> Infallible {
+    match catch_up {
+        Some(catch_up) => catch_up.hand_over(Some(deliveries)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn caught_up(catch_up: &mut Option<CatchUp>, deliveries: &Deliveries) -> News {
+    match catch_up {
+        Some(catch_up) => catch_up.next(Some(deliveries)).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,0 +1,133 @@
+//! Calls that tell what changed since a time.
+
+use http::Method;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::Endpoint;
+use crate::event::wire::Shape;
+use crate::event::{MessageId, RoomId, Timestamp};
+
+/// A date in any form that servers write; anything else counts as absent.
+pub(super) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(Shape::deserialize(deserializer)?.timestamp())
+}
+
+/// `GET chat.syncMessages`: the messages of a room that were written or changed after a time, and those that were
+/// deleted. Not paged: a server sends them all.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncMessages {
+    /// The room.
+    pub room_id: RoomId,
+    /// As `2026-11-22T08:00:00.000Z`. What has this very time is left out.
+    pub last_update: String,
+}
+
+/// Reply to [`SyncMessages`].
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct SyncReply {
+    /// What changed.
+    pub result: SyncResult,
+}
+
+/// What changed in a room.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[non_exhaustive]
+pub struct SyncResult {
+    /// Message objects as the server has them now, the newest first. [`Message::from_json`](crate::event::Message::from_json)
+    /// reads their text.
+    #[serde(default)]
+    pub updated: Vec<Value>,
+    /// Messages that are gone.
+    #[serde(default)]
+    pub deleted: Vec<DeletedMessage>,
+}
+
+/// A message that is gone.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct DeletedMessage {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: MessageId,
+    /// When it was deleted.
+    #[serde(rename = "_deletedAt", default, deserialize_with = "date")]
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Endpoint for SyncMessages {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "chat.syncMessages";
+    const IDEMPOTENT: bool = true;
+    type Reply = SyncReply;
+}
+
+/// `GET rooms.get`: the rooms that the account is in.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rooms {
+    /// Only what changed since then, as `2026-11-22T08:00:00.000Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_since: Option<String>,
+}
+
+/// Reply to [`Rooms`].
+#[derive(Debug, Clone, Default, Deserialize)]
+#[non_exhaustive]
+pub struct ChangedRooms {
+    /// The rooms.
+    #[serde(default)]
+    pub update: Vec<ChangedRoom>,
+}
+
+/// A room that changed.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct ChangedRoom {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: RoomId,
+    /// When its last message was written.
+    #[serde(rename = "lm", default, deserialize_with = "date")]
+    pub last_message_at: Option<Timestamp>,
+}
+
+impl Endpoint for Rooms {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "rooms.get";
+    const IDEMPOTENT: bool = true;
+    type Reply = ChangedRooms;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_come_in_two_forms_and_may_be_missing() {
+        let room = |json: &str| {
+            serde_json::from_str::<ChangedRoom>(json)
+                .expect("a room")
+                .last_message_at
+        };
+        let expected = Some(Timestamp::from_millis(1_795_334_400_000));
+        assert_eq!(room(r#"{"_id":"r","lm":"2026-11-22T08:00:00.000Z"}"#), expected);
+        assert_eq!(room(r#"{"_id":"r","lm":{"$date":1795334400000}}"#), expected);
+        assert_eq!(room(r#"{"_id":"r"}"#), None);
+        assert_eq!(room(r#"{"_id":"r","lm":[1]}"#), None);
+    }
+
+    #[test]
+    fn a_room_is_asked_for_by_id_and_time() {
+        let call = SyncMessages {
+            room_id: "r".into(),
+            last_update: Timestamp::from_millis(1_795_334_400_000).to_string(),
+        };
+        assert_eq!(
+            serde_json::to_string(&call).expect("JSON"),
+            r#"{"roomId":"r","lastUpdate":"2026-11-22T08:00:00.000Z"}"#
+        );
+    }
+}

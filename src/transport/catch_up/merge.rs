@@ -1,0 +1,151 @@
+//! Makes one sequence of what was fetched of a room and what arrived live meanwhile. Pure.
+
+use bytestring::ByteString;
+use serde_json::Value;
+
+use super::plan::RoomPlan;
+use crate::event::classify::{Classifier, StreamEvent};
+use crate::event::wire::WireMessage;
+use crate::event::{Event, Timestamp, UserId};
+use crate::rest::endpoint::SyncResult;
+use crate::transport::Arrival;
+
+/// A live event that was kept back.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) event: StreamEvent,
+    pub(super) revision: Timestamp,
+}
+
+/// An event that is to be delivered.
+#[derive(Clone, Debug)]
+pub(super) struct Sorted {
+    pub(super) event: Event,
+    pub(super) arrival: Arrival,
+    pub(super) revision: Timestamp,
+    /// When it was written; for a change, when that was made.
+    pub(super) happened: Timestamp,
+}
+
+/// What is too much.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds<'a> {
+    /// What happened before is skipped.
+    pub(super) oldest: Option<Timestamp>,
+    /// Of more events than this the oldest are skipped.
+    pub(super) events: usize,
+    /// What this user wrote is not counted as skipped.
+    pub(super) own: Option<&'a UserId>,
+}
+
+enum Source {
+    Fetched(ByteString),
+    Live(StreamEvent),
+}
+
+struct Item {
+    revision: Timestamp,
+    written: Timestamp,
+    source: Source,
+}
+
+/// The events in the order in which they happened, and how many were skipped.
+///
+/// The classifier hears of everything in the order in which the server wrote it, so that a message and its later edit
+/// are told apart where both are known, and what was seen before is dropped. It remembers what is skipped too.
+pub(super) fn merge(
+    plan: &RoomPlan,
+    fetched: &SyncResult,
+    held: Vec<Held>,
+    classifier: &mut Classifier,
+    bounds: Bounds<'_>,
+) -> (Vec<Sorted>, u64) {
+    // Servers send the newest first; of those with the same time the order is kept.
+    let mut items: Vec<Item> = fetched.updated.iter().rev().filter_map(item).collect();
+    items.extend(held.into_iter().map(|held| Item {
+        revision: held.revision,
+        written: held.revision,
+        source: Source::Live(held.event),
+    }));
+    items.sort_by_key(|item| (item.revision, item.written));
+    let mut sorted: Vec<Sorted> = Vec::new();
+    for Item { revision, source, .. } in items {
+        let (events, arrival) = match source {
+            Source::Fetched(json) => (
+                classifier
+                    .fetched(&json, &plan.wire(), plan.missed)
+                    .unwrap_or_default(),
+                Arrival::CaughtUp,
+            ),
+            Source::Live(event) => (classifier.classify(&event), Arrival::Live),
+        };
+        for event in events {
+            let happened = match event.message() {
+                Some(message) if event.is_new_message() => message.created_at(),
+                _ => revision,
+            };
+            sorted.push(Sorted {
+                event,
+                arrival,
+                revision,
+                happened,
+            });
+        }
+    }
+    for gone in &fetched.deleted {
+        let at = gone.deleted_at.unwrap_or(plan.missed.after);
+        if at > plan.missed.floor
+            && let Some(event) = classifier.deleted(&gone.id, &plan.id)
+        {
+            sorted.push(Sorted {
+                event,
+                arrival: Arrival::CaughtUp,
+                revision: at,
+                happened: at,
+            });
+        }
+    }
+    sorted.sort_by_key(|sorted| sorted.happened);
+    bounded(sorted, bounds)
+}
+
+fn bounded(mut sorted: Vec<Sorted>, bounds: Bounds<'_>) -> (Vec<Sorted>, u64) {
+    let is_own = |event: &Event| {
+        event
+            .author()
+            .is_some_and(|author| Some(author.id()) == bounds.own)
+    };
+    let mut skipped = 0;
+    let mut skip = |event: &Event| skipped += u64::from(!is_own(event));
+    sorted.retain(|sorted| {
+        let is_old =
+            sorted.arrival != Arrival::Live && bounds.oldest.is_some_and(|oldest| sorted.happened < oldest);
+        if is_old {
+            skip(&sorted.event);
+        }
+        !is_old
+    });
+    let too_many = sorted.len().saturating_sub(bounds.events);
+    for sorted in sorted.drain(..too_many) {
+        skip(&sorted.event);
+    }
+    (sorted, skipped)
+}
+
+fn item(message: &Value) -> Option<Item> {
+    let json = ByteString::from(message.to_string());
+    let (revision, written) = {
+        let wire: WireMessage<'_> = serde_json::from_str(&json).ok()?;
+        let written = wire.ts.timestamp();
+        let revision = wire.updated_at.timestamp().or(written)?;
+        (revision, written.unwrap_or(revision))
+    };
+    Some(Item {
+        revision,
+        written,
+        source: Source::Fetched(json),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::super::plan::{Limits, Situation, plan};
+use super::super::watermarks::Watermarks;
+use super::*;
+use crate::event::EventKind;
+use crate::event::classify::head;
+
+const LOST: i64 = 1_000_000_000;
+const STARTED: i64 = LOST - 100_000;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn room() -> RoomPlan {
+    let subscription = serde_json::from_value(json!({
+        "rid": "r", "t": "c", "name": "general", "ts": {"$date": 0}, "_updatedAt": {"$date": LOST},
+    }))
+    .unwrap();
+    let situation = Situation {
+        lost: Some(at(LOST)),
+        started: at(STARTED),
+        subscriptions: &[subscription],
+        changed: &HashSet::new(),
+        limits: Limits::default(),
+    };
+    plan(&situation, &mut Watermarks::default())
+        .pop()
+        .unwrap_or_else(|| {
+            let situation = Situation {
+                changed: &HashSet::from(["r".into()]),
+                ..situation
+            };
+            plan(&situation, &mut Watermarks::default()).pop().unwrap()
+        })
+}
+
+fn message(id: &str, written: i64, revision: i64) -> Value {
+    json!({
+        "_id": id, "rid": "r", "msg": id, "u": {"_id": "uA", "username": "ann"},
+        "ts": {"$date": written}, "_updatedAt": {"$date": revision},
+    })
+}
+
+fn with(mut message: Value, key: &str, value: Value) -> Value {
+    message[key] = value;
+    message
+}
+
+fn live(message: &Value) -> Held {
+    let event = StreamEvent {
+        collection: "stream-room-messages".into(),
+        event_name: "__my_messages__".into(),
+        args: json!([message, {"roomParticipant": true, "roomType": "c"}])
+            .to_string()
+            .into(),
+    };
+    let revision = head(&event).unwrap().revision;
+    Held { event, revision }
+}
+
+fn fetched(updated: &[Value]) -> SyncResult {
+    serde_json::from_value(json!({"updated": updated})).unwrap()
+}
+
+const ALL: Bounds<'_> = Bounds {
+    oldest: None,
+    events: usize::MAX,
+    own: None,
+};
+
+fn told(events: &[Sorted]) -> Vec<(EventKind, String)> {
+    events
+        .iter()
+        .map(|sorted| {
+            let id = match &sorted.event {
+                Event::Deleted(deleted) => deleted.message_id().to_string(),
+                event => event.message().unwrap().id().to_string(),
+            };
+            (sorted.event.kind(), id)
+        })
+        .collect()
+}
+
+#[test]
+fn what_happened_in_the_gap_becomes_the_events_that_it_would_have_been() {
+    let mut classifier = Classifier::new(false);
+    // Seen before the outage.
+    classifier.classify(&live(&message("seen", LOST - 5000, LOST - 5000)).event);
+    let updated = vec![
+        with(
+            message("posted and edited", LOST + 400, LOST + 70_000),
+            "editedAt",
+            json!({"$date": LOST + 70_000}),
+        ),
+        with(
+            message("posted and reacted to", LOST + 300, LOST + 90_000),
+            "reactions",
+            json!({":+1:": {"usernames": ["bob"]}}),
+        ),
+        with(
+            message("old and edited", LOST - 80_000, LOST + 200),
+            "editedAt",
+            json!({"$date": LOST + 200}),
+        ),
+        message("before the bot", STARTED - 10, LOST + 100),
+        message("seen", LOST - 5000, LOST - 5000),
+    ];
+    let mut result = fetched(&updated);
+    result.deleted = serde_json::from_value(json!([
+        {"_id": "gone", "_deletedAt": {"$date": LOST + 350}},
+        {"_id": "gone", "_deletedAt": {"$date": LOST + 350}},
+    ]))
+    .unwrap();
+    let (events, skipped) = merge(&room(), &result, Vec::new(), &mut classifier, ALL);
+    assert_eq!(skipped, 0);
+    assert_eq!(
+        told(&events),
+        [
+            // It changed, nobody knows how: it is no new message.
+            (EventKind::Updated, "before the bot".to_owned()),
+            (EventKind::Edited, "old and edited".to_owned()),
+            (EventKind::Message, "posted and reacted to".to_owned()),
+            (EventKind::Deleted, "gone".to_owned()),
+            (EventKind::Message, "posted and edited".to_owned()),
+        ]
+    );
+    // Fetched once more: nothing is left.
+    let (events, _) = merge(&room(), &result, Vec::new(), &mut classifier, ALL);
+    assert_eq!(told(&events), []);
+}
+
+#[test]
+fn a_live_version_and_a_later_fetched_one_are_told_apart() {
+    let mut classifier = Classifier::new(false);
+    let edited = with(
+        message("m", LOST + 10, LOST + 20),
+        "editedAt",
+        json!({"$date": LOST + 20}),
+    );
+    let held = vec![live(&message("m", LOST + 10, LOST + 10))];
+    let (events, _) = merge(&room(), &fetched(&[edited]), held, &mut classifier, ALL);
+    assert_eq!(
+        told(&events),
+        [
+            (EventKind::Message, "m".to_owned()),
+            (EventKind::Edited, "m".to_owned())
+        ]
+    );
+    assert_eq!(events[0].arrival, Arrival::Live);
+    assert_eq!(events[1].arrival, Arrival::CaughtUp);
+}
+
+#[test]
+fn what_is_too_old_or_too_much_is_skipped_and_counted_once() {
+    let mut classifier = Classifier::new(false);
+    let updated: Vec<Value> = (0..10)
+        .rev()
+        .map(|n| message(&n.to_string(), LOST + n, LOST + n))
+        .collect();
+    let own = with(
+        message("own", LOST + 1, LOST + 1),
+        "u",
+        json!({"_id": "uB", "username": "bot"}),
+    );
+    let result = fetched(&updated.into_iter().chain([own]).collect::<Vec<_>>());
+    let bounds = Bounds {
+        oldest: Some(at(LOST + 4)),
+        events: 5,
+        own: Some(&"uB".into()),
+    };
+    let (events, skipped) = merge(&room(), &result, Vec::new(), &mut classifier, bounds);
+    let ids: Vec<_> = told(&events).into_iter().map(|(_, id)| id).collect();
+    assert_eq!(ids, ["5", "6", "7", "8", "9"]);
+    assert_eq!(skipped, 5);
+    let (events, skipped) = merge(&room(), &result, Vec::new(), &mut classifier, bounds);
+    assert_eq!((events.len(), skipped), (0, 0));
+}
+
+proptest! {
+    /// Whatever part of a room's messages arrived live before, during or after the fetch, in whatever order and however
+    /// often: each is new exactly once, and those of one merge are in the order in which they were written.
+    #[test]
+    fn every_message_is_new_exactly_once(
+        fates in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 1..40),
+        shuffle in any::<u64>(),
+        gaps in prop::collection::vec(0i64..3, 40),
+    ) {
+        let mut classifier = Classifier::new(false);
+        let mut time = LOST;
+        let all: Vec<_> = fates.iter().zip(gaps).enumerate().map(|(n, (fate, gap))| {
+            time += gap;
+            (message(&n.to_string(), time, time), *fate)
+        }).collect();
+        let mut new: Vec<String> = Vec::new();
+        let mut hear = |events: &[Event]| new.extend(events.iter().filter(|event| event.is_new_message())
+            .map(|event| event.message().unwrap().id().to_string()));
+        for (message, _) in all.iter().filter(|(_, (before, ..))| *before) {
+            hear(&classifier.classify(&live(message).event));
+        }
+        let mut held: Vec<Held> = all.iter().filter(|(_, (_, during, _))| *during).map(|(message, _)| live(message)).collect();
+        fastrand::Rng::with_seed(shuffle).shuffle(&mut held);
+        // A snapshot has a beginning, and what is missing at its end comes live.
+        let snapshot: Vec<Value> = all.iter().rev().map(|(message, _)| message.clone()).collect();
+        let result = fetched(&snapshot);
+        let (events, skipped) = merge(&room(), &result, held, &mut classifier, ALL);
+        prop_assert_eq!(skipped, 0);
+        let written: Vec<_> = events.iter().map(|sorted| sorted.event.message().unwrap().created_at()).collect();
+        prop_assert!(written.is_sorted());
+        hear(&events.into_iter().map(|sorted| sorted.event).collect::<Vec<_>>());
+        for (message, _) in all.iter().filter(|(_, (.., after))| *after) {
+            hear(&classifier.classify(&live(message).event));
+        }
+        let unique: HashSet<_> = new.iter().collect();
+        prop_assert_eq!(unique.len(), new.len());
+        prop_assert_eq!(unique.len(), all.len());
+    }
+}

@@ -1,0 +1,316 @@
+//! What was said while there was no connection: fetched over REST, and brought into one sequence with what arrives.
+//!
+//! After each reconnect the rooms that changed are asked for, a few at a time. The live events of such a room wait
+//! until it has been fetched; those of other rooms go on. What was seen before is dropped by the same classifier that
+//! hears the live events, so nothing is told twice. A room's place is its [watermark](watermarks): server time only.
+
+mod calls;
+mod merge;
+mod outbox;
+mod plan;
+mod run;
+mod watermarks;
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
+
+use self::calls::Lost;
+use self::outbox::Outbox;
+pub(crate) use self::plan::Limits;
+pub(super) use self::run::News;
+use self::run::Run;
+use self::watermarks::Watermarks;
+use super::{Ack, Arrival, Delivery, TransportError};
+use crate::event::classify::{Classifier, Events, StreamEvent, head};
+use crate::event::{Event, RoomId, Timestamp};
+use crate::rest::Client;
+
+/// Deliveries of all rooms that wait for the pipeline; more are fetched again later.
+const WAITING: usize = 8192;
+
+/// How long after something was missed it is looked whether the pipeline has room again.
+const RETRY: Duration = Duration::from_millis(100);
+
+pub(super) type Deliveries = mpsc::Sender<Result<Delivery, TransportError>>;
+
+/// Brings a transport up to date.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    client: Client,
+    limits: Limits,
+    marks: SharedMarks,
+    outbox: Outbox,
+    /// The newest server time that was seen.
+    newest: Option<Timestamp>,
+    /// The server's time when the bot was started: older messages are none of its business.
+    started: Option<Timestamp>,
+    started_at: Instant,
+    /// Since when something may be missing.
+    lost: Option<Lost>,
+    /// How long the outage was that is not caught up yet.
+    gap: Option<Duration>,
+    is_connected: bool,
+    run: Option<Run>,
+    /// When to fetch what was missed though the connection stood.
+    retry_at: Option<Instant>,
+    skipped: u64,
+    /// What was dropped and can not be fetched.
+    overflow: Arc<AtomicU64>,
+}
+
+/// The watermarks, which acknowledgements change from elsewhere.
+#[derive(Clone, Debug, Default)]
+struct SharedMarks {
+    marks: Arc<Mutex<Watermarks>>,
+    settled: Arc<Notify>,
+}
+
+impl SharedMarks {
+    fn lock(&self) -> MutexGuard<'_, Watermarks> {
+        // Nothing that is done under the lock leaves it half done.
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A delivery that counts as unfinished until it is settled.
+    fn delivery(&self, event: Event, arrival: Arrival, room: &RoomId, revision: Timestamp) -> Delivery {
+        let ticket = self.lock().delivered(room, revision);
+        let (shared, room) = (self.clone(), room.clone());
+        // What the pipeline gives up it gives up on purpose: it is not fetched again.
+        let ack = Ack::new(move |_| {
+            shared.lock().settled(&room, revision, ticket);
+            shared.settled.notify_one();
+        });
+        Delivery::live(event).arrived(arrival).with_ack(ack)
+    }
+}
+
+impl CatchUp {
+    pub(super) fn new(client: Client, limits: Limits, overflow: Arc<AtomicU64>) -> Self {
+        Self {
+            overflow,
+            gap: None,
+            client,
+            limits,
+            marks: SharedMarks::default(),
+            outbox: Outbox::default(),
+            newest: None,
+            started: None,
+            started_at: Instant::now(),
+            lost: None,
+            is_connected: false,
+            run: None,
+            retry_at: None,
+            skipped: 0,
+        }
+    }
+
+    /// Before the first connection: learns what is too old to be answered.
+    pub(super) async fn begin(&mut self) {
+        self.started_at = Instant::now();
+        self.started = calls::baseline(&self.client).await;
+        self.newest = self.started;
+    }
+
+    /// The first connection is ready: there is nothing to catch up.
+    pub(super) fn ready(&mut self) {
+        self.is_connected = true;
+    }
+
+    /// The connection is lost; the last sign of life was at `at`.
+    pub(super) fn lost(&mut self, at: Instant) {
+        self.is_connected = false;
+        self.retry_at = None;
+        if let Some(run) = self.run.take() {
+            run.restore(&mut self.marks.lock());
+        }
+        if self.lost.is_none() {
+            let server = self.client.clock().at(at).max(self.newest);
+            self.lost = Some(Lost { at, server });
+        }
+    }
+
+    /// The connection is back, after this time.
+    pub(super) fn reconnected(&mut self, gap: Duration) {
+        self.is_connected = true;
+        self.gap = Some(gap);
+        self.run = Some(Run::new(&self.client, self.lost, Some(gap)));
+    }
+
+    /// A live event: it is delivered, or waits for what happened before it.
+    pub(super) fn live(&mut self, event: StreamEvent, classifier: &mut Classifier, deliveries: &Deliveries) {
+        let Some(head) = head(&event) else {
+            for event in classifier.classify(&event) {
+                self.send(None, Delivery::live(event), deliveries);
+            }
+            return;
+        };
+        self.newest = self.newest.max(Some(head.revision));
+        let mut marks = self.marks.lock();
+        if let Some(run) = &mut self.run
+            && run.holds(&head.room_id, &marks)
+        {
+            if !run.hold(&head.room_id, event, head.revision) {
+                marks.missed(&head.room_id, head.revision);
+            }
+            return;
+        }
+        // What comes behind something that is still to be fetched is fetched with it.
+        let is_full = match self.outbox.has(&head.room_id) {
+            true => self.outbox.len() >= WAITING,
+            false => deliveries.capacity() == 0,
+        };
+        if is_full || marks.has_missed(&head.room_id) {
+            if !marks.is_any_missed() {
+                tracing::warn!("the pipeline does not take events in time: they will be fetched later");
+            }
+            marks.missed(&head.room_id, head.revision);
+            self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
+            return;
+        }
+        drop(marks);
+        let events = classifier.classify(&event);
+        self.pass(events, Arrival::Live, &head.room_id, head.revision, deliveries);
+    }
+
+    fn pass(
+        &mut self,
+        events: Events,
+        arrival: Arrival,
+        room: &RoomId,
+        revision: Timestamp,
+        deliveries: &Deliveries,
+    ) {
+        for event in events {
+            let delivery = self.marks.delivery(event, arrival, room, revision);
+            self.send(Some(room), delivery, deliveries);
+        }
+    }
+
+    /// Hands over at once where nothing waits before it.
+    fn send(&mut self, room: Option<&RoomId>, delivery: Delivery, deliveries: &Deliveries) {
+        let has_to_wait = match room {
+            Some(room) => self.outbox.has(room),
+            None => self.outbox.first_len() > 0,
+        };
+        let delivery = match has_to_wait {
+            true => delivery,
+            false => match deliveries.try_send(Ok(delivery)) {
+                Err(TrySendError::Full(Ok(delivery))) => delivery,
+                // It is taken, or nobody reads any more.
+                _ => return,
+            },
+        };
+        match room {
+            Some(room) => self.outbox.push(room, delivery),
+            None if self.outbox.first_len() < WAITING => self.outbox.push_first(delivery),
+            None => {
+                let dropped = self.overflow.fetch_add(1, Ordering::Relaxed) + 1;
+                // Once for each power of two: a flood must not flood the log too.
+                if dropped.is_power_of_two() {
+                    tracing::error!(dropped, "events were dropped that can not be fetched");
+                }
+            }
+        }
+    }
+
+    /// Hands over what waits, as the pipeline takes it. Never ends; nothing is lost where it is dropped.
+    pub(super) async fn hand_over(&mut self, deliveries: Option<&Deliveries>) -> Infallible {
+        hand_over(&mut self.outbox, &self.marks, self.limits, deliveries).await
+    }
+
+    /// The next thing that is to be [handled](Self::handle). Hands over meanwhile. Nothing is lost where it is dropped.
+    pub(super) async fn next(&mut self, deliveries: Option<&Deliveries>) -> News {
+        let run = async {
+            match &mut self.run {
+                Some(run) => run.next().await,
+                None => pending().await,
+            }
+        };
+        let retry = async {
+            match self.retry_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            never = hand_over(&mut self.outbox, &self.marks, self.limits, deliveries) => match never {},
+            news = run => news,
+            () = retry => News::Retry,
+        }
+    }
+
+    pub(super) fn handle(&mut self, news: News, classifier: &mut Classifier, deliveries: &Deliveries) {
+        match news {
+            News::Retry => self.retry(deliveries),
+            News::Listed(listing) => self.listed(listing, classifier, deliveries),
+            News::Synced(plan, result) => self.synced(*plan, result, classifier, deliveries),
+        }
+        self.go_on();
+    }
+
+    /// Fetches what was missed, once the pipeline has room for it.
+    fn retry(&mut self, deliveries: &Deliveries) {
+        self.retry_at = None;
+        if self.run.is_some() || !self.is_connected {
+            return;
+        }
+        if let (Some(lost), Some(gap)) = (self.lost, self.gap) {
+            self.run = Some(Run::new(&self.client, Some(lost), Some(gap)));
+            return;
+        }
+        if !self.marks.lock().is_any_missed() {
+            return;
+        }
+        let has_room =
+            deliveries.capacity() > deliveries.max_capacity() / 2 && self.outbox.len() < WAITING / 2;
+        if has_room {
+            self.run = Some(Run::new(&self.client, None, None));
+        } else {
+            self.retry_at = Some(Instant::now() + RETRY);
+        }
+    }
+}
+
+async fn hand_over(
+    outbox: &mut Outbox,
+    marks: &SharedMarks,
+    limits: Limits,
+    deliveries: Option<&Deliveries>,
+) -> Infallible {
+    let Some(deliveries) = deliveries else {
+        return pending().await;
+    };
+    loop {
+        let has_next = {
+            let marks = marks.lock();
+            let in_pipeline = marks.unfinished().saturating_sub(outbox.len());
+            outbox.seek(|room, waiting| {
+                // What waits here counts as unfinished too.
+                in_pipeline < limits.in_pipeline
+                    && marks.unfinished_in(room).saturating_sub(waiting) < limits.window
+            })
+        };
+        if !has_next {
+            marks.settled.notified().await;
+            continue;
+        }
+        match deliveries.reserve().await {
+            Ok(permit) => {
+                if let Some(delivery) = outbox.pop() {
+                    permit.send(Ok(delivery));
+                }
+            }
+            // Nobody reads any more.
+            Err(_) => pending().await,
+        }
+    }
+}

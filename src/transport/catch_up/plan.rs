@@ -1,0 +1,213 @@
+//! Which rooms are to be caught up, and from when. Pure: the server's time only.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::event::classify::Missed;
+use crate::event::wire::{Shape, WireRoom};
+use crate::event::{RoomId, Timestamp};
+use crate::rest::endpoint::Subscription;
+
+use super::watermarks::Watermarks;
+
+/// Servers of several instances have several clocks: so much earlier than needed is looked.
+pub(super) const OVERLAP: Duration = Duration::from_secs(30);
+
+/// How much is caught up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Older messages are not answered any more.
+    pub(crate) age: Duration,
+    /// Events of one room.
+    pub(crate) per_room: usize,
+    /// Events of all rooms together.
+    pub(crate) total: usize,
+    /// Events of one room that the pipeline gets before the first of them is done.
+    pub(crate) window: usize,
+    /// The same of all rooms.
+    pub(crate) in_pipeline: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            age: Duration::from_secs(600),
+            per_room: 1000,
+            total: 10_000,
+            window: 64,
+            in_pipeline: 1024,
+        }
+    }
+}
+
+/// A room that is to be caught up.
+#[derive(Clone, Debug)]
+pub(in crate::transport) struct RoomPlan {
+    pub(super) id: RoomId,
+    /// The letter that the server writes for it.
+    kind: String,
+    name: Option<String>,
+    /// What is asked for, and what counts as new.
+    pub(super) missed: Missed,
+    /// How often it failed.
+    pub(super) failures: u32,
+}
+
+impl RoomPlan {
+    /// What the stream would say about the room.
+    pub(super) fn wire(&self) -> WireRoom<'_> {
+        let text = |text: &str| Shape::Text(text.to_owned().into());
+        WireRoom {
+            kind: text(&self.kind),
+            name: self.name.as_deref().map_or(Shape::Nothing, text),
+            participant: Shape::Bool(true),
+        }
+    }
+}
+
+/// What the plan follows from.
+pub(super) struct Situation<'a> {
+    /// The server's time when the connection was lost; `None` where only what was missed since is fetched.
+    pub(super) lost: Option<Timestamp>,
+    /// The server's time when the bot was started.
+    pub(super) started: Timestamp,
+    /// All rooms that the bot is in.
+    pub(super) subscriptions: &'a [Subscription],
+    /// Rooms that the server names as changed since the connection was lost, less the overlap.
+    pub(super) changed: &'a HashSet<RoomId>,
+    pub(super) limits: Limits,
+}
+
+/// The rooms to be fetched. What was missed in them counts as taken.
+pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<RoomPlan> {
+    let since = situation.lost.map(|lost| lost.saturating_sub(OVERLAP));
+    situation
+        .subscriptions
+        .iter()
+        .filter_map(|subscription| {
+            let id = &subscription.room_id;
+            let is_due = marks.has_missed(id)
+                || since.is_some_and(|since| {
+                    // An edit of any message but the last one does not count as a change of its room: where there was
+                    // something to change a while ago, it is looked for.
+                    let warm = since.saturating_sub(situation.limits.age);
+                    situation.changed.contains(id)
+                        || subscription.updated_at.is_none_or(|at| at > since)
+                        || marks.newest(id).is_some_and(|newest| newest > warm)
+                });
+            if !is_due {
+                return None;
+            }
+            let delivered_to = marks.delivered_to(id);
+            marks.take_missed(id);
+            let after = delivered_to.into_iter().chain(since).min()?;
+            let is_direct = subscription.kind == "d";
+            // Nobody was in a direct conversation before it began.
+            let joined = subscription.joined_at.filter(|_| !is_direct);
+            Some(RoomPlan {
+                id: id.clone(),
+                kind: subscription.kind.clone(),
+                name: subscription.name.clone().filter(|_| !is_direct),
+                missed: Missed {
+                    after,
+                    floor: joined.into_iter().fold(situation.started, Timestamp::max),
+                },
+                failures: 0,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LOST: i64 = 1_000_000_000;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn subscription(id: &str, kind: &str, joined: i64, updated: i64) -> Subscription {
+        serde_json::from_value(json!({
+            "rid": id, "t": kind, "name": "name", "ts": {"$date": joined}, "_updatedAt": {"$date": updated},
+        }))
+        .unwrap()
+    }
+
+    fn planned(
+        subscriptions: &[Subscription],
+        changed: &[&str],
+        marks: &mut Watermarks,
+        lost: Option<i64>,
+    ) -> Vec<(String, i64, i64)> {
+        let situation = Situation {
+            lost: lost.map(at),
+            started: at(5000),
+            subscriptions,
+            changed: &changed.iter().map(|id| RoomId::from(*id)).collect(),
+            limits: Limits::default(),
+        };
+        plan(&situation, marks)
+            .into_iter()
+            .map(|room| {
+                (
+                    room.id.to_string(),
+                    room.missed.after.as_millis(),
+                    room.missed.floor.as_millis(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_rooms_that_changed_or_were_lively_are_asked_for() {
+        let mut marks = Watermarks::default();
+        let ticket = marks.delivered(&"warm".into(), at(LOST - 60_000));
+        marks.settled(&"warm".into(), at(LOST - 60_000), ticket);
+        let ticket = marks.delivered(&"cold".into(), at(LOST - 86_400_000));
+        marks.settled(&"cold".into(), at(LOST - 86_400_000), ticket);
+        let subscriptions = [
+            subscription("changed", "c", 0, 0),
+            subscription("counted", "c", 0, LOST + 1),
+            subscription("warm", "c", 0, 0),
+            subscription("cold", "c", 0, 0),
+            subscription("quiet", "c", 0, 0),
+        ];
+        let rooms = planned(&subscriptions, &["changed", "left"], &mut marks, Some(LOST));
+        assert_eq!(
+            rooms,
+            [
+                ("changed".to_owned(), LOST - 30_000, 5000),
+                ("counted".to_owned(), LOST - 30_000, 5000),
+                ("warm".to_owned(), LOST - 60_000, 5000),
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_from_before_the_bot_was_there() {
+        let subscriptions = [
+            subscription("invited", "p", LOST + 500, LOST + 500),
+            subscription("direct", "d", LOST + 500, LOST + 500),
+        ];
+        let rooms = planned(&subscriptions, &[], &mut Watermarks::default(), Some(LOST));
+        let floors: Vec<_> = rooms.iter().map(|(_, _, floor)| *floor).collect();
+        assert_eq!(floors, [LOST + 500, 5000]);
+    }
+
+    #[test]
+    fn what_was_missed_is_fetched_without_an_outage_too() {
+        let mut marks = Watermarks::default();
+        marks.missed(&"r".into(), at(LOST));
+        let subscriptions = [
+            subscription("r", "c", 0, LOST),
+            subscription("other", "c", 0, LOST),
+        ];
+        let rooms = planned(&subscriptions, &["other"], &mut marks, None);
+        assert_eq!(rooms, [("r".to_owned(), LOST - 1, 5000)]);
+        assert!(!marks.is_any_missed());
+    }
+}

@@ -1,0 +1,305 @@
+//! One catch-up: asks for the rooms, then for their messages, a few at a time.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::pending;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use super::calls::{ATTEMPTS, Listing, Lost, Verdict, list, sync, verdict};
+use super::merge::{Bounds, Held, merge};
+use super::plan::{RoomPlan, Situation, plan};
+use super::watermarks::Watermarks;
+use super::{CatchUp, Deliveries, WAITING};
+use crate::event::classify::{Classifier, StreamEvent};
+use crate::event::{Event, Reconnected, RoomId, Timestamp};
+use crate::rest::endpoint::SyncResult;
+use crate::rest::{Client, RestError};
+use crate::transport::{Arrival, Delivery};
+
+/// Calls at a time: servers look for the messages without an index.
+const CALLS: usize = 4;
+
+/// Live events that wait; more are fetched again later.
+const HELD: usize = 4096;
+
+/// After this time it is tried once more to get the rooms.
+const GIVEN_UP: Duration = Duration::from_secs(60);
+
+/// How often a catch-up that takes long says how far it is.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Synced = (RoomPlan, Result<SyncResult, RestError>);
+
+/// What happened in a catch-up.
+pub(in crate::transport) enum News {
+    /// It is time to look whether what was missed can be fetched.
+    Retry,
+    Listed(Result<Listing, RestError>),
+    Synced(Box<RoomPlan>, Result<SyncResult, RestError>),
+}
+
+pub(super) struct Run {
+    /// How long the outage was, if there was one.
+    gap: Option<Duration>,
+    began: Instant,
+    told_at: Instant,
+    /// Until the rooms are known.
+    listing: Option<Later<Result<Listing, RestError>>>,
+    waiting: VecDeque<RoomPlan>,
+    calls: FuturesUnordered<Later<Synced>>,
+    /// The rooms that are not done, and since when they are fetched.
+    rooms: HashMap<RoomId, Timestamp>,
+    held: HashMap<RoomId, Vec<Held>>,
+    held_count: usize,
+    delivered: usize,
+    room_count: usize,
+}
+
+impl Run {
+    pub(super) fn new(client: &Client, lost: Option<Lost>, gap: Option<Duration>) -> Self {
+        Self {
+            gap,
+            began: Instant::now(),
+            told_at: Instant::now(),
+            listing: Some(Box::pin(list(client.clone(), lost))),
+            waiting: VecDeque::new(),
+            calls: FuturesUnordered::new(),
+            rooms: HashMap::new(),
+            held: HashMap::new(),
+            held_count: 0,
+            delivered: 0,
+            room_count: 0,
+        }
+    }
+
+    /// Whether live events of this room have to wait.
+    pub(super) fn holds(&self, room: &RoomId, marks: &Watermarks) -> bool {
+        match self.listing {
+            Some(_) => self.gap.is_some() || marks.has_missed(room),
+            None => self.rooms.contains_key(room),
+        }
+    }
+
+    /// False where too many wait already.
+    pub(super) fn hold(&mut self, room: &RoomId, event: StreamEvent, revision: Timestamp) -> bool {
+        if self.held_count >= HELD {
+            return false;
+        }
+        self.held_count += 1;
+        self.held
+            .entry(room.clone())
+            .or_default()
+            .push(Held { event, revision });
+        true
+    }
+
+    fn release(&mut self, room: &RoomId) -> Vec<Held> {
+        let held = self.held.remove(room).unwrap_or_default();
+        self.held_count -= held.len();
+        held
+    }
+
+    pub(super) async fn next(&mut self) -> News {
+        if let Some(listing) = &mut self.listing {
+            let listed = listing.await;
+            self.listing = None;
+            return News::Listed(listed);
+        }
+        match self.calls.next().await {
+            Some((plan, result)) => News::Synced(Box::new(plan), result),
+            None => pending().await,
+        }
+    }
+
+    /// It is given up before its end: what it was to fetch is still missing.
+    pub(super) fn restore(self, marks: &mut Watermarks) {
+        for (room, after) in self.rooms {
+            marks.missed(&room, after.saturating_add(Duration::from_millis(1)));
+        }
+    }
+
+    fn call(&self, client: &Client, plan: RoomPlan) {
+        self.calls.push(Box::pin(sync(client.clone(), plan)));
+    }
+}
+
+impl CatchUp {
+    pub(super) fn listed(
+        &mut self,
+        listing: Result<Listing, RestError>,
+        classifier: &mut Classifier,
+        deliveries: &Deliveries,
+    ) {
+        let Some(run) = &mut self.run else { return };
+        match listing {
+            Ok(listing) => {
+                let mut marks = self.marks.lock();
+                let started = self
+                    .started
+                    .or_else(|| self.client.clock().at(self.started_at))
+                    .or(listing.lost)
+                    .unwrap_or_default();
+                let situation = Situation {
+                    lost: listing.lost,
+                    started,
+                    subscriptions: &listing.subscriptions,
+                    changed: &listing.changed,
+                    limits: self.limits,
+                };
+                run.waiting = plan(&situation, &mut marks).into();
+                run.room_count = run.waiting.len();
+                for plan in &run.waiting {
+                    let settled = marks.watermark(&plan.id);
+                    tracing::debug!(room_id = %plan.id, after = %plan.missed.after, ?settled, "to be caught up");
+                }
+                run.rooms = run
+                    .waiting
+                    .iter()
+                    .map(|plan| (plan.id.clone(), plan.missed.after))
+                    .collect();
+                // The bot is not in these rooms any more.
+                marks.clear_missed();
+                tracing::debug!(rooms = run.room_count, "catching up");
+            }
+            Err(error) => {
+                tracing::error!(%error, again_in = ?GIVEN_UP, "what was said meanwhile can not be fetched");
+                // What arrives live goes on.
+                run.gap = None;
+                self.marks.lock().clear_missed();
+                self.retry_at = Some(Instant::now() + GIVEN_UP);
+            }
+        }
+        // The other rooms go on.
+        let others: Vec<RoomId> = run
+            .held
+            .keys()
+            .filter(|room| !run.rooms.contains_key(*room))
+            .cloned()
+            .collect();
+        for room in others {
+            self.go_on_with(&room, classifier, deliveries);
+        }
+    }
+
+    /// A room's live events that waited are delivered as if nothing had been.
+    fn go_on_with(&mut self, room: &RoomId, classifier: &mut Classifier, deliveries: &Deliveries) {
+        let held = self.run.as_mut().map(|run| run.release(room)).unwrap_or_default();
+        for Held { event, revision } in held {
+            let events = classifier.classify(&event);
+            self.pass(events, Arrival::Live, room, revision, deliveries);
+        }
+    }
+
+    pub(super) fn synced(
+        &mut self,
+        mut room: RoomPlan,
+        result: Result<SyncResult, RestError>,
+        classifier: &mut Classifier,
+        deliveries: &Deliveries,
+    ) {
+        let now = self.client.clock().at(Instant::now()).max(self.newest);
+        let oldest = now.map(|now| now.saturating_sub(self.limits.age));
+        let Some(run) = &mut self.run else { return };
+        let error = match result {
+            Ok(result) => {
+                run.rooms.remove(&room.id);
+                let held = run.release(&room.id);
+                let bounds = Bounds {
+                    oldest,
+                    events: self
+                        .limits
+                        .per_room
+                        .min(self.limits.total.saturating_sub(run.delivered)),
+                    own: self.client.credentials().map(crate::Credentials::user_id),
+                };
+                let (events, skipped) = merge(&room, &result, held, classifier, bounds);
+                self.skipped += skipped;
+                run.delivered += events.len();
+                if run.told_at.elapsed() >= PROGRESS {
+                    run.told_at = Instant::now();
+                    tracing::info!(rooms = run.room_count, left = run.rooms.len(), "catching up");
+                }
+                for sorted in events {
+                    let delivery =
+                        self.marks
+                            .delivery(sorted.event, sorted.arrival, &room.id, sorted.revision);
+                    let age = now.map_or(Duration::ZERO, |now| now.saturating_since(sorted.happened));
+                    self.outbox.push(&room.id, delivery.happened_ago(age));
+                }
+                return;
+            }
+            Err(error) => error,
+        };
+        room.failures += 1;
+        match verdict(&error) {
+            Verdict::Forget => {
+                tracing::warn!(room_id = %room.id, %error, "a room can not be read any more");
+                run.rooms.remove(&room.id);
+                self.marks.lock().forget(&room.id);
+                self.go_on_with(&room.id, classifier, deliveries);
+            }
+            Verdict::Narrow if oldest.is_some_and(|oldest| oldest > room.missed.after) => {
+                tracing::warn!(room_id = %room.id, %error, "too much was said: only the latest is fetched");
+                // At least one, nobody knows how many.
+                self.skipped += 1;
+                room.missed.after = oldest.unwrap_or(room.missed.after);
+                run.call(&self.client, room);
+            }
+            _ if room.failures < ATTEMPTS => {
+                tracing::warn!(room_id = %room.id, %error, "a room can not be caught up yet, trying again");
+                run.call(&self.client, room);
+            }
+            _ => {
+                tracing::error!(room_id = %room.id, %error, "what was said in a room can not be fetched");
+                run.rooms.remove(&room.id);
+                self.go_on_with(&room.id, classifier, deliveries);
+            }
+        }
+    }
+
+    /// Begins the next calls; ends the catch-up when none is left.
+    pub(super) fn go_on(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        while run.calls.len() < CALLS && self.outbox.len() < WAITING / 2 {
+            let Some(plan) = run.waiting.pop_front() else {
+                break;
+            };
+            run.call(&self.client, plan);
+        }
+        if run.calls.is_empty() && !run.waiting.is_empty() {
+            // The pipeline has to take what waits first.
+            self.retry_at = Some(Instant::now() + super::RETRY);
+        }
+        if run.listing.is_some() || !run.rooms.is_empty() {
+            return;
+        }
+        let (gap, events, rooms, took) = (run.gap, run.delivered, run.room_count, run.began.elapsed());
+        self.run = None;
+        if let Some(gap) = gap {
+            (self.lost, self.gap) = (None, None);
+            let skipped = std::mem::take(&mut self.skipped);
+            tracing::info!(?gap, events, rooms, skipped, ?took, "caught up");
+            let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));
+            self.outbox.push_first(Delivery::live(event));
+        }
+        if self.marks.lock().is_any_missed() {
+            self.retry_at = Some(Instant::now() + super::RETRY);
+        }
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("gap", &self.gap)
+            .field("rooms", &self.rooms.len())
+            .field("held", &self.held_count)
+            .finish_non_exhaustive()
+    }
+}
