@@ -1051,6 +1051,7 @@ fn memory_does_not_grow_with_reconnects() {
     let bot = bot_at(&sandbox, "rocketbotte").build().unwrap();
     let handle = bot.handle();
     let (reconnects, mut reconnected) = watch::channel(0_u32);
+    let caught_up = reconnected.clone();
     let router = commands().on(EventKind::Reconnected, move || {
         reconnects.send_modify(|count| *count += 1);
         std::future::ready(())
@@ -1078,8 +1079,8 @@ fn memory_does_not_grow_with_reconnects() {
     });
     let mut connected = 0;
     while !counting.is_finished() {
-        // Each connection is dropped once it is subscribed.
-        let is_ready = sandbox.subscriptions().len() >= 2;
+        // Each connection is dropped once it is subscribed and what was missed is there.
+        let is_ready = sandbox.subscriptions().len() >= 2 && *caught_up.borrow() >= connected;
         if is_ready {
             sandbox.drop_connections();
             connected += 1;
