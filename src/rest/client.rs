@@ -92,6 +92,15 @@ impl Client {
         config.stack_over(self.http.clone(), self.clock.clone())
     }
 
+    /// A client over the same connections that tries so often again: for calls that something waits for.
+    pub(crate) fn with_max_retries(&self, retries: u32) -> Self {
+        let config = ClientBuilder {
+            max_retries: Some(retries),
+            ..(*self.config).clone()
+        };
+        config.stack_over(self.http.clone(), self.clock.clone())
+    }
+
     /// The server's clock, as the answers to the calls so far tell it.
     pub(crate) fn clock(&self) -> &ServerClock {
         &self.clock

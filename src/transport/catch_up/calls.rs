@@ -13,6 +13,9 @@ use crate::rest::{Client, RestError, RestErrorKind};
 /// How often a call is made before it is given up, besides what the client repeats by itself.
 pub(super) const ATTEMPTS: u32 = 6;
 
+/// How long what arrives live waits for the list of rooms.
+const LISTING_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Where nothing tells the time, the bot does not wait longer for it than this.
 const BASELINE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -64,11 +67,24 @@ pub(super) fn pause(failures: u32) -> Duration {
     }
 }
 
-/// All rooms, and those that changed since the connection was lost.
+/// All rooms, and those that changed since the connection was lost. What arrives live waits for this, so it is not
+/// waited for long: where the server limits the calls, what was missed comes later.
 pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, RestError> {
+    let client = client.with_max_retries(0);
+    match tokio::time::timeout(LISTING_TIMEOUT, list_with_retries(&client, lost)).await {
+        Ok(result) => result,
+        Err(_) => Err(RestError::new(
+            RestErrorKind::Transport,
+            "GET rooms.get",
+            "no answer in time",
+        )),
+    }
+}
+
+async fn list_with_retries(client: &Client, lost: Option<Lost>) -> Result<Listing, RestError> {
     let mut failures = 0;
     loop {
-        match list_once(&client, lost).await {
+        match list_once(client, lost).await {
             Err(error) if failures + 1 < ATTEMPTS && verdict(&error) != Verdict::Forget => {
                 failures += 1;
                 tracing::warn!(%error, "the rooms to catch up are not known yet, trying again");
