@@ -725,6 +725,27 @@ async fn what_arrives_is_heard_also_where_nothing_can_be_fetched() {
     assert!(answers.len() == 2 && answers[1].ends_with('0'), "{answers:?}");
 }
 
+/// In paused time: a server that refuses the listing for good.
+#[tokio::test(start_paused = true)]
+async fn the_connection_is_back_also_on_a_server_that_tells_no_rooms() {
+    let (sandbox, bot) = in_memory().await;
+    let reconnected = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&reconnected);
+    bot.handle.add_listener(EventKind::Reconnected, move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(())
+    });
+    cut(&sandbox).await;
+    for _ in 0..20 {
+        sandbox.fail_next("subscriptions.get", RestFault::Status(404));
+    }
+    bot.back().await;
+    bot.ask("general", 0).await;
+    pause(1000).await;
+    assert_eq!(said(&sandbox, "general"), ["0"]);
+    assert_eq!(reconnected.load(Ordering::Relaxed), 1);
+}
+
 /// In paused time: a minute of silence, and what was said in it.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_dies_in_silence() {

@@ -167,6 +167,11 @@ impl CatchUp {
                 marks.clear_missed();
                 tracing::debug!(rooms = run.room_count, "catching up");
             }
+            // This server does not have the call, or not for this account: the connection is back all the same.
+            Err(error) if verdict(&error) == Verdict::Forget => {
+                tracing::error!(%error, "what was said meanwhile can not be fetched from this server");
+                self.marks.lock().clear_missed();
+            }
             Err(error) => {
                 tracing::error!(%error, again_in = ?GIVEN_UP, "what was said meanwhile can not be fetched");
                 // What arrives live goes on.
