@@ -20,10 +20,6 @@ pub struct RouterFuture {
 }
 
 #[pin_project(project = StateProj)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a box would be an allocation for each event that runs a route"
-)]
 enum State {
     /// Nothing concerns the event.
     Nothing,

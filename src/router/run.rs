@@ -41,10 +41,6 @@ struct ActiveRoute {
     state: ActiveState,
 }
 
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a box would be an allocation for each route that runs"
-)]
 enum ActiveState {
     Running(RouteName, BoxFuture<'static, Result<Response, BoxError>>),
     /// It waits for those before it.
