@@ -62,12 +62,24 @@ macro_rules! handler {
             S: Send + Sync + 'static,
             $($argument: FromRequest<S> + Send + 'static,)*
         {
-            async fn call(self, request: Request, state: Arc<S>) -> Result<Response, BoxError> {
-                $(let $argument = $argument::from_request(&request, &state).await.map_err(Into::into)?;)*
-                // The function may run long: what it did not ask for is given back first.
-                drop(request);
-                drop(state);
-                self($($argument,)*).await.into_response()
+            // No `async fn`: its arguments would be moved once more when it is polled, and the request is large.
+            #[allow(clippy::manual_async_fn, unused_assignments, unused_variables, reason = "see above and below")]
+            fn call(
+                self,
+                request: Request,
+                state: Arc<S>,
+            ) -> impl Future<Output = Result<Response, BoxError>> + Send + 'static {
+                let mut given = Some((request, state));
+                async move {
+                    // It is given until the arguments are made.
+                    let Some((request, state)) = &given else {
+                        return Ok(Response::empty());
+                    };
+                    $(let $argument = $argument::from_request(request, state).await.map_err(Into::into)?;)*
+                    // The function may run long: what it did not ask for is given back first.
+                    given = None;
+                    self($($argument,)*).await.into_response()
+                }
             }
         }
     };

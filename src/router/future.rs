@@ -23,8 +23,6 @@ pub struct RouterFuture {
 enum State {
     /// Nothing concerns the event.
     Nothing,
-    /// No route concerns the event, but something was said.
-    Ready(Option<Response>),
     Routes(RunRoutes),
     /// The router's own layers are around its routes.
     Layered(#[pin] BoxFuture<'static, Result<Response, BoxError>>),
@@ -38,13 +36,10 @@ impl RouterFuture {
     }
 
     #[inline]
-    pub(super) fn of_routes(mut run: RunRoutes) -> Self {
-        let state = if run.is_empty() {
-            State::Ready(Some(run.take_response()))
-        } else {
-            State::Routes(run)
-        };
-        Self { state }
+    pub(super) fn of_routes(run: RunRoutes) -> Self {
+        Self {
+            state: State::Routes(run),
+        }
     }
 
     pub(super) fn layered(future: BoxFuture<'static, Result<Response, BoxError>>) -> Self {
@@ -60,11 +55,7 @@ impl Future for RouterFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Nothing => Poll::Ready(Ok(Response::empty())),
-            StateProj::Ready(response) => {
-                // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
-                Poll::Ready(Ok(response.take().unwrap_or_default()))
-            }
-            StateProj::Routes(run) => run.poll_done(cx).map(|()| Ok(run.take_response())),
+            StateProj::Routes(run) => run.poll_response(cx),
             StateProj::Layered(future) => future.poll(cx),
         }
     }

@@ -33,7 +33,10 @@ impl Route {
 
         impl<H: Handler<T, S>, T, S: Send + Sync + 'static> CallRoute for HandlerRoute<H, T, S> {
             fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
-                Box::pin(self.0.clone().call(request, Arc::clone(&self.1)))
+                // The place first, then what goes there: the other way round the request would be moved once more.
+                let place = Box::new_uninit();
+                let future = Box::write(place, self.0.clone().call(request, Arc::clone(&self.1)));
+                Box::into_pin(future)
             }
         }
 

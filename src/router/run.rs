@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -24,8 +25,9 @@ use crate::response::{Outcome, Response, RouteKind, RouteName, RouteOutcome, Run
 /// when a route waits is boxed then.
 pub(super) struct RunRoutes {
     routes: SmallVec<[ActiveRoute; 1]>,
-    /// What is answered besides what the routes answer; then what they have answered so far, in their order.
-    response: Response,
+    /// What is answered besides what the routes answer; then, while one of them waits, what those before it answered.
+    answered: Option<Box<Response>>,
+    is_unknown_command: bool,
     /// How long finished replies wait for the routes that have not finished.
     hold: Option<Duration>,
     /// When the routes that may take longer are handed over, so that what is around the router has its answer.
@@ -53,7 +55,8 @@ impl RunRoutes {
     pub(super) fn new(hold: Duration, inherited: Option<Deadline>) -> Self {
         Self {
             routes: SmallVec::new(),
-            response: Response::empty(),
+            answered: None,
+            is_unknown_command: false,
             hold: Some(hold),
             hand_over_at: inherited.map(|deadline| deadline.at),
             first_finished_at: None,
@@ -61,8 +64,10 @@ impl RunRoutes {
         }
     }
 
-    /// Starts a route: its future is made here, and polled with the others.
-    pub(super) fn start(&mut self, route: &NamedRoute, mut request: Request) {
+    /// Starts a route: its future is made here, and polled with the others. Takes the request out of its place, so that
+    /// it is moved once and no more: it is large.
+    pub(super) fn start(&mut self, route: &NamedRoute, place: &mut Option<Request>) {
+        let Some(request) = place else { return };
         let deadline = match route.options.deadline {
             RouteDeadline::Inherited => request.deadline(),
             RouteDeadline::Never => None,
@@ -75,9 +80,12 @@ impl RunRoutes {
             // not what somebody wrote.
             tracing::Span::current().record("command", route.name.as_str());
         }
-        let future = catch_unwind(AssertUnwindSafe(|| route.route.run(request)));
+        let future = catch_unwind(AssertUnwindSafe(|| {
+            place.take().map(|request| route.route.run(request))
+        }));
         let state = match future {
-            Ok(future) => ActiveState::Running(route.name.clone(), future),
+            Ok(None) => return,
+            Ok(Some(future)) => ActiveState::Running(route.name.clone(), future),
             Err(payload) => {
                 let mut part = Response::empty();
                 let outcome = Outcome::Panicked(panic_message(&*payload));
@@ -98,19 +106,27 @@ impl RunRoutes {
     }
 
     pub(super) fn answer_with(&mut self, response: Response) {
-        self.response = response;
+        self.answered = (!response.is_empty()).then(|| Box::new(response));
     }
 
     pub(super) fn mark_unknown_command(&mut self) {
-        self.response.mark_unknown_command();
+        self.is_unknown_command = true;
     }
 
+    /// What has been answered so far.
     pub(super) fn take_response(&mut self) -> Response {
-        std::mem::take(&mut self.response)
+        let mut response = self
+            .answered
+            .take()
+            .map_or_else(Response::empty, |answered| *answered);
+        if self.is_unknown_command {
+            response.mark_unknown_command();
+        }
+        response
     }
 
     pub(super) fn has_answer(&self) -> bool {
-        !self.response.is_empty()
+        self.answered.is_some()
     }
 }
 
@@ -119,32 +135,41 @@ impl ActiveRoute {
         matches!(self.state, ActiveState::Running(..))
     }
 
-    /// Puts what it answers into the response, or keeps it if that has to wait for the routes before it.
-    fn poll(&mut self, cx: &mut Context<'_>, response: Option<&mut Response>) {
+    /// What it answers, once it has finished. A failure is an answer too: it is a result only because its future gives
+    /// one, and a response is large enough for it to matter that it is not moved into another shape.
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, BoxError>> {
         let ActiveState::Running(_, future) = &mut self.state else {
-            return;
+            return Poll::Pending;
         };
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        let (mut part, outcome) = match polled {
-            Ok(Poll::Pending) => return,
-            Ok(Poll::Ready(Ok(part))) => (part, Outcome::Handled),
-            Ok(Poll::Ready(Err(error))) => (Response::empty(), Outcome::from_error(error)),
-            Err(payload) => (Response::empty(), Outcome::Panicked(panic_message(&*payload))),
-        };
-        self.sign(&mut part, outcome);
-        match response {
-            Some(response) => response.append(&mut part),
-            None => self.state = ActiveState::Finished(Box::new(part)),
+        // Written through the panic boundary, not returned by it, for the same reason.
+        let mut polled = Poll::Pending;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| polled = future.as_mut().poll(cx))) {
+            return Poll::Ready(Ok(self.failed(Outcome::Panicked(panic_message(&*payload)))));
+        }
+        if let Poll::Ready(Ok(part)) = &mut polled {
+            self.sign(part, Outcome::Handled);
+            return polled;
+        }
+        match polled {
+            Poll::Ready(Err(error)) => Poll::Ready(Ok(self.failed(Outcome::from_error(error)))),
+            pending => pending,
         }
     }
 
     fn expire(&mut self, now: Instant) {
-        if let Some(deadline) = self.deadline.filter(|deadline| deadline.at <= now) {
-            let mut part = Response::empty();
-            let outcome = Outcome::TimedOut(deadline.after);
-            self.sign(&mut part, outcome);
+        if self.is_running()
+            && let Some(deadline) = self.deadline.filter(|deadline| deadline.at <= now)
+        {
+            let part = self.failed(Outcome::TimedOut(deadline.after));
             self.state = ActiveState::Finished(Box::new(part));
         }
+    }
+
+    fn failed(&mut self, outcome: Outcome) -> Response {
+        let mut part = Response::empty();
+        self.sign(&mut part, outcome);
+        part
     }
 
     /// It runs no longer: its future is dropped, and its name goes into its part of the response.
@@ -160,7 +185,8 @@ impl ActiveRoute {
     fn into_running(self, route: RouteName) -> RunningRoute {
         let run = RunRoutes {
             routes: SmallVec::from_buf([self]),
-            response: Response::empty(),
+            answered: None,
+            is_unknown_command: false,
             hold: None,
             hand_over_at: None,
             first_finished_at: None,
@@ -187,63 +213,105 @@ fn sign(response: &mut Response, route: RouteName, kind: RouteKind, place: Optio
 }
 
 impl RunRoutes {
-    /// Ready when the response is there.
-    pub(super) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self;
-        loop {
-            let mut is_next = true;
-            for route in &mut this.routes {
-                route.poll(cx, is_next.then_some(&mut this.response));
-                is_next &= matches!(route.state, ActiveState::Answered);
+    /// Ready when the response is there; never with an error.
+    #[inline]
+    pub(super) fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, BoxError>> {
+        let mut is_polled = false;
+        // Nearly always there is one route and nothing else: then its answer is the response, moved as little as can be.
+        if let [route] = self.routes.as_mut_slice()
+            && self.answered.is_none()
+        {
+            let mut polled = route.poll(cx);
+            if let Poll::Ready(answer) = &mut polled {
+                self.routes.clear();
+                if self.is_unknown_command
+                    && let Ok(response) = answer
+                {
+                    response.mark_unknown_command();
+                }
+                return polled;
             }
-            if this.routes.iter().all(|route| !route.is_running()) {
-                break;
-            }
-            let now = Instant::now();
-            for route in this.routes.iter_mut().filter(|route| route.is_running()) {
-                route.expire(now);
-            }
-            let running = this.routes.iter().filter(|route| route.is_running()).count();
-            if running == 0 {
-                break;
-            }
-            if running < this.routes.len() {
-                this.first_finished_at.get_or_insert(now);
-            }
-            let hold_until = this
-                .hold
-                .zip(this.first_finished_at)
-                .and_then(|(hold, at)| at.checked_add(hold));
-            let hand_over_at = [hold_until, this.hand_over_at].into_iter().flatten().min();
-            if hand_over_at.is_some_and(|at| at <= now) {
-                break;
-            }
-            let next_deadline = this
-                .routes
-                .iter()
-                .filter(|route| route.is_running())
-                .filter_map(|route| Some(route.deadline?.at))
-                .min();
-            let Some(wake_at) = [hand_over_at, next_deadline].into_iter().flatten().min() else {
-                return Poll::Pending;
-            };
-            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
-            if timer.deadline() != wake_at {
-                timer.as_mut().reset(wake_at);
-            }
-            ready!(timer.as_mut().poll(cx));
+            is_polled = true;
         }
-        for route in this.routes.drain(..) {
+        let mut response = self.take_response();
+        loop {
+            if !std::mem::take(&mut is_polled) {
+                self.poll_routes(cx, &mut response);
+            }
+            let ControlFlow::Continue(wake_at) = self.wait(Instant::now()) else {
+                break;
+            };
+            if self.poll_timer(wake_at, cx).is_pending() {
+                self.answer_with(response);
+                return Poll::Pending;
+            }
+        }
+        for route in self.routes.drain(..) {
             match route.state {
                 ActiveState::Answered => {}
-                ActiveState::Finished(mut part) => this.response.append(&mut part),
+                ActiveState::Finished(mut part) => response.append(&mut part),
                 ActiveState::Running(ref name, _) => {
                     let name = name.clone();
-                    this.response.push_running(route.into_running(name));
+                    response.push_running(route.into_running(name));
                 }
             }
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(response))
+    }
+
+    /// What finishes is put into the response, or kept if it has to wait for the routes before it.
+    fn poll_routes(&mut self, cx: &mut Context<'_>, response: &mut Response) {
+        let mut is_next = true;
+        for route in &mut self.routes {
+            if let Poll::Ready(Ok(mut part)) = route.poll(cx) {
+                if is_next {
+                    response.append(&mut part);
+                } else {
+                    route.state = ActiveState::Finished(Box::new(part));
+                }
+            }
+            is_next &= matches!(route.state, ActiveState::Answered);
+        }
+    }
+
+    /// Breaks when there is nothing to wait for; else says until when it waits at the longest.
+    fn wait(&mut self, now: Instant) -> ControlFlow<(), Option<Instant>> {
+        for route in &mut self.routes {
+            route.expire(now);
+        }
+        let running = self.routes.iter().filter(|route| route.is_running()).count();
+        if running == 0 {
+            return ControlFlow::Break(());
+        }
+        if running < self.routes.len() {
+            self.first_finished_at.get_or_insert(now);
+        }
+        let hold_until = self
+            .hold
+            .zip(self.first_finished_at)
+            .and_then(|(hold, at)| at.checked_add(hold));
+        let hand_over_at = [hold_until, self.hand_over_at].into_iter().flatten().min();
+        if hand_over_at.is_some_and(|at| at <= now) {
+            return ControlFlow::Break(());
+        }
+        let next_deadline = self
+            .routes
+            .iter()
+            .filter(|route| route.is_running())
+            .filter_map(|route| Some(route.deadline?.at))
+            .min();
+        ControlFlow::Continue([hand_over_at, next_deadline].into_iter().flatten().min())
+    }
+
+    fn poll_timer(&mut self, wake_at: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(wake_at) = wake_at else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
+        if timer.deadline() != wake_at {
+            timer.as_mut().reset(wake_at);
+        }
+        timer.as_mut().poll(cx)
     }
 }
 
@@ -251,8 +319,8 @@ impl Future for RunRoutes {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        this.poll_done(cx).map(|()| this.take_response())
+        // It never is an error.
+        self.get_mut().poll_response(cx).map(Result::unwrap_or_default)
     }
 }
 

@@ -220,6 +220,7 @@ impl Table {
     }
 
     /// Runs every route that the event concerns.
+    #[inline]
     pub(super) fn run(&self, mut request: Request) -> RouterFuture {
         let listeners = &self.by_kind[request.kind().index()];
         let hears_more = !request.is_inside_router() && request.context().shared().listeners.is_used();
@@ -230,7 +231,8 @@ impl Table {
         let is_from_bot = request.is_from_bot();
         let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
 
-        let mut starts = Starts::new(RunRoutes::new(self.hold_of(&request), request.deadline()));
+        let mut run = RunRoutes::new(self.hold_of(&request), request.deadline());
+        let mut starts = Starts::new(&mut run);
         let mut command_route = None;
         let mut is_command = false;
         if let Some(asked) = request.command() {
@@ -305,7 +307,8 @@ impl Table {
         {
             starts.push(fallback, None, &request);
         }
-        RouterFuture::of_routes(starts.finish(request))
+        starts.start(&mut Some(request));
+        RouterFuture::of_routes(run)
     }
 
     /// Runs the command alone: what a group does, whose listeners belong to the router around it.
@@ -342,7 +345,7 @@ impl Table {
             if command.is_some() {
                 request.set_command(command);
             }
-            run.start(route, request);
+            run.start(route, &mut Some(request));
         }
         RouterFuture::of_routes(run)
     }
@@ -412,13 +415,13 @@ enum Selected<'a> {
 }
 
 /// Starts routes one behind, so that the last one gets the request itself: only the others pay for a clone.
-struct Starts<'a> {
-    run: RunRoutes,
+struct Starts<'a, 'r> {
+    run: &'r mut RunRoutes,
     next: Option<(&'a NamedRoute, Option<Command>)>,
 }
 
-impl<'a> Starts<'a> {
-    fn new(run: RunRoutes) -> Self {
+impl<'a, 'r> Starts<'a, 'r> {
+    fn new(run: &'r mut RunRoutes) -> Self {
         Self { run, next: None }
     }
 
@@ -435,29 +438,23 @@ impl<'a> Starts<'a> {
     /// For routes that are not there for long enough.
     fn start_now(&mut self, route: &NamedRoute, request: &Request) {
         self.start_next(request);
-        self.run.start(route, request.clone());
+        self.run.start(route, &mut Some(request.clone()));
     }
 
     fn start_next(&mut self, request: &Request) {
-        if let Some((route, command)) = self.next.take() {
-            self.start(route, command, request.clone());
+        if self.next.is_some() {
+            self.start(&mut Some(request.clone()));
         }
     }
 
     #[inline]
-    fn start(&mut self, route: &NamedRoute, command: Option<Command>, mut request: Request) {
-        if command.is_some() {
-            request.set_command(command);
-        }
-        self.run.start(route, request);
-    }
-
-    #[inline]
-    fn finish(mut self, request: Request) -> RunRoutes {
+    fn start(&mut self, request: &mut Option<Request>) {
         if let Some((route, command)) = self.next.take() {
-            self.start(route, command, request);
+            if let Some(request) = request.as_mut().filter(|_| command.is_some()) {
+                request.set_command(command);
+            }
+            self.run.start(route, request);
         }
-        self.run
     }
 }
 
