@@ -217,6 +217,12 @@ impl Sandbox {
         self.state().log.inbound.iter().cloned().collect()
     }
 
+    /// Forgets what clients sent so far.
+    pub fn forget_frames(&self) {
+        let log = &mut self.state().log;
+        (log.inbound, log.bytes) = (VecDeque::new(), 0);
+    }
+
     /// Waits until the condition holds. It is asked again whenever something changes in the server.
     ///
     /// # Errors
