@@ -92,7 +92,12 @@ impl Storm {
             }
             _ => {
                 let endpoint = ENDPOINTS[self.rng.usize(..ENDPOINTS.len())];
-                let fault = self.rest_fault();
+                let mut fault = self.rest_fault();
+                if fault == RestFault::Html
+                    && !matches!(endpoint, "chat.syncMessages" | "subscriptions.get" | "rooms.get")
+                {
+                    fault = RestFault::Proxy(502);
+                }
                 self.burst(endpoint, fault);
             }
         }

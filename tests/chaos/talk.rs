@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rocketbotte::sandbox::Sandbox;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+
+/// Numbers of each kind that a failure shows.
+const SHOWN: usize = 10;
 
 pub(crate) const BOT: &str = "rocketbotte";
 
@@ -21,6 +24,8 @@ struct Lane {
 pub(crate) struct People {
     sandbox: Sandbox,
     lanes: Arc<Vec<Lane>>,
+    /// How many replies there were.
+    answered: watch::Receiver<usize>,
 }
 
 impl People {
@@ -53,9 +58,17 @@ impl People {
                 said: Mutex::default(),
             });
         }
+        let (count, answered) = watch::channel(0);
+        let mut feed = sandbox.subscribe();
+        tokio::spawn(async move {
+            while let Some(message) = feed.next().await {
+                count.send_modify(|count| *count += usize::from(message.username == BOT));
+            }
+        });
         Self {
             sandbox: sandbox.clone(),
             lanes: Arc::new(lanes),
+            answered,
         }
     }
 
@@ -119,7 +132,12 @@ impl People {
     }
 
     pub(crate) fn answered(&self) -> usize {
-        self.lanes.iter().map(|lane| self.replies(lane).len()).sum()
+        *self.answered.borrow()
+    }
+
+    pub(crate) async fn answered_up_to(&self, count: usize) {
+        let mut answered = self.answered.clone();
+        answered.wait_for(|answered| *answered >= count).await.unwrap();
     }
 
     /// Each command has one reply, and they are in order.
@@ -130,11 +148,11 @@ impl People {
             if replies.iter().copied().eq(0..said) {
                 continue;
             }
-            let missing: Vec<_> = (0..said).filter(|n| !replies.contains(n)).collect();
-            let doubled: Vec<_> = (0..said)
-                .filter(|n| replies.iter().filter(|reply| *reply == n).count() > 1)
-                .collect();
-            let disordered: Vec<_> = replies.windows(2).filter(|pair| pair[0] >= pair[1]).collect();
+            let times = |n: &usize| replies.iter().filter(|reply| *reply == n).count();
+            let missing: Vec<_> = (0..said).filter(|n| times(n) == 0).take(SHOWN).collect();
+            let doubled: Vec<_> = (0..said).filter(|n| times(n) > 1).take(SHOWN).collect();
+            let pairs = replies.windows(2);
+            let disordered: Vec<_> = pairs.filter(|pair| pair[0] >= pair[1]).take(SHOWN).collect();
             wrong.push(format!(
                 "{} {:?}: {said} commands, missing {missing:?}, doubled {doubled:?}, out of order {disordered:?}",
                 lane.room, lane.thread
