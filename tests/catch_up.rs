@@ -711,18 +711,36 @@ async fn what_arrives_is_heard_also_where_nothing_can_be_fetched() {
     let (sandbox, bot) = in_memory().await;
     cut(&sandbox).await;
     bot.ask("general", 0).await;
-    for _ in 0..6 {
-        sandbox.fail_next("subscriptions.get", RestFault::Html);
-    }
+    sandbox.fail_next_calls("subscriptions.get", 100, RestFault::Html);
     bot.back().await;
     pause(30_000).await;
     bot.ask("general", 1).await;
-    pause(1000).await;
+    pause(20_000).await;
+    assert_eq!(said(&sandbox, "general"), [""; 0], "it waits for what was before");
+    // After a minute it does not any more.
+    pause(20_000).await;
     assert_eq!(said(&sandbox, "general"), ["1"]);
-    // A minute later it is tried again.
-    pause(90_000).await;
+    sandbox.clear_faults();
+    pause(30_000).await;
     let answers = said(&sandbox, "general");
     assert!(answers.len() == 2 && answers[1].ends_with('0'), "{answers:?}");
+}
+
+/// In paused time: a limit of the calls holds nobody up who speaks now.
+#[tokio::test(start_paused = true)]
+async fn what_arrives_is_heard_also_where_the_calls_are_limited() {
+    let (sandbox, bot) = in_memory().await;
+    cut(&sandbox).await;
+    bot.ask("general", 0).await;
+    let reset_after = Duration::from_secs(50);
+    sandbox.fail_next("subscriptions.get", RestFault::TooManyRequests { reset_after });
+    bot.back().await;
+    pause(1000).await;
+    bot.ask("general", 1).await;
+    pause(1000).await;
+    assert_eq!(said(&sandbox, "general"), ["1"]);
+    pause(60_000).await;
+    assert_eq!(said(&sandbox, "general"), ["1", "0"]);
 }
 
 /// In paused time: a server that refuses the listing for good.

@@ -12,3 +12,5 @@ mod garbage;
 mod realtime;
 #[path = "sandbox/rest.rs"]
 mod rest;
+#[path = "sandbox/trouble.rs"]
+mod trouble;

@@ -224,6 +224,18 @@ impl Classifier {
             self.remember(&id, seen);
             return events;
         };
+        // A change of it was heard, and nothing of the message itself, which was written while nobody listened.
+        if let Some(missed) = missed
+            && !before.is_announced
+            && !content.is_deleted
+            && !before.content.is_deleted
+            && message.created_at() > missed.after.max(missed.floor)
+        {
+            before.is_announced = true;
+            before.updated_at = updated_at.max(before.updated_at);
+            before.content = content;
+            return smallvec![Event::from(message)];
+        }
         // The stream's order is not that of the writes: where the server says when, it is compared.
         let order = updated_at
             .zip(before.updated_at)

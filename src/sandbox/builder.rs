@@ -203,7 +203,7 @@ impl SandboxBuilder {
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let bound = listener.local_addr().map_err(bind)?;
         let (sandbox, site) = self.build(Some(bound));
-        tokio::spawn(server::accept(site, listener));
+        tokio::spawn(server::listen(site, bound, listener));
         Ok(sandbox)
     }
 

@@ -29,7 +29,7 @@ use tokio::{io::DuplexStream, sync::watch};
 
 pub use builder::{SandboxBuilder, UserSpec};
 pub use error::{SandboxError, SandboxRefusal, WaitError};
-pub use faults::RestFault;
+pub use faults::{RestFault, Step};
 pub use observe::{Inbound, MessageFeed, SandboxMessage};
 pub use user::SandboxUser;
 
@@ -46,6 +46,10 @@ pub(crate) struct Shared {
     /// True once the server has stopped.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) silence: watch::Sender<bool>,
+    /// Whether the server is meant to be there.
+    pub(crate) up: watch::Sender<bool>,
+    /// Whether it takes connections.
+    pub(crate) listening: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -54,6 +58,17 @@ impl Shared {
             state: Mutex::new(state),
             stop: watch::Sender::new(false),
             silence: watch::Sender::new(false),
+            up: watch::Sender::new(true),
+            listening: watch::Sender::new(true),
+        }
+    }
+
+    /// Resolves when the server has stopped, or is down.
+    pub(crate) async fn gone(&self) {
+        let (mut stop, mut up) = (self.stop.subscribe(), self.up.subscribe());
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = up.wait_for(|up| !up) => {}
         }
     }
 
@@ -143,7 +158,7 @@ impl Sandbox {
     /// Outside of a tokio runtime.
     pub fn connect(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(MEMORY_BUFFER);
-        if !self.state().faults.refuse {
+        if !self.state().faults.refuse && *self.shared().up.borrow() {
             tokio::spawn(server::serve(self.0.site.clone(), Wire::memory(ours), false));
         }
         theirs

@@ -94,6 +94,14 @@ pub(crate) struct Log {
     inbound: VecDeque<Inbound>,
     bytes: usize,
     requests: BTreeMap<String, u64>,
+    calls: BTreeMap<String, Calls>,
+}
+
+/// Calls of one endpoint.
+#[derive(Debug, Default)]
+struct Calls {
+    under_way: usize,
+    most: usize,
 }
 
 impl Log {
@@ -110,6 +118,18 @@ impl Log {
 
     pub(crate) fn count(&mut self, endpoint: &str) {
         *self.requests.entry(endpoint.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn begin(&mut self, endpoint: &str) {
+        let calls = self.calls.entry(endpoint.to_owned()).or_default();
+        calls.under_way += 1;
+        calls.most = calls.most.max(calls.under_way);
+    }
+
+    pub(crate) fn end(&mut self, endpoint: &str) {
+        if let Some(calls) = self.calls.get_mut(endpoint) {
+            calls.under_way -= 1;
+        }
     }
 }
 
@@ -186,9 +206,21 @@ impl Sandbox {
         self.state().log.requests.clone()
     }
 
+    /// How many calls of this endpoint were under way at the same time, at most. Calls are short: to see it, make them
+    /// [slow](Sandbox::slow_rest).
+    pub fn most_calls_at_once(&self, endpoint: &str) -> usize {
+        self.state().log.calls.get(endpoint).map_or(0, |calls| calls.most)
+    }
+
     /// What clients sent, oldest first; the last 10,000 frames and requests.
     pub fn frames_from_clients(&self) -> Vec<Inbound> {
         self.state().log.inbound.iter().cloned().collect()
+    }
+
+    /// Forgets what clients sent so far.
+    pub fn forget_frames(&self) {
+        let log = &mut self.state().log;
+        (log.inbound, log.bytes) = (VecDeque::new(), 0);
     }
 
     /// Waits until the condition holds. It is asked again whenever something changes in the server.

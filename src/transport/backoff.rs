@@ -10,6 +10,8 @@ const FIRST: Duration = Duration::from_millis(50);
 const BASE: Duration = Duration::from_millis(500);
 /// A connection that was ready for this long counts as stable: the waits begin anew.
 const STABLE: Duration = Duration::from_secs(60);
+/// One that was ready for shorter takes a doubling back for each such time.
+const STEP: Duration = Duration::from_secs(10);
 
 /// When to give up, and how long to wait at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +76,14 @@ impl Backoff {
         if let Some(since) = was_ready {
             self.attempts = 0;
             self.off_since = now;
-            if now.saturating_duration_since(since) >= STABLE {
-                self.waits = 0;
-            }
+            let held = now.saturating_duration_since(since);
+            self.waits = match held >= STABLE {
+                true => 0,
+                false => {
+                    let steps = u32::try_from(held.as_secs() / STEP.as_secs()).unwrap_or(u32::MAX);
+                    self.waits.saturating_sub(steps)
+                }
+            };
         } else {
             self.attempts = self.attempts.saturating_add(1);
         }
@@ -134,6 +141,28 @@ mod tests {
         // Stable: it begins anew.
         backoff.ready(start + secs(8));
         assert_eq!(wait(backoff.failed(start + secs(68), 1.0)), FIRST);
+    }
+
+    /// As a proxy does it that limits how long a connection lasts: the time until it is ready is not ready time.
+    #[test]
+    fn a_connection_that_is_cut_every_minute_comes_back_quickly() {
+        let start = Instant::now();
+        let mut backoff = Backoff::new(BackoffConfig::default(), start);
+        for minute in 0..1440 {
+            let cut = start + secs(60 * (minute + 1));
+            backoff.ready(start + secs(60 * minute) + FIRST);
+            assert_eq!(wait(backoff.failed(cut, 1.0)), FIRST, "minute {minute}");
+        }
+        // Every few seconds: something is wrong, and it is not made worse.
+        let mut now = start + secs(86_400);
+        let waits: Vec<_> = (0..8)
+            .map(|_| {
+                backoff.ready(now);
+                now += secs(5);
+                wait(backoff.failed(now, 1.0)).as_millis()
+            })
+            .collect();
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000]);
     }
 
     #[test]

@@ -8,9 +8,10 @@ mod subscribe;
 use serde_json::{Value, json};
 
 use super::{
+    faults::Step,
     observe::{Inbound, cut},
     refusal,
-    state::{State, random_id},
+    state::{State, random_id, session::Cut},
 };
 
 const VERSIONS: &[&str] = &["1", "pre2", "pre1"];
@@ -38,6 +39,13 @@ impl State {
             .sessions
             .get(&id)
             .is_some_and(|session| session.ddp.is_some());
+        let method = message.get("method").and_then(Value::as_str);
+        if Step::of(kind, method).is_some_and(|step| self.faults.take_step(step)) {
+            if let Some(session) = self.sessions.get(&id) {
+                session.cut(Cut::Fin);
+            }
+            return;
+        }
         match kind {
             "connect" if connected => self.reply(id, frame::error("Already connected", Some(message))),
             "connect" => self.connect(id, &message),

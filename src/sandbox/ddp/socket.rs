@@ -45,7 +45,6 @@ where
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (cut_tx, mut cut) = watch::channel(None);
-    let mut stop = shared.stop.subscribe();
     let id = {
         let mut state = shared.lock();
         let id = state.open_session(out.clone(), cut_tx);
@@ -70,7 +69,7 @@ where
                 line.reset();
             }
         } => {}
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = shared.gone() => {}
     }
 }
 
@@ -169,7 +168,7 @@ async fn write<S>(
             Outgoing::Half => {
                 line.halve_next_write();
                 let whole =
-                    frame::text(&serde_json::json!({ "msg": "changed", "collection": "half a frame" }));
+                    frame::text(&serde_json::json!({ "msg": "changed", "collection": "ein hälber Rähmen" }));
                 let _ = sink.send(Message::Text(whole)).await;
                 return;
             }

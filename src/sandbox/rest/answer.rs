@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
-    response::IntoResponse,
+    response::{Html, IntoResponse},
 };
 use serde_json::{Map, Value, json};
 
@@ -54,6 +54,16 @@ pub(super) fn status(status: u16) -> Response<Body> {
         _ => return refused(&Refusal::coded("error-sandbox", "Refused on demand").with_status(status)),
     };
     json_response(status, json!({ "success": false, "error": text }))
+}
+
+/// What a proxy says for a server that it cannot reach.
+pub(super) fn proxy(status: u16) -> Response<Body> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let page = format!(
+        "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1></center>\r\n\
+         <hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    );
+    (status, Html(page)).into_response()
 }
 
 pub(super) fn wrong_verb() -> Response<Body> {

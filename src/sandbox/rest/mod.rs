@@ -193,7 +193,7 @@ pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body
         .iter()
         .find(|endpoint| endpoint.name == name && endpoint.verb == parts.method.as_str());
     let known = ENDPOINTS.iter().any(|endpoint| endpoint.name == name);
-    let fault = {
+    let (fault, slow) = {
         let mut state = context.shared.lock();
         let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
         let shown = if name == "login" {
@@ -209,10 +209,13 @@ pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body
         state.log.push(inbound);
         state.log.count(if known { name } else { "(unknown)" });
         state.touch();
-        state.faults.take(name)
+        (state.faults.take(name), state.faults.slow)
     };
+    let _under_way = UnderWay::begin(context, if known { name } else { "(unknown)" });
+    tokio::time::sleep(slow).await;
     match fault {
-        Some(RestFault::CloseBeforeActing) => return hang_up(context).await,
+        Some(RestFault::CloseBeforeActing) => return context.line.hang_up().await,
+        Some(RestFault::Proxy(status)) => return answer::proxy(status),
         Some(RestFault::Html) => return Html("<html><body><h1>It works!</h1></body></html>").into_response(),
         Some(RestFault::Status(status)) => return answer::status(status),
         Some(RestFault::TooManyRequests { reset_after }) => {
@@ -227,7 +230,7 @@ pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body
             return answer::limited(&verdict, now);
         }
         Some(RestFault::Slow(delay)) => tokio::time::sleep(delay).await,
-        Some(RestFault::LoseReply) | None => {}
+        Some(RestFault::LoseReply | RestFault::HalfReply) | None => {}
     }
     let Some(endpoint) = endpoint else {
         return if known {
@@ -237,16 +240,31 @@ pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body
         };
     };
     let answer = run(context, endpoint, parts, &body);
-    if fault == Some(RestFault::LoseReply) {
-        return hang_up(context).await;
+    match fault {
+        Some(RestFault::LoseReply) => return context.line.hang_up().await,
+        Some(RestFault::HalfReply) => context.line.halve_next_write(),
+        _ => {}
     }
     answer
 }
 
-/// Ends the connection; the answer is never made.
-async fn hang_up(context: &HttpContext) -> Response<Body> {
-    context.line.hang_up();
-    std::future::pending().await
+/// A call that is under way, until it is dropped.
+struct UnderWay<'a> {
+    context: &'a HttpContext,
+    endpoint: &'a str,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(context: &'a HttpContext, endpoint: &'a str) -> Self {
+        context.shared.lock().log.begin(endpoint);
+        Self { context, endpoint }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.context.shared.lock().log.end(self.endpoint);
+    }
 }
 
 fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) -> Response<Body> {

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::Line;
-use crate::sandbox::{Shared, ddp, rest, state::history::http_date};
+use crate::sandbox::{Shared, Step, ddp, rest, state::history::http_date};
 
 pub(crate) type HyperRequest = Request<hyper::body::Incoming>;
 
@@ -139,6 +139,9 @@ async fn websocket(axum::Extension(context): Connection, mut request: Request) -
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let Context { shared, line, .. } = context;
+    if shared.lock().faults.take_step(Step::Upgrade) {
+        return line.hang_up().await;
+    }
     tokio::spawn(async move {
         match upgraded.await {
             Ok(upgraded) => ddp::socket::serve(shared, TokioIo::new(upgraded), line).await,

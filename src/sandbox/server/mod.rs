@@ -28,9 +28,35 @@ pub(crate) struct Site {
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-/// Accepts until the server stops.
-pub(crate) async fn accept(site: Site, listener: TcpListener) {
-    let mut stop = site.shared.stop.subscribe();
+/// How long it takes until an address is tried again that cannot be had.
+const BIND_AGAIN: Duration = Duration::from_millis(20);
+
+/// Listens until the server stops, but for the times when it is down.
+pub(crate) async fn listen(site: Site, address: SocketAddr, mut listener: TcpListener) {
+    let (mut stop, mut up) = (site.shared.stop.subscribe(), site.shared.up.subscribe());
+    loop {
+        // The listener is closed by then.
+        accept(&site, listener).await;
+        site.shared.listening.send_replace(false);
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = up.wait_for(|up| *up) => {}
+        }
+        listener = loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(error) => {
+                    tracing::warn!(%address, %error, "the sandbox cannot listen again yet");
+                    tokio::time::sleep(BIND_AGAIN).await;
+                }
+            }
+        };
+        site.shared.listening.send_replace(true);
+    }
+}
+
+/// Accepts until the server stops or goes down.
+async fn accept(site: &Site, listener: TcpListener) {
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -38,7 +64,7 @@ pub(crate) async fn accept(site: Site, listener: TcpListener) {
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = site.shared.gone() => return,
         };
         match accepted {
             Ok((stream, _)) if site.shared.lock().faults.refuse => wire::reset(&stream),
@@ -64,11 +90,10 @@ async fn serve_tcp(site: Site, stream: TcpStream, peer: SocketAddr) {
         let wire = Wire::tcp(stream);
         return serve(site, wire, true).await;
     };
-    let mut stop = site.shared.stop.subscribe();
     let handshake = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream));
     let stream = tokio::select! {
         done = handshake => done,
-        _ = stop.wait_for(|stop| *stop) => return,
+        () = site.shared.gone() => return,
     };
     match stream {
         Ok(Ok(stream)) => serve(site, Wire::tls(stream), true).await,
@@ -94,7 +119,6 @@ pub(crate) async fn serve(site: Site, wire: Wire, guarded: bool) {
         .header_read_timeout(Some(Duration::from_secs(60)))
         .serve_connection(TokioIo::new(wire), TowerToHyperService::new(service))
         .with_upgrades();
-    let mut stop = site.shared.stop.subscribe();
     tokio::select! {
         ended = connection => {
             if let Err(error) = ended {
@@ -102,6 +126,6 @@ pub(crate) async fn serve(site: Site, wire: Wire, guarded: bool) {
             }
         }
         () = line.cut() => {}
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = site.shared.gone() => {}
     }
 }

@@ -34,9 +34,10 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Ends the HTTP connection without an answer.
-    pub(crate) fn hang_up(&self) {
+    /// Ends the HTTP connection without an answer, which is never made.
+    pub(crate) async fn hang_up<T>(&self) -> T {
         self.cut.notify_one();
+        std::future::pending().await
     }
 
     pub(super) async fn cut(&self) {
@@ -48,7 +49,7 @@ impl Line {
         self.reset.store(true, Ordering::Relaxed);
     }
 
-    /// The next write goes out by half, then the connection is broken.
+    /// The next write goes out by half, within a character if there is a long one, then the connection is broken.
     pub(crate) fn halve_next_write(&self) {
         self.halve.store(true, Ordering::Relaxed);
     }
@@ -121,6 +122,13 @@ impl Drop for Wire {
     }
 }
 
+/// About the middle, before a byte that continues a character if one comes.
+fn half(bytes: &[u8]) -> usize {
+    let middle = bytes.len() / 2;
+    let continues = bytes[middle..].iter().position(|byte| byte & 0xc0 == 0x80);
+    middle + continues.unwrap_or(0)
+}
+
 impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -138,7 +146,7 @@ impl AsyncWrite for Wire {
         }
         if buf.len() > 1 && self.line.halve.swap(false, Ordering::Relaxed) {
             self.broken = true;
-            return self.transport().poll_write(cx, &buf[..buf.len() / 2]);
+            return self.transport().poll_write(cx, &buf[..half(buf)]);
         }
         self.transport().poll_write(cx, buf)
     }

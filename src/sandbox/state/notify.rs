@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{State, date, random_id, session::Subscription};
+use super::{
+    State, date, random_id,
+    session::{StreamFrame, Subscription},
+};
 use crate::sandbox::{ddp::frame, observe::SandboxMessage};
 
 /// The event that carries the messages of every room that the user may read.
@@ -29,21 +32,17 @@ impl State {
             return;
         }
         let frame = frame::changed(stream, event, args);
-        let (duplicate, reorder) = (self.faults.duplicate, self.faults.reorder);
+        let mut deliveries = Vec::new();
         for session in self
             .sessions
-            .values_mut()
+            .values()
             .filter(|session| Some(session.id) != except)
         {
-            let times = session
-                .subs
-                .iter()
-                .filter(|s| s.stream == stream && s.event == event)
-                .count();
-            for _ in 0..times {
-                session.stream(&frame, duplicate, reorder);
-            }
+            let fits = |sub: &&Subscription| sub.stream == stream && sub.event == event;
+            let times = session.subs.iter().filter(fits).count();
+            deliveries.extend(std::iter::repeat_n((session.id, frame.clone()), times));
         }
+        self.stream(None, deliveries);
     }
 
     /// The whole message, without saying why, to everybody who may read it.
@@ -80,11 +79,21 @@ impl State {
                 }
             }
         }
-        let (duplicate, reorder) = (self.faults.duplicate, self.faults.reorder);
-        for (id, frame) in deliveries {
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.stream(&frame, duplicate, reorder);
-            }
+        let room = room.id.clone();
+        self.stream(Some(&room), deliveries);
+    }
+
+    /// Sends stream frames to connections, with the faults that are switched on.
+    fn stream(&mut self, room: Option<&str>, deliveries: Vec<(u64, Utf8Bytes)>) {
+        let times = if self.faults.duplicate { 2 } else { 1 };
+        for (id, text) in deliveries {
+            let Some(session) = self.sessions.get_mut(&id) else {
+                continue;
+            };
+            let room = room.map(str::to_owned);
+            let overtakes = session.stream(StreamFrame { text, room, times }, self.faults.reorder);
+            self.faults.count("frame doubled", times - 1);
+            self.faults.count("frame out of order", usize::from(overtakes));
         }
     }
 

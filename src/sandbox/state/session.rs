@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::State;
+use crate::sandbox::faults::Reorder;
 
 /// Subscriptions a connection may hold.
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 1_000;
@@ -34,6 +35,16 @@ pub(crate) struct Subscription {
     pub(crate) event: String,
 }
 
+/// A frame of a stream, on its way to one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct StreamFrame {
+    pub(crate) text: Utf8Bytes,
+    /// The room, if it is a message.
+    pub(crate) room: Option<String>,
+    /// How often it is sent.
+    pub(crate) times: usize,
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: u64,
@@ -45,7 +56,7 @@ pub(crate) struct Session {
     out: mpsc::Sender<Outgoing>,
     cut: watch::Sender<Option<Cut>>,
     /// A stream frame held back while frames are reordered.
-    held: Option<Utf8Bytes>,
+    held: Option<StreamFrame>,
 }
 
 impl Session {
@@ -69,21 +80,34 @@ impl Session {
     /// Lets go of the frame that was held back.
     pub(crate) fn release(&mut self) {
         if let Some(held) = self.held.take() {
-            self.push(Outgoing::Frame(held));
+            for _ in 0..held.times {
+                self.push(Outgoing::Frame(held.text.clone()));
+            }
         }
     }
 
-    /// A stream frame, with the faults that apply to streams.
-    pub(crate) fn stream(&mut self, frame: &Utf8Bytes, duplicate: bool, reorder: bool) {
-        if reorder && self.held.is_none() {
-            self.held = Some(frame.clone());
-            return;
-        }
-        self.push(Outgoing::Frame(frame.clone()));
-        if duplicate {
-            self.push(Outgoing::Frame(frame.clone()));
+    /// A stream frame, with the faults that apply to streams. Whether it overtook another.
+    pub(crate) fn stream(&mut self, frame: StreamFrame, reorder: Reorder) -> bool {
+        let overtakes = match (reorder, &self.held, &frame.room) {
+            (Reorder::Off, ..) | (Reorder::Rooms, None, None) => false,
+            (Reorder::Pairs | Reorder::Rooms, None, _) => {
+                self.held = Some(frame);
+                return false;
+            }
+            // What belongs to no room may have to come behind what was said in one.
+            (Reorder::Rooms, Some(held), room) => room.is_some() && held.room != *room,
+            (Reorder::Pairs, Some(_), _) => true,
+        };
+        if overtakes {
+            let held = self.held.replace(frame);
+            self.release();
+            self.held = held;
+        } else {
+            self.release();
+            self.held = Some(frame);
         }
         self.release();
+        overtakes
     }
 }
 

@@ -10,11 +10,14 @@ use crate::event::{RoomId, Timestamp};
 use crate::rest::endpoint::{Info, Rooms, Subscription, Subscriptions, SyncMessages, SyncResult};
 use crate::rest::{Client, RestError, RestErrorKind};
 
-/// How often a call is made before it is given up, besides what the client repeats by itself.
-pub(super) const ATTEMPTS: u32 = 6;
+/// How often a room is asked for until it is left for later: for a minute or two.
+pub(super) const ATTEMPTS: u32 = 30;
 
-/// How long what arrives live waits for the list of rooms.
+/// How long one attempt to get the list of rooms may take.
 const LISTING_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A limit that is lifted within this time is waited for.
+const SHORT: Duration = Duration::from_secs(5);
 
 /// Where nothing tells the time, the bot does not wait longer for it than this.
 const BASELINE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,39 +62,43 @@ pub(super) fn verdict(error: &RestError) -> Verdict {
     }
 }
 
-/// The pause before the attempt after so many failures.
+/// The pause before the attempt after so many failures. What arrives live waits too, so it does not grow long. Half of
+/// it by chance: those who lost their connections together do not come back together.
 pub(super) fn pause(failures: u32) -> Duration {
-    match failures {
+    let longest = match failures {
         0 => Duration::ZERO,
-        n => Duration::from_millis(250) * 2_u32.pow((n - 1).min(6)),
+        n => Duration::from_millis(250) * 2_u32.pow((n - 1).min(4)),
+    };
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// The pause that an error asks for, where the server said so.
+pub(super) fn asked_pause(error: &RestError) -> Option<Duration> {
+    match error.kind() {
+        RestErrorKind::RateLimited { retry_after } => Some(*retry_after),
+        _ => None,
     }
 }
 
-/// All rooms, and those that changed since the connection was lost. What arrives live waits for this, so it is not
-/// waited for long: where the server limits the calls, what was missed comes later.
+/// All rooms, and those that changed since the connection was lost. Trouble that passes is waited for; a limit is
+/// not, since what arrives live waits for this.
 pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, RestError> {
     let client = client.with_max_retries(0);
-    match tokio::time::timeout(LISTING_TIMEOUT, list_with_retries(&client, lost)).await {
-        Ok(result) => result,
-        Err(_) => Err(RestError::new(
-            RestErrorKind::Transport,
-            "GET rooms.get",
-            "no answer in time",
-        )),
-    }
-}
-
-async fn list_with_retries(client: &Client, lost: Option<Lost>) -> Result<Listing, RestError> {
     let mut failures = 0;
     loop {
-        match list_once(client, lost).await {
-            Err(error) if failures + 1 < ATTEMPTS && verdict(&error) != Verdict::Forget => {
-                failures += 1;
-                tracing::warn!(%error, "the rooms to catch up are not known yet, trying again");
-                tokio::time::sleep(pause(failures)).await;
-            }
-            result => return result,
+        let result = tokio::time::timeout(LISTING_TIMEOUT, list_once(&client, lost)).await;
+        let error = match result {
+            Ok(Ok(listing)) => return Ok(listing),
+            Ok(Err(error)) => error,
+            Err(_) => RestError::new(RestErrorKind::Transport, "GET rooms.get", "no answer in time"),
+        };
+        let asked = asked_pause(&error);
+        if verdict(&error) == Verdict::Forget || asked.is_some_and(|asked| asked > SHORT) {
+            return Err(error);
         }
+        failures += 1;
+        tracing::warn!(%error, "the rooms to catch up are not known yet, trying again");
+        tokio::time::sleep(asked.unwrap_or_default().max(pause(failures))).await;
     }
 }
 
@@ -118,7 +125,8 @@ async fn list_once(client: &Client, lost: Option<Lost>) -> Result<Listing, RestE
 
 /// What changed in one room.
 pub(super) async fn sync(client: Client, plan: RoomPlan) -> (RoomPlan, Result<SyncResult, RestError>) {
-    tokio::time::sleep(pause(plan.failures)).await;
+    tokio::time::sleep(plan.pause.max(pause(plan.failures))).await;
+    let client = client.with_max_retries(0);
     let call = SyncMessages {
         room_id: plan.id.clone(),
         last_update: plan.missed.after.to_string(),

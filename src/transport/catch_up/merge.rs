@@ -1,5 +1,7 @@
 //! Makes one sequence of what was fetched of a room and what arrived live meanwhile. Pure.
 
+use std::collections::HashMap;
+
 use bytestring::ByteString;
 use serde_json::Value;
 
@@ -25,6 +27,8 @@ pub(super) struct Sorted {
     pub(super) revision: Timestamp,
     /// When it was written; for a change, when that was made.
     pub(super) happened: Timestamp,
+    /// Among those of the same time.
+    place: usize,
 }
 
 /// What is too much.
@@ -60,7 +64,14 @@ pub(super) fn merge(
     classifier: &mut Classifier,
     bounds: Bounds<'_>,
 ) -> (Vec<Sorted>, u64) {
-    // Servers send the newest first; of those with the same time the order is kept.
+    // Servers send the newest first; of those with the same time the order is kept, also where one was changed since.
+    let places: HashMap<&str, usize> = fetched
+        .updated
+        .iter()
+        .rev()
+        .enumerate()
+        .filter_map(|(place, message)| Some((message.get("_id")?.as_str()?, place)))
+        .collect();
     let mut items: Vec<Item> = fetched.updated.iter().rev().filter_map(item).collect();
     items.extend(held.into_iter().map(|held| Item {
         revision: held.revision,
@@ -80,15 +91,19 @@ pub(super) fn merge(
             Source::Live(event) => (classifier.classify(&event), Arrival::Live),
         };
         for event in events {
-            let happened = match event.message() {
-                Some(message) if event.is_new_message() => message.created_at(),
-                _ => revision,
+            let (happened, place) = match event.message() {
+                Some(message) if event.is_new_message() => {
+                    (message.created_at(), places.get(message.id().as_str()).copied())
+                }
+                _ => (revision, None),
             };
+            let place = place.unwrap_or(fetched.updated.len() + sorted.len());
             sorted.push(Sorted {
                 event,
                 arrival,
                 revision,
                 happened,
+                place,
             });
         }
     }
@@ -102,10 +117,11 @@ pub(super) fn merge(
                 arrival: Arrival::CaughtUp,
                 revision: at,
                 happened: at,
+                place: usize::MAX,
             });
         }
     }
-    sorted.sort_by_key(|sorted| sorted.happened);
+    sorted.sort_by_key(|sorted| (sorted.happened, sorted.place));
     bounded(sorted, bounds)
 }
 

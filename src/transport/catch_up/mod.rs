@@ -154,6 +154,11 @@ impl CatchUp {
         };
         self.newest = self.newest.max(Some(head.revision));
         let mut marks = self.marks.lock();
+        // It has to wait for what happened in the outage, and is fetched with that.
+        if self.lost.is_some() && !self.is_connected {
+            marks.missed(&head.room_id, head.revision);
+            return;
+        }
         if let Some(run) = &mut self.run
             && run.holds(&head.room_id, &marks)
         {
@@ -251,6 +256,7 @@ impl CatchUp {
     pub(super) fn handle(&mut self, news: News, classifier: &mut Classifier, deliveries: &Deliveries) {
         match news {
             News::Retry => self.retry(deliveries),
+            News::Release => self.release(classifier, deliveries),
             News::Listed(listing) => self.listed(listing, classifier, deliveries),
             News::Synced(plan, result) => self.synced(*plan, result, classifier, deliveries),
         }
@@ -263,8 +269,8 @@ impl CatchUp {
         if self.run.is_some() || !self.is_connected {
             return;
         }
-        if let (Some(lost), Some(gap)) = (self.lost, self.gap) {
-            self.run = Some(Run::new(&self.client, Some(lost), Some(gap)));
+        if self.lost.is_some() {
+            self.run = Some(Run::new(&self.client, self.lost, self.gap).without_hold());
             return;
         }
         if !self.marks.lock().is_any_missed() {

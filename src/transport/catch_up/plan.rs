@@ -51,6 +51,8 @@ pub(in crate::transport) struct RoomPlan {
     pub(super) missed: Missed,
     /// How often it failed.
     pub(super) failures: u32,
+    /// How long the server wants us to wait.
+    pub(super) pause: Duration,
 }
 
 impl RoomPlan {
@@ -113,6 +115,7 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
                     floor: joined.into_iter().fold(situation.started, Timestamp::max),
                 },
                 failures: 0,
+                pause: Duration::ZERO,
             })
         })
         .collect()

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::calls::{ATTEMPTS, Listing, Lost, Verdict, list, sync, verdict};
+use super::calls::{ATTEMPTS, Listing, Lost, Verdict, asked_pause, list, sync, verdict};
 use super::merge::{Bounds, Held, merge};
 use super::plan::{RoomPlan, Situation, plan};
 use super::watermarks::Watermarks;
@@ -27,7 +27,10 @@ const CALLS: usize = 4;
 /// Live events that wait; more are fetched again later.
 const HELD: usize = 4096;
 
-/// After this time it is tried once more to get the rooms.
+/// What arrives live waits so long for what happened before it. Then it goes on, and what is missing comes later.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// After this time it is tried once more to get what could not be had.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
 /// How often a catch-up that takes long says how far it is.
@@ -40,13 +43,21 @@ type Synced = (RoomPlan, Result<SyncResult, RestError>);
 pub(in crate::transport) enum News {
     /// It is time to look whether what was missed can be fetched.
     Retry,
+    /// What arrives live has waited long enough.
+    Release,
     Listed(Result<Listing, RestError>),
     Synced(Box<RoomPlan>, Result<SyncResult, RestError>),
 }
 
 pub(super) struct Run {
-    /// How long the outage was, if there was one.
+    /// The outage that is caught up, if there was one.
+    lost: Option<Lost>,
+    /// How long it was.
     gap: Option<Duration>,
+    /// How long live events wait, unless they go on.
+    hold_until: Option<Instant>,
+    /// Some of it could not be had.
+    is_incomplete: bool,
     began: Instant,
     told_at: Instant,
     /// Until the rooms are known.
@@ -62,9 +73,13 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// Catches up an outage, or only what was missed since.
     pub(super) fn new(client: &Client, lost: Option<Lost>, gap: Option<Duration>) -> Self {
         Self {
+            lost,
             gap,
+            hold_until: Some(Instant::now() + HOLD),
+            is_incomplete: false,
             began: Instant::now(),
             told_at: Instant::now(),
             listing: Some(Box::pin(list(client.clone(), lost))),
@@ -78,10 +93,19 @@ impl Run {
         }
     }
 
+    /// The same, when what arrives live has waited already.
+    pub(super) fn without_hold(mut self) -> Self {
+        self.hold_until = None;
+        self
+    }
+
     /// Whether live events of this room have to wait.
     pub(super) fn holds(&self, room: &RoomId, marks: &Watermarks) -> bool {
+        if self.hold_until.is_none() {
+            return false;
+        }
         match self.listing {
-            Some(_) => self.gap.is_some() || marks.has_missed(room),
+            Some(_) => self.lost.is_some() || marks.has_missed(room),
             None => self.rooms.contains_key(room),
         }
     }
@@ -99,13 +123,24 @@ impl Run {
         true
     }
 
-    fn release(&mut self, room: &RoomId) -> Vec<Held> {
+    fn take_held(&mut self, room: &RoomId) -> Vec<Held> {
         let held = self.held.remove(room).unwrap_or_default();
         self.held_count -= held.len();
         held
     }
 
     pub(super) async fn next(&mut self) -> News {
+        match self.hold_until {
+            Some(at) => tokio::select! {
+                biased;
+                news = self.progress() => news,
+                () = tokio::time::sleep_until(at) => News::Release,
+            },
+            None => self.progress().await,
+        }
+    }
+
+    async fn progress(&mut self) -> News {
         if let Some(listing) = &mut self.listing {
             let listed = listing.await;
             self.listing = None;
@@ -173,11 +208,13 @@ impl CatchUp {
                 self.marks.lock().clear_missed();
             }
             Err(error) => {
-                tracing::error!(%error, again_in = ?GIVEN_UP, "what was said meanwhile can not be fetched");
                 // What arrives live goes on.
-                run.gap = None;
+                let again_in = asked_pause(&error).map_or(GIVEN_UP, |asked| asked.min(GIVEN_UP));
+                tracing::error!(%error, ?again_in, "what was said meanwhile can not be fetched yet");
+                run.hold_until = None;
+                run.is_incomplete = true;
                 self.marks.lock().clear_missed();
-                self.retry_at = Some(Instant::now() + GIVEN_UP);
+                self.retry_at = Some(Instant::now() + again_in);
             }
         }
         // The other rooms go on.
@@ -192,9 +229,29 @@ impl CatchUp {
         }
     }
 
+    /// What arrives live has waited long enough: it goes on, and what is missing comes later.
+    pub(super) fn release(&mut self, classifier: &mut Classifier, deliveries: &Deliveries) {
+        let Some(run) = &mut self.run else { return };
+        run.hold_until = None;
+        let rooms: Vec<RoomId> = run.held.keys().cloned().collect();
+        if !rooms.is_empty() {
+            tracing::warn!(
+                rooms = rooms.len(),
+                "what was said meanwhile takes long: what is said now goes on before it"
+            );
+        }
+        for room in rooms {
+            self.go_on_with(&room, classifier, deliveries);
+        }
+    }
+
     /// A room's live events that waited are delivered as if nothing had been.
     fn go_on_with(&mut self, room: &RoomId, classifier: &mut Classifier, deliveries: &Deliveries) {
-        let held = self.run.as_mut().map(|run| run.release(room)).unwrap_or_default();
+        let held = self
+            .run
+            .as_mut()
+            .map(|run| run.take_held(room))
+            .unwrap_or_default();
         for Held { event, revision } in held {
             let events = classifier.classify(&event);
             self.pass(events, Arrival::Live, room, revision, deliveries);
@@ -214,7 +271,7 @@ impl CatchUp {
         let error = match result {
             Ok(result) => {
                 run.rooms.remove(&room.id);
-                let held = run.release(&room.id);
+                let held = run.take_held(&room.id);
                 let bounds = Bounds {
                     oldest,
                     events: self
@@ -241,7 +298,11 @@ impl CatchUp {
             }
             Err(error) => error,
         };
-        room.failures += 1;
+        // Who waits for a limit has not failed.
+        match asked_pause(&error) {
+            Some(asked) => room.pause = asked,
+            None => (room.failures, room.pause) = (room.failures + 1, Duration::ZERO),
+        }
         match verdict(&error) {
             Verdict::Forget => {
                 tracing::warn!(room_id = %room.id, %error, "a room can not be read any more");
@@ -261,8 +322,9 @@ impl CatchUp {
                 run.call(&self.client, room);
             }
             _ => {
-                tracing::error!(room_id = %room.id, %error, "what was said in a room can not be fetched");
+                tracing::error!(room_id = %room.id, %error, "what was said in a room can not be fetched yet");
                 run.rooms.remove(&room.id);
+                run.is_incomplete = true;
                 self.go_on_with(&room.id, classifier, deliveries);
             }
         }
@@ -285,9 +347,20 @@ impl CatchUp {
             return;
         }
         let (gap, events, rooms, took) = (run.gap, run.delivered, run.room_count, run.began.elapsed());
+        let (lost, is_incomplete) = (run.lost, run.is_incomplete);
         self.run = None;
+        if let Some(lost) = lost.filter(|_| is_incomplete) {
+            if lost.at.elapsed() < self.limits.age {
+                self.retry_at.get_or_insert_with(|| Instant::now() + GIVEN_UP);
+                return;
+            }
+            tracing::error!("what was said meanwhile can not be fetched, and is too old by now");
+        }
+        if lost.is_some() {
+            self.lost = None;
+        }
         if let Some(gap) = gap {
-            (self.lost, self.gap) = (None, None);
+            self.gap = None;
             let skipped = std::mem::take(&mut self.skipped);
             tracing::info!(?gap, events, rooms, skipped, ?took, "caught up");
             let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));

@@ -156,6 +156,26 @@ fn a_live_version_and_a_later_fetched_one_are_told_apart() {
 }
 
 #[test]
+fn those_of_one_millisecond_are_in_the_order_of_the_server() {
+    let mut classifier = Classifier::new(false);
+    let first = with(
+        message("first", LOST + 10, LOST + 30),
+        "reactions",
+        json!({":+1:": {"usernames": ["bob"]}}),
+    );
+    let (second, third) = (
+        message("second", LOST + 10, LOST + 10),
+        message("third", LOST + 10, LOST + 10),
+    );
+    // Fetched before the third was written, which came live as the second did.
+    let held = vec![live(&second), live(&third)];
+    let result = fetched(&[second, first]);
+    let (events, _) = merge(&room(), &result, held, &mut classifier, ALL);
+    let ids: Vec<_> = told(&events).into_iter().map(|(_, id)| id).collect();
+    assert_eq!(ids, ["first", "second", "third"]);
+}
+
+#[test]
 fn what_is_too_old_or_too_much_is_skipped_and_counted_once() {
     let mut classifier = Classifier::new(false);
     let updated: Vec<Value> = (0..10)

@@ -1,0 +1,83 @@
+//! Faults on demand: broken sockets, silence, limits, errors.
+//!
+//! Each fault is a method of [`Sandbox`], and [`Sandbox::faults_met`] counts what came of them.
+
+mod frames;
+mod outage;
+mod rest;
+mod sockets;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Duration,
+};
+
+use super::Sandbox;
+pub use rest::RestFault;
+pub use sockets::Step;
+
+/// How stream frames change their order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Reorder {
+    #[default]
+    Off,
+    /// Every pair is swapped.
+    Pairs,
+    /// Only frames of different rooms overtake each other.
+    Rooms,
+}
+
+/// The faults that are switched on.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) duplicate: bool,
+    pub(crate) reorder: Reorder,
+    pub(crate) refuse: bool,
+    pub(crate) slow: Duration,
+    steps: VecDeque<Step>,
+    rest: HashMap<String, VecDeque<RestFault>>,
+    met: BTreeMap<&'static str, u64>,
+}
+
+impl Faults {
+    /// The next fault for this endpoint, if one is waiting.
+    pub(crate) fn take(&mut self, endpoint: &str) -> Option<RestFault> {
+        let name = if self.rest.contains_key(endpoint) {
+            endpoint
+        } else {
+            "*"
+        };
+        let queue = self.rest.get_mut(name)?;
+        let fault = queue.pop_front();
+        if queue.is_empty() {
+            self.rest.remove(name);
+        }
+        if let Some(fault) = &fault {
+            self.count(fault.name(), 1);
+        }
+        fault
+    }
+
+    /// Whether a connection at this step is to be cut.
+    pub(crate) fn take_step(&mut self, step: Step) -> bool {
+        let waiting = self.steps.iter().position(|waiting| *waiting == step);
+        let is_cut = waiting.and_then(|at| self.steps.remove(at)).is_some();
+        if is_cut {
+            self.count(step.name(), 1);
+        }
+        is_cut
+    }
+
+    pub(crate) fn count(&mut self, name: &'static str, times: usize) {
+        if times > 0 {
+            *self.met.entry(name).or_default() += u64::try_from(times).unwrap_or(u64::MAX);
+        }
+    }
+}
+
+impl Sandbox {
+    /// How often each kind of fault was met so far: by a connection, a frame or a call.
+    pub fn faults_met(&self) -> BTreeMap<&'static str, u64> {
+        self.state().faults.met.clone()
+    }
+}

@@ -1,0 +1,39 @@
+//! A server that is not there: gone for a while, or refusing whoever comes.
+
+use crate::sandbox::Sandbox;
+
+impl Sandbox {
+    /// While on, new connections are reset as soon as they are made. Those that are open stay.
+    pub fn refuse_connections(&self, on: bool) {
+        self.state().faults.refuse = on;
+    }
+
+    /// The server is gone, as if its process had ended: all connections end, of the realtime API and of REST, and
+    /// nothing listens on its address. What it knows it keeps. Returns when that is so.
+    pub async fn go_down(&self) {
+        let shared = self.shared();
+        self.state().faults.count("server gone", 1);
+        shared.up.send_replace(false);
+        if self.addr().is_some() {
+            // It cannot fail: this handle keeps the sender alive.
+            let _ = shared.listening.subscribe().wait_for(|on| !on).await;
+        }
+        let mut changes = self.state().watch();
+        while self.connections() > 0 && changes.changed().await.is_ok() {}
+    }
+
+    /// The server is back on the same address. Returns when it listens; one that was
+    /// [shut down](Sandbox::shutdown) stays so.
+    pub async fn come_back(&self) {
+        let shared = self.shared();
+        shared.up.send_replace(true);
+        if self.addr().is_none() {
+            return;
+        }
+        let (mut stop, mut listening) = (shared.stop.subscribe(), shared.listening.subscribe());
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = listening.wait_for(|on| *on) => {}
+        }
+    }
+}

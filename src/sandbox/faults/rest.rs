@@ -1,0 +1,75 @@
+//! Faults of REST calls.
+
+use std::time::Duration;
+
+use crate::sandbox::Sandbox;
+
+/// What happens to a REST call instead of the usual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestFault {
+    /// 429 with the limiter's headers and body; nothing is done.
+    TooManyRequests {
+        /// How long the caller is told to wait.
+        reset_after: Duration,
+    },
+    /// This status with the body that the server gives for it; nothing is done.
+    Status(u16),
+    /// This status with a page of HTML, as a proxy answers for a server that it cannot reach; nothing is done.
+    Proxy(u16),
+    /// 200 and a page of HTML, as a proxy would answer; nothing is done.
+    Html,
+    /// The server does what was asked, then the connection ends without an answer.
+    LoseReply,
+    /// The server does what was asked, then the connection ends in the middle of the answer.
+    HalfReply,
+    /// The answer comes, but late.
+    Slow(Duration),
+    /// The connection ends and nothing was done.
+    CloseBeforeActing,
+}
+
+impl RestFault {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::TooManyRequests { .. } => "429",
+            Self::Status(_) => "status",
+            Self::Proxy(_) => "page of a proxy",
+            Self::Html => "page with 200",
+            Self::LoseReply => "reply lost",
+            Self::HalfReply => "half a reply",
+            Self::Slow(_) => "slow call",
+            Self::CloseBeforeActing => "call lost",
+        }
+    }
+}
+
+impl Sandbox {
+    /// The next call of this endpoint (`"chat.sendMessage"`, `"info"` for `/api/info`, or `"*"` for any)
+    /// meets the fault. Faults queue up: call it three times for three calls.
+    pub fn fail_next(&self, endpoint: &str, fault: RestFault) {
+        self.fail_next_calls(endpoint, 1, fault);
+    }
+
+    /// So many calls of this endpoint meet the fault, behind those that wait already.
+    pub fn fail_next_calls(&self, endpoint: &str, calls: usize, fault: RestFault) {
+        let mut state = self.state();
+        let waiting = state.faults.rest.entry(endpoint.to_owned()).or_default();
+        waiting.extend(std::iter::repeat_n(fault, calls));
+        if waiting.is_empty() {
+            state.faults.rest.remove(endpoint);
+        }
+    }
+
+    /// Every call takes this long, until it is set to zero.
+    pub fn slow_rest(&self, delay: Duration) {
+        self.state().faults.slow = delay;
+    }
+
+    /// Forgets the faults that were not met yet, of calls and of [steps](Self::cut_at).
+    pub fn clear_faults(&self) {
+        let mut state = self.state();
+        state.faults.rest.clear();
+        state.faults.steps.clear();
+    }
+}

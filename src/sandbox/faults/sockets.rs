@@ -1,0 +1,125 @@
+//! Faults of realtime connections: how they end, or die without an end.
+
+use crate::sandbox::{
+    Sandbox,
+    state::{
+        State,
+        session::{Cut, Outgoing},
+    },
+};
+
+/// A step of a realtime connection, for [`Sandbox::cut_at`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// The upgrade of HTTP to a websocket.
+    Upgrade,
+    /// The frame `connect`.
+    Connect,
+    /// The call of the method `login`.
+    Login,
+    /// A subscription.
+    Subscribe,
+    /// A ping of the client.
+    Ping,
+}
+
+impl Step {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Upgrade => "cut at upgrade",
+            Self::Connect => "cut at connect",
+            Self::Login => "cut at login",
+            Self::Subscribe => "cut at subscribe",
+            Self::Ping => "cut at ping",
+        }
+    }
+
+    /// The step that a frame of a client is.
+    pub(crate) fn of(kind: &str, method: Option<&str>) -> Option<Self> {
+        match (kind, method) {
+            ("connect", _) => Some(Self::Connect),
+            ("method", Some("login")) => Some(Self::Login),
+            ("sub", _) => Some(Self::Subscribe),
+            ("ping", _) => Some(Self::Ping),
+            _ => None,
+        }
+    }
+}
+
+impl Sandbox {
+    /// Cuts every realtime connection: the client sees the stream end without a close frame.
+    pub fn drop_connections(&self) {
+        self.cut("cut by an end of stream", Cut::Fin);
+    }
+
+    /// Cuts every realtime connection with a TCP reset. In memory it is an end of stream.
+    pub fn reset_connections(&self) {
+        self.cut("cut by a reset", Cut::Reset);
+    }
+
+    fn cut(&self, name: &'static str, how: Cut) {
+        let mut state = self.state();
+        for session in state.sessions.values() {
+            session.cut(how);
+        }
+        count_all(&mut state, name);
+    }
+
+    /// Closes every realtime connection properly, with code 1000.
+    pub fn close_connections(&self) {
+        let mut state = self.state();
+        let ids: Vec<u64> = state.sessions.keys().copied().collect();
+        count_all(&mut state, "closed");
+        for id in ids {
+            state.close_session(id);
+        }
+    }
+
+    /// The next realtime connection that comes to this step ends there, without an answer. Call it three times for
+    /// three connections.
+    pub fn cut_at(&self, step: Step) {
+        self.state().faults.steps.push_back(step);
+    }
+
+    /// Sends the first half of a frame to every realtime connection, which then ends: within a character of several
+    /// bytes.
+    pub fn send_half_frame(&self) {
+        let mut state = self.state();
+        for session in state.sessions.values() {
+            session.push(Outgoing::Half);
+        }
+        count_all(&mut state, "half a frame");
+    }
+
+    /// While on, realtime connections stay open but are dead: nothing is read, sent or answered, no ping either.
+    /// Those that are opened meanwhile get no further than the upgrade.
+    ///
+    /// What was to be sent meanwhile arrives late, when it is switched off.
+    pub fn silence(&self, on: bool) {
+        self.shared().silence.send_replace(on);
+        if on {
+            count_all(&mut self.state(), "silence");
+        }
+    }
+
+    /// Takes every token of this user away, as removing a personal access token does: the sockets close
+    /// with 1000 and no frame, and the next login is refused with 403.
+    pub fn revoke_token(&self, username: &str) {
+        let mut state = self.state();
+        let tokens: Vec<String> = state
+            .user_by_name(username)
+            .into_iter()
+            .flat_map(|user| user.tokens.iter().map(|token| token.text.clone()))
+            .collect();
+        for token in tokens {
+            state.revoke(&token, None);
+        }
+    }
+}
+
+/// Every connection meets the fault.
+fn count_all(state: &mut State, name: &'static str) {
+    let connections = state.sessions.len();
+    state.faults.count(name, connections);
+}

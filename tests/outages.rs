@@ -1,0 +1,421 @@
+//! Outages of every kind in paused time, over pipes: how long they take to heal, and that nothing is lost in them.
+#![cfg(all(feature = "client", feature = "sandbox"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
+
+mod support;
+
+use std::time::Duration;
+
+use rocketbotte::command::CommandLayer;
+use rocketbotte::event::EventKind;
+use rocketbotte::extract::Args;
+use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step, UserSpec};
+use rocketbotte::{Request, Response, Router};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::{Service, ServiceBuilder};
+
+use support::chat::{Chat, people};
+use support::{Log, after, after_secs};
+
+fn echo()
+-> impl Service<Request, Response = Response, Error = rocketbotte::BoxError, Future: Send> + Send + 'static {
+    let router = Router::new().command("echo", async |Args(text): Args<String>| text);
+    ServiceBuilder::new()
+        .layer(CommandLayer::new("!"))
+        .service(router)
+}
+
+fn rooms() -> SandboxBuilder {
+    people().channel("dev").group_with("ops", &["ann", "rocketbotte"])
+}
+
+fn server() -> Sandbox {
+    rooms().start_in_memory()
+}
+
+async fn ask(sandbox: &Sandbox, room: &str, n: usize) -> String {
+    sandbox.user("ann").say(room, &format!("!echo {n}")).await
+}
+
+/// What the bot said in a room, without the quotes of what came late.
+fn said(sandbox: &Sandbox, room: &str) -> Vec<usize> {
+    let last_word = |text: &str| {
+        text.split_whitespace()
+            .last()
+            .unwrap_or_default()
+            .parse()
+            .unwrap()
+    };
+    let messages = sandbox.messages(room).into_iter();
+    messages
+        .filter(|message| message.username == "rocketbotte" && message.raw.get("t").is_none())
+        .map(|message| last_word(&message.text))
+        .collect()
+}
+
+async fn cut(sandbox: &Sandbox) {
+    sandbox.drop_connections();
+    after(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_cut_at_any_step_of_its_beginning() {
+    let sandbox = server();
+    let chat = Chat::on(&sandbox, echo()).await;
+    let mut n = 0;
+    for step in [
+        Step::Upgrade,
+        Step::Connect,
+        Step::Login,
+        Step::Subscribe,
+        Step::Ping,
+    ] {
+        for _ in 0..3 {
+            sandbox.cut_at(step);
+        }
+        cut(&sandbox).await;
+        for _ in 0..200 {
+            ask(&sandbox, "general", n).await;
+            n += 1;
+            after_secs(1).await;
+        }
+    }
+    after_secs(120).await;
+    assert_eq!(said(&sandbox, "general"), (0..n).collect::<Vec<_>>());
+    let met = sandbox.faults_met();
+    for name in [
+        "cut at upgrade",
+        "cut at connect",
+        "cut at login",
+        "cut at subscribe",
+        "cut at ping",
+    ] {
+        assert_eq!(met[name], 3, "{name}");
+    }
+    drop(chat);
+}
+
+/// Much is said before the connection is back: it belongs behind what was said in the gap.
+#[tokio::test(start_paused = true)]
+async fn what_arrives_before_the_connection_is_ready_waits_its_turn() {
+    let sandbox = server();
+    let chat = Chat::on(&sandbox, echo()).await;
+    sandbox.go_down().await;
+    for n in 0..10 {
+        ask(&sandbox, "general", n).await;
+    }
+    sandbox.come_back().await;
+    for n in 10..700 {
+        ask(&sandbox, "general", n).await;
+        tokio::task::yield_now().await;
+    }
+    after_secs(60).await;
+    assert_eq!(said(&sandbox, "general"), (0..700).collect::<Vec<_>>());
+    drop(chat);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_troubled_for_long_after_an_outage_loses_nothing() {
+    for endpoint in ["*", "subscriptions.get", "rooms.get", "chat.syncMessages"] {
+        for fault in [
+            RestFault::Proxy(502),
+            RestFault::Status(503),
+            RestFault::Html,
+            RestFault::LoseReply,
+            RestFault::HalfReply,
+            RestFault::CloseBeforeActing,
+            RestFault::Slow(Duration::from_secs(40)),
+            RestFault::TooManyRequests {
+                reset_after: Duration::from_secs(3),
+            },
+        ] {
+            let sandbox = server();
+            let chat = Chat::on(&sandbox, echo()).await;
+            sandbox.go_down().await;
+            for n in 0..5 {
+                ask(&sandbox, "general", n).await;
+                ask(&sandbox, "ops", n).await;
+            }
+            // With "*" the replies meet it too.
+            if !(endpoint == "*" && fault == RestFault::Html) {
+                let calls = if matches!(fault, RestFault::Slow(_)) {
+                    2
+                } else {
+                    12
+                };
+                sandbox.fail_next_calls(endpoint, calls, fault.clone());
+            }
+            sandbox.come_back().await;
+            for n in 5..10 {
+                after_secs(2).await;
+                ask(&sandbox, "general", n).await;
+                ask(&sandbox, "ops", n).await;
+            }
+            after_secs(1500).await;
+            for room in ["general", "ops"] {
+                let all: Vec<_> = (0..10).collect();
+                assert_eq!(said(&sandbox, room), all, "{room}, {endpoint} {fault:?}");
+            }
+            drop(chat);
+        }
+    }
+}
+
+/// Somebody reacts to a command of the gap before that could be fetched.
+#[tokio::test(start_paused = true)]
+async fn a_command_that_is_touched_before_it_is_fetched() {
+    let sandbox = server();
+    let chat = Chat::on(&sandbox, echo()).await;
+    sandbox.go_down().await;
+    let question = ask(&sandbox, "general", 0).await;
+    sandbox.fail_next_calls("subscriptions.get", 40, RestFault::Status(503));
+    sandbox.come_back().await;
+    after_secs(40).await;
+    sandbox.user("bob").react(&question, ":eyes:").await;
+    after_secs(600).await;
+    assert_eq!(said(&sandbox, "general"), [0]);
+    drop(chat);
+}
+
+/// The end of an outage, the longest pause, and the calls: then everything is answered.
+#[tokio::test(start_paused = true)]
+async fn the_time_to_heal_is_the_longest_pause_and_the_catch_up() {
+    const PAUSE: Duration = Duration::from_secs(20);
+    const CALL: Duration = Duration::from_millis(500);
+    for outage in [1, 30, 300, 500] {
+        let sandbox = server();
+        let chat = Chat::of(&sandbox, "rocketbotte", |bot| bot.max_retry_time(PAUSE), echo()).await;
+        sandbox.go_down().await;
+        after_secs(outage).await;
+        for room in ["general", "dev", "ops"] {
+            ask(&sandbox, room, 0).await;
+        }
+        sandbox.slow_rest(CALL);
+        sandbox.come_back().await;
+        let began = Instant::now();
+        let answered = |sandbox: &Sandbox| {
+            ["general", "dev", "ops"]
+                .iter()
+                .all(|room| said(sandbox, room) == [0])
+        };
+        sandbox
+            .wait_until(answered, Duration::from_secs(600))
+            .await
+            .unwrap();
+        // Two lists, the rooms side by side, and the reply.
+        let most = PAUSE + 4 * CALL + Duration::from_millis(100);
+        assert!(
+            began.elapsed() <= most,
+            "{outage} s: healed in {:?}",
+            began.elapsed()
+        );
+        println!("an outage of {outage} s healed in {:?}", began.elapsed());
+        drop(chat);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_messages_are_fetched_with_a_few_calls_at_a_time() {
+    let sandbox = server();
+    let names: Vec<String> = (0..100).map(|n| format!("room{n}")).collect();
+    for name in &names {
+        sandbox.create_channel(name, &["ann", "rocketbotte"]).unwrap();
+    }
+    let chat = Chat::on(&sandbox, echo()).await;
+    sandbox.go_down().await;
+    for n in 0..100 {
+        for name in &names {
+            ask(&sandbox, name, n).await;
+        }
+    }
+    sandbox.slow_rest(Duration::from_millis(20));
+    sandbox.come_back().await;
+    let (began, real) = (Instant::now(), std::time::Instant::now());
+    while chat.handle.counters().delivered < 10_000 {
+        assert!(began.elapsed() < Duration::from_secs(30), "it takes too long");
+        after(Duration::from_millis(500)).await;
+    }
+    println!(
+        "10,000 commands of 100 rooms after {:?}, {:?} of them ours",
+        began.elapsed(),
+        real.elapsed()
+    );
+    for name in &names {
+        assert_eq!(said(&sandbox, name), (0..100).collect::<Vec<_>>(), "{name}");
+    }
+    let most = sandbox.most_calls_at_once("chat.syncMessages");
+    assert!((2..=4).contains(&most), "{most} calls at once");
+    // The three other rooms are asked for too: something was said there not long ago.
+    assert_eq!(sandbox.requests()["chat.syncMessages"], 103);
+    drop(chat);
+}
+
+/// The bot may not write there: it is said and counted, and the others get their replies.
+#[tokio::test(start_paused = true)]
+async fn a_room_in_which_the_bot_may_not_write_is_reported() {
+    let (log, _guard) = Log::start(tracing::Level::WARN);
+    let sandbox = server();
+    let chat = Chat::on(&sandbox, echo()).await;
+    sandbox.go_down().await;
+    for n in 0..3 {
+        for room in ["general", "dev", "ops"] {
+            ask(&sandbox, room, n).await;
+        }
+    }
+    sandbox.set_muted("dev", "rocketbotte", true).unwrap();
+    sandbox.set_read_only("ops", true).unwrap();
+    sandbox.come_back().await;
+    after_secs(60).await;
+    assert_eq!(said(&sandbox, "general"), [0, 1, 2]);
+    assert_eq!((said(&sandbox, "dev"), said(&sandbox, "ops")), (vec![], vec![]));
+    assert_eq!(chat.handle.counters().undelivered, 6);
+    let log = log.text();
+    for room in ["dev", "ops"] {
+        let room_id = sandbox.room_id(room).unwrap();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("not delivered") && line.contains(&room_id));
+        assert_eq!(lines.count(), 3, "{room}: {log}");
+    }
+    // Once it may, it does.
+    sandbox.set_muted("dev", "rocketbotte", false).unwrap();
+    sandbox.set_read_only("ops", false).unwrap();
+    for room in ["dev", "ops"] {
+        ask(&sandbox, room, 3).await;
+    }
+    after_secs(5).await;
+    assert_eq!((said(&sandbox, "dev"), said(&sandbox, "ops")), (vec![3], vec![3]));
+}
+
+/// Thrown out and invited again: what was said between is none of its business.
+#[tokio::test(start_paused = true)]
+async fn rooms_that_the_bot_loses_during_an_outage() {
+    let sandbox = rooms()
+        .group_with("lab", &["ann", "rocketbotte"])
+        .start_in_memory();
+    let chat = Chat::on(&sandbox, echo()).await;
+    after_secs(60).await;
+    sandbox.go_down().await;
+    for room in ["general", "ops", "lab"] {
+        ask(&sandbox, room, 0).await;
+    }
+    after_secs(1).await;
+    sandbox.kick("ops", "rocketbotte").unwrap();
+    sandbox.kick("lab", "rocketbotte").unwrap();
+    ask(&sandbox, "lab", 1).await;
+    after_secs(1).await;
+    sandbox.invite("lab", "rocketbotte").unwrap();
+    after_secs(1).await;
+    ask(&sandbox, "lab", 2).await;
+    sandbox.come_back().await;
+    after_secs(120).await;
+    ask(&sandbox, "lab", 3).await;
+    ask(&sandbox, "general", 1).await;
+    after_secs(5).await;
+    assert_eq!(said(&sandbox, "general"), [0, 1]);
+    assert_eq!(said(&sandbox, "lab"), [2, 3]);
+    assert_eq!(said(&sandbox, "ops"), [0; 0]);
+    drop(chat);
+}
+
+/// An account without the permission to bypass the limits: ten calls of an endpoint in a minute.
+#[tokio::test(start_paused = true)]
+async fn an_account_with_limits_takes_its_time_and_loses_nothing() {
+    let sandbox = Sandbox::builder()
+        .user("ann")
+        .user_with(UserSpec::new("rocketbotte").roles(["user"]))
+        .channel("dev")
+        .group_with("ops", &["ann", "rocketbotte"])
+        .rate_limits(true)
+        .start_in_memory();
+    let chat = Chat::on(&sandbox, echo()).await;
+    sandbox.go_down().await;
+    for n in 0..10 {
+        for room in ["general", "dev", "ops"] {
+            ask(&sandbox, room, n).await;
+        }
+    }
+    sandbox.come_back().await;
+    for n in 10..12 {
+        after_secs(30).await;
+        for room in ["general", "dev", "ops"] {
+            ask(&sandbox, room, n).await;
+        }
+    }
+    after_secs(600).await;
+    for room in ["general", "dev", "ops"] {
+        assert_eq!(said(&sandbox, room), (0..12).collect::<Vec<_>>(), "{room}");
+    }
+    assert_eq!(chat.handle.counters().undelivered, 0);
+}
+
+/// A day in which the connection is lost every minute.
+#[test]
+fn a_day_of_cuts_leaves_nothing_behind() {
+    const HOURS: usize = 24;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let sandbox = server();
+    let (told, reconnects) = watch::channel(0_usize);
+    let chat = runtime.block_on(async {
+        let chat = Chat::on(&sandbox, echo()).await;
+        chat.handle.add_listener(EventKind::Reconnected, move || {
+            told.send_modify(|count| *count += 1);
+            std::future::ready(())
+        });
+        chat
+    });
+    let minute = async |n: usize| {
+        let question = ask(&sandbox, "general", n).await;
+        let reply = sandbox
+            .wait_for_reply(&question, Duration::from_secs(30))
+            .await
+            .unwrap();
+        assert_eq!(reply.text, n.to_string());
+        // The server keeps what is said, which is none of the bot's memory.
+        sandbox.user("ann").delete(&question).await;
+        sandbox.bot("rocketbotte").delete(&reply.id).await;
+        after_secs(60).await;
+    };
+    // Idle REST connections are closed after a while.
+    let quiet = async || {
+        after_secs(120).await;
+        sandbox.forget_frames();
+        let tasks = runtime.metrics().num_alive_tasks();
+        (tasks, sandbox.connections(), sandbox.subscriptions().len())
+    };
+    let at_the_start = runtime.block_on(async {
+        minute(0).await;
+        quiet().await
+    });
+    let mut n = 1;
+    let mut hour = || {
+        let measured = allocation_counter::measure(|| {
+            let now = runtime.block_on(async {
+                for _ in 0..60 {
+                    sandbox.drop_connections();
+                    minute(n).await;
+                    n += 1;
+                }
+                quiet().await
+            });
+            assert_eq!(now, at_the_start, "tasks, connections, subscriptions");
+        });
+        measured.bytes_current
+    };
+    let mut growth: Vec<i64> = (0..HOURS).map(|_| hour()).collect();
+    println!("{at_the_start:?}, bytes that stayed of each hour: {growth:?}");
+    assert_eq!(*reconnects.borrow(), HOURS * 60);
+    // The messages that the bot remembers are bounded, but not reached in a day; the server remembers deletions.
+    assert!(
+        growth.iter().sum::<i64>() < 1024 * (HOURS * 60) as i64,
+        "{growth:?}"
+    );
+    growth.sort_unstable();
+    assert!(growth[HOURS / 2] < 32 * 1024, "{growth:?}");
+    drop(chat);
+}
