@@ -70,7 +70,7 @@ pub(super) fn pause(failures: u32) -> Duration {
 /// All rooms, and those that changed since the connection was lost. What arrives live waits for this, so it is not
 /// waited for long: where the server limits the calls, what was missed comes later.
 pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, RestError> {
-    let client = client.with_max_retries(0);
+    let client = client.with_max_retries(Some(0));
     match tokio::time::timeout(LISTING_TIMEOUT, list_with_retries(&client, lost)).await {
         Ok(result) => result,
         Err(_) => Err(RestError::new(
