@@ -172,6 +172,7 @@ where
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;
         })
+        .dead_letters(settings.dead_letters.clone())
         .connection(connection.state())
         .on_ready(log_ready(session))
         .run(service)
