@@ -226,6 +226,7 @@ mod pipeline {
         let sandbox = Sandbox::builder()
             .user("ann")
             .user_with(UserSpec::new("rocketbotte").roles(["user"]))
+            .rate_limits(true)
             .start_in_memory();
         sandbox.kick("general", "rocketbotte").unwrap();
         let account = sandbox.bot("rocketbotte");
@@ -247,7 +248,7 @@ mod pipeline {
         for warning in [
             "in plain text: use https",
             "the bot is in no room: invite it",
-            "10 messages a minute",
+            "the server limits the account: it may send ",
             "use a separate account",
         ] {
             assert_eq!(log.matches(warning).count(), 1, "{warning}: {log}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Bot;
 use super::error::BotError;
 use crate::credentials::Credentials;
-use crate::dispatch::{Overflow, Settings};
+use crate::dispatch::{DeadLetter, DeadLetters, Overflow, Settings};
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
 use crate::transport::{BackoffConfig, Connector, TlsSettings};
@@ -41,6 +41,7 @@ pub struct BotBuilder {
     pub(super) dispatch: Settings,
     pub(super) catches_up: bool,
     pub(super) catch_up_age: Option<Duration>,
+    pub(super) dead_letters: DeadLetters,
 }
 
 /// Whose account the bot uses.
@@ -67,6 +68,7 @@ impl BotBuilder {
             dispatch: Settings::default(),
             catches_up: true,
             catch_up_age: None,
+            dead_letters: DeadLetters::default(),
         }
     }
 
@@ -210,6 +212,24 @@ impl BotBuilder {
     /// How long stopping may take: 10 s unless set. Handlers have four fifths of it, replies the rest.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.dispatch.shutdown_timeout = timeout;
+        self
+    }
+
+    /// What is told of each action that was given up, besides the log: what the server refused, what could not be sent
+    /// for five minutes, and what was left when the bot stopped. It is called by the bot itself: it must not block, and
+    /// puts aside what takes long.
+    ///
+    /// ```no_run
+    /// use rocketbotte::Bot;
+    ///
+    /// let bot = Bot::builder("https://chat.example.org")
+    ///     .token("rKy9v9n4yYWWjyyx5", std::env::var("TOKEN")?)
+    ///     .on_dead_letter(|letter| eprintln!("{:?} was not done: {}", letter.action, letter.error))
+    ///     .build()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_dead_letter(mut self, hook: impl Fn(DeadLetter) + Send + Sync + 'static) -> Self {
+        self.dead_letters = DeadLetters::to(hook);
         self
     }
 

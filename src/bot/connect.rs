@@ -145,10 +145,7 @@ async fn connect_or_fail(settings: &BotBuilder, login: &mut Login) -> Result<Ses
         return Err(BotError::configuration("the bot has no account"));
     };
     let known = ask(&client).await;
-    let client = Client::builder(url.clone(), connector.clone())
-        .rest_api(settings.rest_api.clone())
-        .credentials(credentials.clone())
-        .build();
+    let client = client.with_max_retries(None);
     let mut identity = Identity::new(credentials.user_id().clone(), me.username);
     if let Some(name) = me.name {
         identity = identity.with_name(name);

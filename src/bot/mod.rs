@@ -4,6 +4,7 @@ mod builder;
 mod connect;
 mod env;
 mod error;
+mod limits;
 mod signals;
 
 use std::fmt;
@@ -171,6 +172,7 @@ where
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;
         })
+        .dead_letters(settings.dead_letters.clone())
         .connection(connection.state())
         .on_ready(log_ready(session))
         .run(service)
@@ -190,6 +192,7 @@ fn log_ready(session: &Session) -> OnReady {
         session.room_count,
         session.roles.clone(),
     );
+    let limiter = session.client.limiter().clone();
     Box::new(move |stack| {
         let commands: Vec<_> = stack
             .commands()
@@ -207,14 +210,8 @@ fn log_ready(session: &Session) -> OnReady {
         if rooms == Some(0) {
             tracing::warn!("the bot is in no room: invite it, or write to it directly");
         }
-        // The permission `api-bypass-rate-limit`, which these roles have unless an administrator changed it.
-        if !roles
-            .iter()
-            .any(|role| matches!(role.as_str(), "bot" | "admin" | "app"))
-        {
-            tracing::warn!(
-                "the account has no role that lifts the server's limits, so it may send 10 messages a minute: give it the role `bot`"
-            );
+        if let Some(warning) = limits::warning(limiter.account(), &roles, version.as_deref()) {
+            tracing::warn!("{warning}");
         }
     })
 }

@@ -11,10 +11,9 @@ use super::deliver::Batch;
 use super::dispatcher::{Dispatcher, Ended, Task};
 use super::resolve::Resolver;
 use super::settled::Piece;
-use crate::error_chain::Chain;
 use crate::layer::handle_error::{answer_error, answer_failures};
 use crate::request::Request;
-use crate::response::{Action, Response};
+use crate::response::{Action, Response, RouteName, RoutedAction};
 
 impl<S> Dispatcher<S>
 where
@@ -78,10 +77,19 @@ where
                     .entry(routed.route.as_ref().map(|route| route.as_str()))
                     .or_default();
                 match resolver.resolve(routed.action.clone(), routed.route.as_ref(), *position) {
-                    Ok(resolved) => collect(resolved, request, piece.as_ref(), &mut batches),
+                    Ok(resolved) => {
+                        collect(
+                            resolved,
+                            routed.route.as_ref(),
+                            request,
+                            piece.as_ref(),
+                            &mut batches,
+                        );
+                    }
                     Err(error) => {
                         self.counters.undelivered += 1;
-                        tracing::error!(error = %Chain(&error), "not delivered");
+                        let dead_letters = self.deliveries.dead_letters();
+                        dead_letters.give_up(routed.clone(), error.into(), request);
                     }
                 }
                 *position += 1;
@@ -99,6 +107,7 @@ where
 /// Puts actions with those for the same room.
 fn collect(
     resolved: Vec<Action>,
+    route: Option<&RouteName>,
     request: &Request,
     piece: Option<&Piece>,
     batches: &mut SmallVec<[Batch; 1]>,
@@ -120,6 +129,9 @@ fn collect(
                 });
                 batches.len() - 1
             });
-        batches[index].actions.push(action);
+        batches[index].actions.push(RoutedAction {
+            route: route.cloned(),
+            action,
+        });
     }
 }

@@ -1,24 +1,26 @@
 //! Carries out what the pipeline answered: in order within a room, rooms side by side.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::FutureExt as _;
 use smallvec::SmallVec;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
+use super::dead_letter::{DeadLetterError, DeadLetters};
 use super::lanes::{LaneBounds, Lanes};
 use super::resolve::QUOTE_AFTER;
 use super::settled::Piece;
 use super::text::utf16_length;
 use super::{Counters, Receipt};
-use crate::error_chain::Chain;
 use crate::event::{Event, MessageId, RoomId};
 use crate::request::Request;
-use crate::response::Action;
+use crate::response::{Action, RoutedAction};
 
 /// The service that carries out resolved actions.
 pub(crate) type Sink = BoxCloneSyncService<Action, Receipt, BoxError>;
@@ -35,7 +37,7 @@ const DELETED: usize = 1024;
 /// Actions for one room, of one route or several, in order.
 pub(super) struct Batch {
     pub(super) room_id: RoomId,
-    pub(super) actions: SmallVec<[Action; 1]>,
+    pub(super) actions: SmallVec<[RoutedAction; 1]>,
     /// What is answered.
     pub(super) request: Request,
     pub(super) piece: Option<Piece>,
@@ -48,8 +50,8 @@ impl Batch {
         if !is_late || self.request.event().room_id() != Some(&self.room_id) {
             return;
         }
-        let (Some(quote), Some(Action::Send(send))) =
-            (context.shared().quote_of(&self.request), self.actions.first_mut())
+        let first = self.actions.first_mut().map(|first| &mut first.action);
+        let (Some(quote), Some(Action::Send(send))) = (context.shared().quote_of(&self.request), first)
         else {
             return;
         };
@@ -68,10 +70,11 @@ pub(super) struct Deliveries {
     task_rooms: HashMap<tokio::task::Id, RoomId>,
     progress: Arc<Progress>,
     deleted: VecDeque<MessageId>,
+    dead_letters: DeadLetters,
 }
 
 impl Deliveries {
-    pub(super) fn new(sink: Sink) -> Self {
+    pub(super) fn new(sink: Sink, dead_letters: DeadLetters) -> Self {
         let bounds = LaneBounds {
             running: ROOMS_AT_ONCE,
             waiting_in_lane: usize::MAX,
@@ -84,7 +87,12 @@ impl Deliveries {
             task_rooms: HashMap::new(),
             progress: Arc::default(),
             deleted: VecDeque::new(),
+            dead_letters,
         }
+    }
+
+    pub(super) fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
     }
 
     /// Whether so much waits that no event should be started.
@@ -138,11 +146,9 @@ impl Deliveries {
 
     /// Gives up what is not delivered, and counts it.
     pub(super) async fn abort(&mut self, counters: &mut Counters) {
-        let waiting = self.rooms.clear_waiting();
-        counters.undelivered += waiting
-            .iter()
-            .map(|batch| batch.actions.len() as u64)
-            .sum::<u64>();
+        for batch in self.rooms.clear_waiting() {
+            drop(Open::new(batch, &self.dead_letters, &self.progress));
+        }
         self.tasks.shutdown().await;
         for room_id in std::mem::take(&mut self.task_rooms).into_values() {
             self.rooms.free(&room_id);
@@ -165,8 +171,8 @@ impl Deliveries {
                 continue;
             }
             batch.quote_if_late(Instant::now());
-            let delivery = deliver(self.sink.clone(), batch, Arc::clone(&self.progress));
-            let task = self.tasks.spawn(delivery);
+            let open = Open::new(batch, &self.dead_letters, &self.progress);
+            let task = self.tasks.spawn(deliver(self.sink.clone(), open));
             self.task_rooms.insert(task.id(), room_id);
         }
     }
@@ -186,65 +192,74 @@ impl Progress {
     }
 }
 
-/// The actions of a delivery whose fate is open. Dropped, it counts them as undelivered.
+/// The actions of a delivery whose fate is open. Dropped, it gives them up.
 struct Open {
-    actions: u64,
+    actions: smallvec::IntoIter<[RoutedAction; 1]>,
+    /// The one that is on its way.
+    current: Option<RoutedAction>,
+    request: Request,
+    piece: Option<Piece>,
+    /// Whether something is left to be done if the event is delivered again.
+    is_unfinished: bool,
+    dead_letters: DeadLetters,
     progress: Arc<Progress>,
 }
 
 impl Open {
+    fn new(batch: Batch, dead_letters: &DeadLetters, progress: &Arc<Progress>) -> Self {
+        Self {
+            actions: batch.actions.into_iter(),
+            current: None,
+            request: batch.request,
+            piece: batch.piece,
+            is_unfinished: false,
+            dead_letters: dead_letters.clone(),
+            progress: Arc::clone(progress),
+        }
+    }
+
+    /// The next action, to be carried out.
+    fn next(&mut self) -> Option<Action> {
+        self.current = self.actions.next();
+        self.current.as_ref().map(|current| current.action.clone())
+    }
+
     fn delivered(&mut self) {
-        self.actions -= 1;
+        self.current = None;
         self.progress.delivered.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn undelivered(&mut self) {
-        self.actions -= 1;
-        self.progress.undelivered.fetch_add(1, Ordering::Relaxed);
+    fn undelivered(&mut self, error: DeadLetterError) {
+        if let Some(action) = self.current.take() {
+            self.progress.undelivered.fetch_add(1, Ordering::Relaxed);
+            self.is_unfinished |= !self.dead_letters.give_up(action, error, &self.request);
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.progress
-            .undelivered
-            .fetch_add(self.actions, Ordering::Relaxed);
+        while self.current.is_some() || self.next().is_some() {
+            self.undelivered(DeadLetterError::Stopped);
+        }
     }
 }
 
-/// One action after the other; what fails is logged and does not keep back what follows.
-async fn deliver(sink: Sink, batch: Batch, progress: Arc<Progress>) {
-    let mut open = Open {
-        actions: batch.actions.len() as u64,
-        progress,
-    };
-    let mut is_given_up = false;
-    for action in batch.actions {
-        let name = action.name();
-        match sink.clone().oneshot(action).await {
-            Ok(_receipt) => open.delivered(),
-            Err(error) => {
-                open.undelivered();
-                is_given_up |= is_transient(&error);
-                tracing::error!(action = name, room_id = %batch.room_id, error = %Chain(&*error), "not delivered");
-            }
+/// One action after the other; what fails is told and does not keep back what follows.
+async fn deliver(sink: Sink, mut open: Open) {
+    while let Some(action) = open.next() {
+        // A sink that panics harms its action only.
+        match AssertUnwindSafe(sink.clone().oneshot(action))
+            .catch_unwind()
+            .await
+        {
+            Ok(Ok(_receipt)) => open.delivered(),
+            Ok(Err(error)) => open.undelivered(DeadLetterError::Failed(error)),
+            Err(_panic) => open.undelivered(DeadLetterError::Panicked),
         }
     }
     // A refusal is final; what the network has lost is not done.
-    if let Some(piece) = batch.piece.filter(|_| !is_given_up) {
+    if let Some(piece) = open.piece.take().filter(|_| !open.is_unfinished) {
         piece.done();
     }
-}
-
-#[cfg(feature = "client")]
-fn is_transient(error: &BoxError) -> bool {
-    error
-        .downcast_ref::<crate::rest::RestError>()
-        .is_some_and(crate::rest::RestError::is_transient)
-}
-
-/// Only the REST sink tells one failure from another.
-#[cfg(not(feature = "client"))]
-fn is_transient(_error: &BoxError) -> bool {
-    false
 }

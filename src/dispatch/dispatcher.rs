@@ -11,6 +11,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Layer, Service};
 
+use super::dead_letter::DeadLetters;
 use super::deliver::{Deliveries, Sink};
 use super::handle::BotHandle;
 use super::lane_key::LaneKey;
@@ -110,6 +111,7 @@ where
         settings: Settings,
         handle: BotHandle,
         on_ready: Option<OnReady>,
+        dead_letters: DeadLetters,
     ) -> Self {
         Self {
             service: CatchPanicLayer::new().layer(service),
@@ -123,7 +125,7 @@ where
             running: JoinSet::new(),
             tasks: HashMap::new(),
             holds: BTreeMap::new(),
-            deliveries: Deliveries::new(sink),
+            deliveries: Deliveries::new(sink, dead_letters),
             counters: Counters::default(),
             done: 0,
             aborted: 0,

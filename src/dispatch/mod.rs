@@ -1,6 +1,7 @@
 //! Drives events through the pipeline and carries out what it answers.
 
 mod answer;
+mod dead_letter;
 mod deliver;
 mod dispatcher;
 mod handle;
@@ -17,6 +18,9 @@ mod settled;
 pub(crate) mod stack_info;
 mod text;
 
+#[cfg(feature = "client")]
+pub(crate) use self::dead_letter::DeadLetters;
+pub use self::dead_letter::{DeadLetter, DeadLetterError};
 #[cfg(feature = "client")]
 pub(crate) use self::deliver::Sink;
 pub use self::handle::{BotHandle, NotRunning};

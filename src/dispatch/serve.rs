@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tower::{BoxError, Service, ServiceExt};
 
+use super::dead_letter::{DeadLetter, DeadLetters};
 use super::deliver::Sink;
 use super::dispatcher::Dispatcher;
 use super::handle::{BotHandle, Fired};
@@ -101,6 +102,7 @@ pub struct Serve<T> {
     fired: Fired,
     connection: Option<watch::Receiver<ConnectionState>>,
     on_ready: Option<OnReady>,
+    dead_letters: DeadLetters,
 }
 
 impl<T: Transport> Serve<T> {
@@ -130,6 +132,7 @@ impl<T: Transport> Serve<T> {
             fired,
             connection: None,
             on_ready: None,
+            dead_letters: DeadLetters::default(),
         }
     }
 
@@ -200,6 +203,24 @@ impl<T: Transport> Serve<T> {
         self
     }
 
+    /// What is told of each action that was given up, besides the log. It is called by the bot itself: it must not
+    /// block, and puts aside what takes long.
+    ///
+    /// ```
+    /// # use rocketbotte::dispatch::{DeadLetter, Serve};
+    /// # fn example<T: rocketbotte::transport::Transport>(serve: Serve<T>) {
+    /// let (letters, mut undelivered) = tokio::sync::mpsc::channel::<DeadLetter>(1024);
+    /// let serve = serve.on_dead_letter(move |letter| {
+    ///     // Whoever reads them is behind: it is in the log.
+    ///     let _ = letters.try_send(letter);
+    /// });
+    /// # }
+    /// ```
+    pub fn on_dead_letter(mut self, hook: impl Fn(DeadLetter) + Send + Sync + 'static) -> Self {
+        self.dead_letters = DeadLetters::to(hook);
+        self
+    }
+
     /// A handle to the bot.
     pub fn handle(&self) -> BotHandle {
         self.handle.clone()
@@ -208,6 +229,12 @@ impl<T: Transport> Serve<T> {
     #[cfg(feature = "client")]
     pub(crate) fn configure(mut self, configure: impl FnOnce(&mut Shared, &mut Settings)) -> Self {
         configure(&mut self.shared, &mut self.settings);
+        self
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn dead_letters(mut self, dead_letters: DeadLetters) -> Self {
+        self.dead_letters = dead_letters;
         self
     }
 
@@ -254,6 +281,7 @@ impl<T: Transport> Serve<T> {
             self.settings,
             self.handle,
             self.on_ready,
+            self.dead_letters,
         );
         run(dispatcher, sources, shutdown_timeout).await
     }

@@ -11,6 +11,7 @@ use http_body_util::Full;
 use pin_project::pin_project;
 use tower::{BoxError, Layer, Service};
 
+use super::limiter::Turn;
 use crate::server_url::{ServerUrl, is_plain_path};
 
 /// One REST call.
@@ -22,6 +23,8 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Option<Bytes>,
     pub(crate) meta: Meta,
+    /// Calls that wait for a limit go in this order, lower first.
+    pub(crate) order: u64,
 }
 
 /// What the layers know about a call. It travels in the request's extensions.
@@ -91,6 +94,7 @@ impl EncodeLayer {
         }
         Ok(request
             .extension(call.meta)
+            .extension(Turn::new(call.path, call.order))
             .body(Full::new(call.body.unwrap_or_default()))?)
     }
 }
@@ -168,6 +172,7 @@ mod tests {
                 anonymous: false,
                 sensitive: false,
             },
+            order: 0,
         })
     }
 

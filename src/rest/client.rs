@@ -20,8 +20,9 @@ use super::clock::ServerClock;
 use super::collect::{Collect, HttpClient};
 use super::endpoint::{Endpoint, Login, Logout};
 use super::error::{RestError, RestErrorKind};
+use super::limiter::{LimitLayer, Limiter};
 use super::reply;
-use super::retry::RetryPolicy;
+use super::retry::{Retries, RetryPolicy};
 use super::trace::TraceLayer;
 use crate::credentials::Credentials;
 use crate::secret::Secret;
@@ -55,7 +56,15 @@ pub struct Client {
     stack: Stack,
     config: Arc<ClientBuilder>,
     http: HttpClient,
+    shared: Shared,
+}
+
+/// What all clones learn from each answer.
+#[derive(Clone, Default)]
+struct Shared {
     clock: ServerClock,
+    limiter: Limiter,
+    retries: Retries,
 }
 
 impl Client {
@@ -82,28 +91,38 @@ impl Client {
         self.config.credentials.as_ref()
     }
 
-    /// A client for another account over the same connections.
+    /// A client for another account over the same connections. The server's limits are not the same for all accounts,
+    /// so it learns them anew.
     #[must_use]
     pub fn with_credentials(&self, credentials: Credentials) -> Self {
         let config = ClientBuilder {
             credentials: Some(credentials),
             ..(*self.config).clone()
         };
-        config.stack_over(self.http.clone(), self.clock.clone())
+        let shared = Shared {
+            limiter: Limiter::default(),
+            ..self.shared.clone()
+        };
+        config.stack_over(self.http.clone(), shared)
     }
 
     /// A client over the same connections that tries so often again: for calls that something waits for.
-    pub(crate) fn with_max_retries(&self, retries: u32) -> Self {
+    pub(crate) fn with_max_retries(&self, retries: Option<u32>) -> Self {
         let config = ClientBuilder {
-            max_retries: Some(retries),
+            max_retries: retries,
             ..(*self.config).clone()
         };
-        config.stack_over(self.http.clone(), self.clock.clone())
+        config.stack_over(self.http.clone(), self.shared.clone())
     }
 
     /// The server's clock, as the answers to the calls so far tell it.
     pub(crate) fn clock(&self) -> &ServerClock {
-        &self.clock
+        &self.shared.clock
+    }
+
+    /// What is known of the server's limits.
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.shared.limiter
     }
 
     /// Makes a call.
@@ -135,6 +154,7 @@ impl Client {
             query,
             body,
             meta,
+            order: self.shared.limiter.next_order(),
         };
         let response = self.send(&name, call).await?;
         reply::read(&name, &self.config.url, &response, E::SENSITIVE)
@@ -177,6 +197,7 @@ impl Client {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             body: body.map(|body| Bytes::from(body.to_string())),
+            order: self.shared.limiter.next_order(),
         };
         let response = self.send(&name, call).await?;
         reply::read(&name, &self.config.url, &response, true)
@@ -219,7 +240,7 @@ impl Client {
             .oneshot(call)
             .await
             .map_err(|error| RestError::from_stack(name, &self.config.url, error))?;
-        self.clock.learn(response.headers(), Instant::now());
+        self.shared.clock.learn(response.headers(), Instant::now());
         Ok(response)
     }
 }
@@ -299,17 +320,18 @@ impl ClientBuilder {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .build(self.connector.clone());
-        self.stack_over(http, ServerClock::default())
+        self.stack_over(http, Shared::default())
     }
 
-    fn stack_over(self, http: HttpClient, clock: ServerClock) -> Client {
+    fn stack_over(self, http: HttpClient, shared: Shared) -> Client {
         let stack = ServiceBuilder::new()
             .layer(TraceLayer)
             .layer(EncodeLayer {
                 url: self.url.clone(),
                 api: self.api.clone(),
             })
-            .retry(RetryPolicy::new(self.max_retries))
+            .retry(RetryPolicy::new(self.max_retries, shared.retries.clone()))
+            .layer(LimitLayer(shared.limiter.clone()))
             .layer(AuthLayer::new(self.url.clone(), self.credentials.as_ref()))
             .timeout(self.timeout)
             .concurrency_limit(self.concurrency)
@@ -318,7 +340,7 @@ impl ClientBuilder {
             stack: BoxCloneSyncService::new(stack),
             config: Arc::new(self),
             http,
-            clock,
+            shared,
         }
     }
 }

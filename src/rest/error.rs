@@ -8,6 +8,7 @@ use hyper_util::client::legacy;
 use tower::BoxError;
 
 use super::call::InvalidPath;
+use super::limiter::LimitExceeded;
 use crate::excerpt::excerpt;
 use crate::server_url::ServerUrl;
 use crate::transport::connect_failure::{ConnectFailure, root_cause};
@@ -106,6 +107,14 @@ impl RestError {
         if let Some(InvalidPath(path)) = error.downcast_ref() {
             let message = InvalidPath(excerpt(path, 80)).to_string();
             return Self::new(RestErrorKind::InvalidCall, call, message);
+        }
+        if let Some(exceeded) = error.downcast_ref::<LimitExceeded>() {
+            let retry_after = exceeded.retry_after;
+            return Self::new(
+                RestErrorKind::RateLimited { retry_after },
+                call,
+                exceeded.to_string(),
+            );
         }
         if error.is::<http::Error>() {
             return Self::new(RestErrorKind::InvalidCall, call, "it does not fit into a request")

@@ -1,4 +1,4 @@
-//! How long a server wants us to wait after "too many requests". Pure.
+//! What an answer says about the server's limits: what is left, and how long to wait after "too many requests". Pure.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 
 /// When the server does not say.
-const DEFAULT: Duration = Duration::from_secs(60);
-/// Nothing is waited for longer than this.
-const MAX: Duration = Duration::from_secs(120);
+pub(crate) const DEFAULT: Duration = Duration::from_secs(60);
+/// No window is waited for longer than this.
+pub(crate) const MAX: Duration = Duration::from_secs(120);
 
 /// Whether the response is a refusal because of too many requests.
 pub(crate) fn is_limited(response: &Response<Bytes>) -> bool {
@@ -36,21 +36,48 @@ pub(crate) fn from_retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
+/// What the server says about the window in which it counted a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// How many calls pass in one.
+    pub(crate) limit: u32,
+    /// How many more pass in this one.
+    pub(crate) remaining: u32,
+    /// When it ends, in milliseconds since 1970 on the server's clock.
+    pub(crate) reset: u64,
+    /// How long that is from now, where the answer tells the server's time. Not shorter than it is, and up to a second
+    /// longer: the header `Date` is cut to seconds.
+    pub(crate) until: Option<Duration>,
+}
+
+/// The window that an answer tells about. Accounts without limits are told of none.
+pub(crate) fn window(headers: &HeaderMap) -> Option<Window> {
+    let count = |name| u32::try_from(number(headers, name)?).ok();
+    let reset = reset(headers)?;
+    Some(Window {
+        limit: count("x-ratelimit-limit")?,
+        remaining: count("x-ratelimit-remaining")?,
+        reset,
+        until: until(headers, reset),
+    })
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
 /// `X-RateLimit-Reset` is the time in milliseconds since 1970 on the server's clock; small values are seconds.
+fn reset(headers: &HeaderMap) -> Option<u64> {
+    let reset = number(headers, "x-ratelimit-reset")?;
+    Some(match reset < 100_000_000_000 {
+        true => reset.saturating_mul(1000),
+        false => reset,
+    })
+}
+
+/// A reset that is over when the refusal arrives says nothing.
 fn from_reset(headers: &HeaderMap) -> Option<Duration> {
-    let reset = headers
-        .get("x-ratelimit-reset")?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse::<u64>()
-        .ok()?;
-    let reset = if reset < 100_000_000_000 {
-        reset.saturating_mul(1000)
-    } else {
-        reset
-    };
-    until(headers, reset)
+    until(headers, reset(headers)?).filter(|wait| !wait.is_zero())
 }
 
 fn until(headers: &HeaderMap, millis: u64) -> Option<Duration> {
@@ -69,7 +96,25 @@ fn from_text(body: &[u8]) -> Option<Duration> {
     number.parse().ok().map(Duration::from_secs)
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
+/// Whether it says that it is JSON, as the server's own answers do.
+pub(crate) fn is_json(response: &Response<Bytes>) -> bool {
+    has_type(response, b"application/json")
+}
+
+/// Whether it is a web page: a proxy's, or the web client.
+pub(crate) fn is_html(response: &Response<Bytes>) -> bool {
+    has_type(response, b"text/html")
+}
+
+fn has_type(response: &Response<Bytes>, name: &[u8]) -> bool {
+    let value = response.headers().get(header::CONTENT_TYPE);
+    value.is_some_and(|value| {
+        let start = value.as_bytes().get(..name.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(name))
+    })
+}
+
+pub(crate) fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
@@ -146,12 +191,46 @@ mod tests {
             10,
             "in seconds"
         );
-        // Without the server's clock the time of the reset says nothing.
+        // Without the server's clock the time of the reset says nothing, nor does one that is over.
         assert_eq!(wait(&[reset], text), 37);
+        assert_eq!(wait(&[date, ("x-ratelimit-reset", "30")], text), 37);
         assert_eq!(wait(&[], text), 37);
         assert_eq!(wait(&[], "<html>"), 60);
         assert_eq!(wait(&[("retry-after", "99999999999")], ""), 120);
         assert_eq!(wait(&[("retry-after", "soon")], ""), 60);
+    }
+
+    #[test]
+    fn windows() {
+        let of = |headers: &[(&'static str, &str)]| {
+            let pairs = headers.iter().map(|(name, value)| {
+                (
+                    http::HeaderName::from_static(name),
+                    value.parse::<http::HeaderValue>().expect("a value"),
+                )
+            });
+            window(&pairs.collect())
+        };
+        let told = [
+            ("x-ratelimit-limit", "10"),
+            ("x-ratelimit-remaining", "7"),
+            ("x-ratelimit-reset", "1795334505026"),
+            ("date", "Sun, 22 Nov 2026 08:00:45 GMT"),
+        ];
+        let expected = Window {
+            limit: 10,
+            remaining: 7,
+            reset: 1_795_334_505_026,
+            until: Some(Duration::from_millis(60_026)),
+        };
+        assert_eq!(of(&told), Some(expected));
+        assert_eq!(of(&told[..3]).map(|window| window.until), Some(None));
+        for left_out in 0..3 {
+            let mut some = told.to_vec();
+            some.remove(left_out);
+            assert_eq!(of(&some), None);
+        }
+        assert_eq!(of(&[("x-ratelimit-limit", "-1"), told[1], told[2]]), None);
     }
 
     #[test]

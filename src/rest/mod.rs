@@ -1,11 +1,31 @@
 //! The REST client: a stack of tower services over one HTTP client.
 //!
 //! ```text
-//! Call ─▶ trace ─▶ encode ─▶ retry ─▶ auth ─▶ timeout ─▶ concurrency limit ─▶ hyper
+//! Call ─▶ trace ─▶ encode ─▶ retry ─▶ limit ─▶ auth ─▶ timeout ─▶ concurrency limit ─▶ hyper
 //! ```
 //!
-//! A call that is refused because of too many requests waits as long as the server says. A connection that cannot be
-//! opened is tried again. A call whose fate is unknown is repeated only where doing it twice is doing it once.
+//! # Limits
+//!
+//! A server lets an account without the permission `api-bypass-rate-limit` (the roles `bot` and `admin` have it) make
+//! ten calls of an endpoint a minute, counted by address, and says with each answer how many are left. A call that would
+//! be refused waits until the server counts anew, by the server's clock; those of an endpoint go in the order in which
+//! they were made, those of others are not held up. Where it is refused all the same (others may use the same address),
+//! it and all others of that endpoint wait as long as the server says, two minutes at most. No call waits longer than ten
+//! minutes for its turn, and no more than 1,024 wait: the others fail with
+//! [`RestErrorKind::RateLimited`]. Accounts with the permission never wait.
+//!
+//! # Retries
+//!
+//! For up to five minutes, with pauses by chance that grow to 30 seconds, a call is made again
+//!
+//! - when it was refused because of too many requests (429), or no connection could be opened: nothing was done;
+//! - and if doing it twice is doing it once ([`Endpoint::IDEMPOTENT`]; a message goes out under the same id): when the
+//!   connection or the answer was lost, no answer came in time, or a proxy answered in the server's place, with 502, 503,
+//!   504 or a web page.
+//!
+//! All calls of a client together are made again twenty times at once and then twice a second at most, besides one for
+//! every five calls that work, so that a server that is down is not hammered. Any other status is the server's word, and
+//! an error at once.
 
 mod auth;
 mod call;
@@ -14,8 +34,11 @@ mod clock;
 mod collect;
 mod error;
 mod limit;
+mod limiter;
+mod quota;
 mod reply;
 mod retry;
+mod retry_budget;
 mod sink;
 mod trace;
 
@@ -24,6 +47,7 @@ pub mod endpoint;
 pub use self::client::{Client, ClientBuilder};
 pub use self::endpoint::Endpoint;
 pub use self::error::{RestError, RestErrorKind};
+pub(crate) use self::limiter::AccountLimit;
 pub use self::sink::{RestSink, SinkFuture};
 
 #[cfg(fuzzing)]

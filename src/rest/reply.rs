@@ -58,10 +58,7 @@ pub(crate) fn read<T: DeserializeOwned>(
     let json = serde_json::from_slice::<Value>(response.body())
         .ok()
         .filter(Value::is_object);
-    let is_html = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    let is_html = limit::is_html(response);
     let Some(json) = json.filter(|_| !is_html) else {
         // A web page is no reply of the server.
         return Err(no_json(call, url, response, is_sensitive && !is_html));

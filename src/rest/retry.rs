@@ -3,11 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use pin_project::pin_project;
@@ -17,6 +19,7 @@ use tower::retry::Policy;
 
 use super::call::Meta;
 use super::limit;
+use super::retry_budget::RetryBudget;
 use crate::transport::connect_failure::root_cause;
 
 const BASE: Duration = Duration::from_millis(250);
@@ -25,22 +28,56 @@ const MAX: Duration = Duration::from_secs(30);
 /// A call is not tried again later than this behind its first failure: long enough for a server that starts again.
 const BUDGET: Duration = Duration::from_secs(5 * 60);
 
-/// A limit is always waited for, and a connection that could not be opened is always tried again: nothing was done. A
-/// host that is unknown or a certificate that is refused may be right again in a minute, so only those who connect for
-/// the first time give up on them. When nobody knows whether it was done, only what may be done twice is repeated.
+/// The server's own web client, which servers before 4.0 send for a path that they don't know.
+const WEB_CLIENT: &[u8] = b"__meteor_runtime_config__";
+
+/// What the calls of a client have in common.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Retries(Arc<Common>);
+
+#[derive(Debug, Default)]
+struct Common {
+    budget: Mutex<RetryBudget>,
+    /// It is a Rocket.Chat: it has answered once as one does.
+    has_answered: AtomicBool,
+}
+
+impl Retries {
+    fn budget(&self) -> MutexGuard<'_, RetryBudget> {
+        // Nothing that is done under the lock leaves it half done.
+        self.0.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which calls are made again: those that were refused for a limit, or for which no connection could be opened, as
+/// nothing was done; and those that may be done twice, when nobody knows whether they were done: the connection or the
+/// time was lost, or a proxy answered (502, 503, 504, a web page). Everything else is the server's word.
+///
+/// A host that is unknown or a certificate that is refused may be right again in a minute, so only those who connect
+/// for the first time give up on them. A web page instead of the very first answer is no proxy's trouble: the address
+/// is wrong.
 #[derive(Debug, Clone)]
 pub(crate) struct RetryPolicy {
     /// `None`: as often as the time allows.
     max_retries: Option<u32>,
+    retries: Retries,
     done: u32,
     /// From the first failure on.
     until: Option<Instant>,
 }
 
+/// How long to wait for the next attempt.
+enum Pause {
+    /// As long as the limit says: the layer for that knows.
+    Limit,
+    AtLeast(Duration),
+}
+
 impl RetryPolicy {
-    pub(crate) fn new(max_retries: Option<u32>) -> Self {
+    pub(crate) fn new(max_retries: Option<u32>, retries: Retries) -> Self {
         Self {
             max_retries,
+            retries,
             done: 0,
             until: None,
         }
@@ -55,30 +92,44 @@ impl RetryPolicy {
         (BASE * 2_u32.pow(self.done.min(10))).min(MAX)
     }
 
-    /// The wait before the next attempt and why, if there is to be one.
-    fn next(&self, meta: Meta, result: &Result<Response<Bytes>, BoxError>) -> Option<(Duration, String)> {
+    /// The pause before the next attempt and why, if there is to be one.
+    fn next(&self, meta: Meta, result: &Result<Response<Bytes>, BoxError>) -> Option<(Pause, String)> {
         match result {
             Ok(response) if limit::is_limited(response) => {
-                // Those who wait for the same moment must not come back in the same moment.
-                let spread = Duration::from_millis(250).mul_f64(fastrand::f64());
-                Some((
-                    limit::retry_after(response) + spread,
-                    "too many requests".to_owned(),
-                ))
+                Some((Pause::Limit, "too many requests".to_owned()))
             }
-            Ok(response) => (response.status().is_server_error() && meta.idempotent).then(|| {
-                let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
-                (self.backoff().max(asked.min(MAX)), response.status().to_string())
-            }),
+            Ok(response) => {
+                let is_lost = is_unavailable(response.status()) || self.is_page_of_a_proxy(response);
+                (is_lost && meta.idempotent).then(|| {
+                    let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
+                    let pause = self.backoff().max(asked.min(MAX));
+                    (Pause::AtLeast(pause), response.status().to_string())
+                })
+            }
             Err(error) => {
                 let is_connect = error
                     .downcast_ref::<legacy::Error>()
                     .is_some_and(legacy::Error::is_connect);
                 let retry = is_connect || meta.idempotent && is_transport(&**error);
-                retry.then(|| (self.backoff(), root_cause(&**error)))
+                retry.then(|| (Pause::AtLeast(self.backoff()), root_cause(&**error)))
             }
         }
     }
+
+    fn is_page_of_a_proxy(&self, response: &Response<Bytes>) -> bool {
+        let status = response.status();
+        let may_be = status.is_server_error()
+            || status.is_success() && self.retries.0.has_answered.load(Ordering::Relaxed);
+        may_be && limit::is_html(response) && !limit::contains(response.body(), WEB_CLIENT)
+    }
+}
+
+/// What proxies answer for a server that is not there.
+fn is_unavailable(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// Whether the connection or the time failed, and not the request or its answer.
@@ -95,14 +146,28 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
         result: &mut Result<Response<Bytes>, BoxError>,
     ) -> Option<Wait> {
         let meta = *request.extensions().get::<Meta>()?;
+        if let Ok(response) = result
+            && response.status().is_success()
+            && limit::is_json(response)
+        {
+            self.retries.0.has_answered.store(true, Ordering::Relaxed);
+            self.retries.budget().deposit();
+            return None;
+        }
         if self.max_retries.is_some_and(|most| self.done >= most) {
             return None;
         }
-        let (wait, why) = self.next(meta, result)?;
+        let (pause, why) = self.next(meta, result)?;
         let now = Instant::now();
-        if now + wait > *self.until.get_or_insert(now + BUDGET) {
-            return None;
-        }
+        let left = self
+            .until
+            .get_or_insert(now + BUDGET)
+            .saturating_duration_since(now);
+        let wait = match pause {
+            Pause::Limit if left.is_zero() => return None,
+            Pause::Limit => Duration::ZERO,
+            Pause::AtLeast(pause) => self.retries.budget().withdraw(now, pause, left)?,
+        };
         self.done += 1;
         tracing::warn!(path = request.uri().path(), why, ?wait, "trying a call again");
         Some(Wait(tokio::time::sleep(wait)))
@@ -135,11 +200,16 @@ impl fmt::Debug for Wait {
 mod tests {
     use super::*;
 
-    fn response(status: u16) -> Result<Response<Bytes>, BoxError> {
+    fn answer(status: u16, content_type: &str, body: &'static str) -> Result<Response<Bytes>, BoxError> {
         Ok(Response::builder()
             .status(status)
-            .body(Bytes::new())
+            .header("content-type", content_type)
+            .body(Bytes::from_static(body.as_bytes()))
             .expect("a response"))
+    }
+
+    fn response(status: u16) -> Result<Response<Bytes>, BoxError> {
+        answer(status, "application/json", "{}")
     }
 
     fn meta(idempotent: bool) -> Meta {
@@ -150,19 +220,24 @@ mod tests {
         }
     }
 
+    fn policy() -> RetryPolicy {
+        RetryPolicy::new(None, Retries::default())
+    }
+
     fn retried(result: &Result<Response<Bytes>, BoxError>, idempotent: bool) -> bool {
-        RetryPolicy::new(None).next(meta(idempotent), result).is_some()
+        policy().next(meta(idempotent), result).is_some()
     }
 
     #[test]
     fn what_is_retried() {
-        for status in [500, 502, 503, 504, 520] {
+        for status in [502, 503, 504] {
             assert!(
                 retried(&response(status), true) && !retried(&response(status), false),
                 "{status}"
             );
         }
-        for status in [200, 400, 401, 403, 404] {
+        // The server's word, which would be the same again.
+        for status in [200, 301, 400, 401, 403, 404, 405, 408, 413, 425, 500, 501] {
             assert!(!retried(&response(status), true), "{status}");
         }
         assert!(retried(&response(429), true) && retried(&response(429), false));
@@ -172,22 +247,54 @@ mod tests {
     }
 
     #[test]
+    fn a_web_page_in_the_server_s_place_is_a_proxy_s() {
+        let page = |status| answer(status, "Text/HTML; charset=utf-8", "<h1>Back soon</h1>");
+        for status in [500, 502, 503, 504, 520, 530] {
+            assert!(
+                retried(&page(status), true) && !retried(&page(status), false),
+                "{status}"
+            );
+        }
+        for status in [302, 400, 401, 403, 404, 413] {
+            assert!(!retried(&page(status), true), "{status}");
+        }
+        // The very first answer: the address is wrong.
+        assert!(!retried(&page(200), true));
+        let mut policy = policy();
+        let mut request = Request::new(Full::default());
+        request.extensions_mut().insert(meta(true));
+        assert!(policy.retry(&mut request, &mut response(200)).is_none());
+        assert!(policy.next(meta(true), &page(200)).is_some());
+        assert!(policy.next(meta(false), &page(200)).is_none());
+        let web_client = answer(
+            200,
+            "text/html",
+            "<!DOCTYPE html><script>__meteor_runtime_config__ = {}</script>",
+        );
+        assert!(policy.next(meta(true), &web_client).is_none());
+    }
+
+    #[test]
     fn pauses_grow_to_a_limit() {
-        let mut policy = RetryPolicy::new(None);
+        let mut policy = policy();
         assert_eq!(policy.longest_pause().as_millis(), 250);
         policy.done = 3;
         assert_eq!(policy.longest_pause().as_millis(), 2000);
         policy.done = u32::MAX;
         assert_eq!(policy.longest_pause(), MAX);
-        assert!((0..100).all(|_| policy.backoff() <= MAX));
+        let pauses: Vec<_> = (0..1000).map(|_| policy.backoff()).collect();
+        assert!(pauses.iter().all(|pause| *pause <= MAX));
+        // From nothing to all of it.
+        assert!(pauses.iter().any(|pause| *pause < MAX / 10));
+        assert!(pauses.iter().any(|pause| *pause > MAX / 10 * 9));
     }
 
     /// How often a call that always fails is tried again, and for how long.
-    async fn tries(mut policy: RetryPolicy, status: u16) -> (u32, Duration) {
+    async fn tries(mut policy: RetryPolicy) -> (u32, Duration) {
         let start = Instant::now();
         let mut request = Request::new(Full::default());
         request.extensions_mut().insert(meta(true));
-        while let Some(wait) = policy.retry(&mut request, &mut response(status)) {
+        while let Some(wait) = policy.retry(&mut request, &mut response(503)) {
             wait.await;
         }
         (policy.done, start.elapsed())
@@ -195,14 +302,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_tried_for_five_minutes() {
-        let (tries_made, time) = tries(RetryPolicy::new(None), 503).await;
+        let (tries_made, time) = tries(policy()).await;
         assert!(
             tries_made > 10 && time > BUDGET - MAX && time <= BUDGET,
             "{tries_made} in {time:?}"
         );
-        assert_eq!(tries(RetryPolicy::new(Some(2)), 503).await.0, 2);
-        assert_eq!(tries(RetryPolicy::new(Some(0)), 503).await.0, 0);
-        // A minute each, as the answer says nothing.
-        assert_eq!(tries(RetryPolicy::new(None), 429).await.0, 4);
+        assert_eq!(tries(RetryPolicy::new(Some(2), Retries::default())).await.0, 2);
+        assert_eq!(tries(RetryPolicy::new(Some(0), Retries::default())).await.0, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_calls_together_try_little_more_often_than_one() {
+        let retries = Retries::default();
+        let calls = (0..500).map(|_| tries(RetryPolicy::new(None, retries.clone())));
+        let all = futures_util::future::join_all(calls).await;
+        let total: u32 = all.iter().map(|(tries_made, _)| tries_made).sum();
+        // Twenty at once and two a second.
+        assert!((400..=625).contains(&total), "{total} retries in five minutes");
+        assert!(all.iter().all(|(_, time)| *time <= BUDGET));
     }
 }

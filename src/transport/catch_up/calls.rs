@@ -83,7 +83,7 @@ pub(super) fn asked_pause(error: &RestError) -> Option<Duration> {
 /// All rooms, and those that changed since the connection was lost. Trouble that passes is waited for; a limit is
 /// not, since what arrives live waits for this.
 pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, RestError> {
-    let client = client.with_max_retries(0);
+    let client = client.with_max_retries(Some(0));
     let mut failures = 0;
     loop {
         let result = tokio::time::timeout(LISTING_TIMEOUT, list_once(&client, lost)).await;
@@ -126,7 +126,7 @@ async fn list_once(client: &Client, lost: Option<Lost>) -> Result<Listing, RestE
 /// What changed in one room.
 pub(super) async fn sync(client: Client, plan: RoomPlan) -> (RoomPlan, Result<SyncResult, RestError>) {
     tokio::time::sleep(plan.pause.max(pause(plan.failures))).await;
-    let client = client.with_max_retries(0);
+    let client = client.with_max_retries(Some(0));
     let call = SyncMessages {
         room_id: plan.id.clone(),
         last_update: plan.missed.after.to_string(),

@@ -129,6 +129,13 @@ impl Run {
         held
     }
 
+    /// The room to be asked for next: one in which something waits that was said since goes first.
+    fn next_room(&mut self) -> Option<RoomPlan> {
+        let is_awaited = |plan: &RoomPlan| self.held.contains_key(&plan.id);
+        let at = self.waiting.iter().position(is_awaited).unwrap_or(0);
+        self.waiting.remove(at)
+    }
+
     pub(super) async fn next(&mut self) -> News {
         match self.hold_until {
             Some(at) => tokio::select! {
@@ -266,7 +273,13 @@ impl CatchUp {
         deliveries: &Deliveries,
     ) {
         let now = self.client.clock().at(Instant::now()).max(self.newest);
-        let oldest = now.map(|now| now.saturating_sub(self.limits.age));
+        // Where the server limits the calls this takes minutes: nothing gets too old by that.
+        let age = self.limits.age
+            + self
+                .run
+                .as_ref()
+                .map_or(Duration::ZERO, |run| run.began.elapsed());
+        let oldest = now.map(|now| now.saturating_sub(age));
         let Some(run) = &mut self.run else { return };
         let error = match result {
             Ok(result) => {
@@ -334,7 +347,7 @@ impl CatchUp {
     pub(super) fn go_on(&mut self) {
         let Some(run) = &mut self.run else { return };
         while run.calls.len() < CALLS && self.outbox.len() < WAITING / 2 {
-            let Some(plan) = run.waiting.pop_front() else {
+            let Some(plan) = run.next_room() else {
                 break;
             };
             run.call(&self.client, plan);

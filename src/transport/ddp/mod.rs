@@ -9,6 +9,7 @@ mod output;
 pub(crate) mod ready_session;
 mod session;
 mod subscription;
+mod typing;
 mod worker;
 
 use std::fmt;
@@ -260,8 +261,10 @@ pub struct DdpHandle {
 impl DdpHandle {
     /// Shows the bot as typing in a room or thread, or no longer.
     ///
-    /// Best effort: dropped without a word when there is no connection or too much is sent. Clients forget it after 15
-    /// seconds, so repeat it every 5 to 10.
+    /// Best effort: dropped without a word when there is no connection, where it would change nothing (the room was told
+    /// less than four seconds ago, or was never told that the bot is typing), and where it would be over the server's
+    /// limit of 40 in 40 seconds. Of these, a quarter is kept for rooms that were not told yet and for the end of
+    /// typing. Clients forget it after 15 seconds, so repeat it every 5 to 10.
     pub fn typing(&self, room_id: RoomId, thread_id: Option<MessageId>, on: bool) {
         // A full queue means that nothing can be sent at the moment.
         let _ = self.typing.try_send(TypingCall {

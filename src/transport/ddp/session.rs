@@ -10,6 +10,7 @@ use super::frame::{DdpError, Framing, Inbound};
 use super::outbound::{Outbound, Params, Resume, Thread};
 use super::output::{CloseReason, OutgoingText, Output};
 use super::subscription::{Reply, Subscriptions};
+use super::typing::TypingCalls;
 use crate::event::UserId;
 use crate::event::classify::StreamEvent;
 use crate::excerpt::excerpt;
@@ -30,8 +31,6 @@ const SILENCE: Duration = Duration::from_secs(60);
 const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
 /// Longest time that a limit is waited for.
 const MAX_LIMIT: Duration = Duration::from_secs(120);
-/// Method calls whose result is awaited.
-const MAX_CALLS: usize = 64;
 /// Events kept back until the session is ready, so that `Ready` comes first. More than that pass at once.
 const MAX_HELD: usize = 256;
 
@@ -49,9 +48,7 @@ pub(crate) struct Session {
     outputs: VecDeque<Output>,
     held: VecDeque<StreamEvent>,
     subscriptions: Subscriptions,
-    /// Our calls that have no result yet, oldest first.
-    calls: VecDeque<(u64, Instant)>,
-    calls_paused_until: Option<Instant>,
+    typing: TypingCalls,
     next_id: u64,
     last_frame: Instant,
     next_ping: Instant,
@@ -86,8 +83,7 @@ impl Session {
             },
             outputs: VecDeque::new(),
             held: VecDeque::new(),
-            calls: VecDeque::new(),
-            calls_paused_until: None,
+            typing: TypingCalls::default(),
             next_id: 1,
             last_frame: now,
             next_ping: now + PING_EVERY,
@@ -203,8 +199,8 @@ impl Session {
         }
     }
 
-    /// Shows the bot as typing in a room, or no longer. Best effort: dropped when the session is not ready, when too
-    /// many calls are open, or while the server limits them.
+    /// Shows the bot as typing in a room, or no longer. Best effort: dropped when the session is not ready, where it
+    /// would change nothing, and where it would be over the server's limit.
     pub(crate) fn typing(
         &mut self,
         room: &str,
@@ -213,21 +209,11 @@ impl Session {
         on: bool,
         now: Instant,
     ) -> bool {
-        if !matches!(self.phase, Phase::Ready) || self.calls_paused_until.is_some_and(|until| now < until) {
+        let id = self.next_id;
+        if !matches!(self.phase, Phase::Ready) || !self.typing.may_send(id, room, thread, on, now) {
             return false;
         }
-        while self
-            .calls
-            .front()
-            .is_some_and(|(_, at)| now.saturating_duration_since(*at) >= SILENCE)
-        {
-            self.calls.pop_front();
-        }
-        if self.calls.len() >= MAX_CALLS {
-            return false;
-        }
-        let id = self.fresh_id();
-        self.calls.push_back((id, now));
+        self.next_id += 1;
         let event = format!("{room}/user-activity");
         let activities: &[&str] = if on { &["user-typing"] } else { &[] };
         self.send(&Outbound::Method {
@@ -269,14 +255,12 @@ impl Session {
         {
             return self.on_login(error, result, now);
         }
-        let Some(at) = self.calls.iter().position(|(call, _)| *call == id) else {
-            return;
-        };
-        self.calls.remove(at);
-        if let Some(error) = error {
+        if self.typing.ended(id)
+            && let Some(error) = error
+        {
             tracing::debug!(%error, "a typing notification was refused");
             if error.is_too_many_requests() {
-                self.calls_paused_until = Some(now + limit(&error));
+                self.typing.pause(now + limit(&error));
             }
         }
     }

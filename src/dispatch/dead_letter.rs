@@ -1,0 +1,128 @@
+//! Actions that are given up: why, and who is told.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tower::BoxError;
+
+use super::ResolveError;
+use crate::error_chain::Chain;
+use crate::event::RoomId;
+use crate::request::Request;
+use crate::response::{Action, RouteName, RoutedAction};
+
+/// An action that was not carried out, and that nobody will try again: what there is to know of it.
+///
+/// Told to the function of `on_dead_letter`, for what handlers return. What a handler sends by itself, and what the
+/// program sends through a [`BotHandle`](super::BotHandle), is told to the one who sends it instead. A reply that is
+/// dropped on purpose, because its question was deleted or two bots talk without end, is none.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// What was to be done. Complete, with its room, thread and ids, unless the error is
+    /// [`Incomplete`](DeadLetterError::Incomplete).
+    pub action: Action,
+    /// Why it was not.
+    pub error: DeadLetterError,
+    /// The key of the event that it answers: the same whenever the event is delivered.
+    pub event_key: String,
+    /// The route that asked for it; none for a service without a router.
+    pub route: Option<RouteName>,
+    /// The room that it was for.
+    pub room_id: Option<RoomId>,
+}
+
+/// Why an action was given up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeadLetterError {
+    /// It says not where, or to what.
+    #[error(transparent)]
+    Incomplete(#[from] ResolveError),
+    /// The sink's error: a [`RestError`](crate::rest::RestError) for a bot on a server.
+    #[error(transparent)]
+    Failed(BoxError),
+    /// The sink panicked.
+    #[error("the sink panicked")]
+    Panicked,
+    /// The bot was stopped before. Whether an action that was on its way was carried out nobody knows.
+    #[error("the bot was stopped before it was carried out")]
+    Stopped,
+}
+
+impl DeadLetterError {
+    /// Whether the same action may work later: the server could not be reached or asked to wait, or the bot was
+    /// stopped. Everything else is the server's word, or a mistake in the program.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Failed(error) => is_transient(error),
+            Self::Stopped => true,
+            Self::Incomplete(_) | Self::Panicked => false,
+        }
+    }
+}
+
+#[cfg(feature = "client")]
+fn is_transient(error: &BoxError) -> bool {
+    use crate::rest::{RestError, RestErrorKind};
+
+    error.downcast_ref::<RestError>().is_some_and(|error| {
+        error.is_transient()
+            // A proxy's page in the server's place; a token that is replaced by another.
+            || matches!(error.kind(), RestErrorKind::NotRocketChat | RestErrorKind::Unauthorized)
+    })
+}
+
+/// Only the REST sink tells one failure from another.
+#[cfg(not(feature = "client"))]
+fn is_transient(_error: &BoxError) -> bool {
+    false
+}
+
+/// Who is told of what is given up.
+#[derive(Clone, Default)]
+pub(crate) struct DeadLetters(Option<Arc<dyn Fn(DeadLetter) + Send + Sync>>);
+
+impl DeadLetters {
+    pub(crate) fn to(hook: impl Fn(DeadLetter) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hook)))
+    }
+
+    /// Every action that was not carried out comes here, and from nowhere else is one given up: it is logged, and its
+    /// owner is told. Whether its event counts as done all the same: what the server refuses for good is not refused
+    /// less if the event is delivered again, but what it did not hear is still open.
+    pub(super) fn give_up(&self, action: RoutedAction, error: DeadLetterError, request: &Request) -> bool {
+        let RoutedAction { route, action } = action;
+        let is_done = !error.is_transient();
+        let letter = DeadLetter {
+            room_id: action.room_id().cloned(),
+            action,
+            error,
+            event_key: request.key().into_owned(),
+            route,
+        };
+        tracing::error!(
+            action = letter.action.name(),
+            room_id = letter.room_id.as_ref().map(tracing::field::display),
+            route = letter.route.as_ref().map(tracing::field::display),
+            event = letter.event_key,
+            error = %Chain(&letter.error),
+            "not delivered"
+        );
+        if let Some(hook) = &self.0 {
+            // It is somebody else's code, and may run while another panic unwinds.
+            let told = catch_unwind(AssertUnwindSafe(|| hook(letter)));
+            if told.is_err() {
+                tracing::error!("the function for dead letters panicked");
+            }
+        }
+        is_done
+    }
+}
+
+impl fmt::Debug for DeadLetters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DeadLetters").field(&self.0.is_some()).finish()
+    }
+}

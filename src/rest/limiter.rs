@@ -1,0 +1,482 @@
+//! The layer that holds a call back while the server would refuse it: first come, first served for each endpoint.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use hyper_util::client::legacy;
+use pin_project::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::util::Oneshot;
+use tower::{BoxError, Layer, Service, ServiceExt as _};
+
+use super::call::Meta;
+use super::limit;
+use super::quota::{Answer, Hold, Knowledge, Quota, Ticket};
+
+/// No call waits longer than this for its turn.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+
+/// Calls that wait, of all endpoints together.
+const MAX_WAITING: usize = 1024;
+
+/// Endpoints that are known; calls of others are not held back.
+const MAX_ENDPOINTS: usize = 512;
+
+/// Where a call stands. It travels in the request's extensions, so that a call that is made again keeps its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    /// As the server counts it: `rooms.media` for all rooms.
+    pub(crate) route: Cow<'static, str>,
+    /// Lower comes first.
+    pub(crate) order: u64,
+}
+
+impl Turn {
+    pub(crate) fn new(path: Cow<'static, str>, order: u64) -> Self {
+        let end = route_end(&path);
+        let route = match path {
+            Cow::Borrowed(path) => Cow::Borrowed(&path[..end]),
+            Cow::Owned(mut path) => {
+                path.truncate(end);
+                Cow::Owned(path)
+            }
+        };
+        Self { route, order }
+    }
+}
+
+/// Where the parameters of a path begin: behind the first part with a dot in it.
+fn route_end(path: &str) -> usize {
+    let Some(dot) = path.find('.') else {
+        return path.len();
+    };
+    path[dot..].find('/').map_or(path.len(), |slash| dot + slash)
+}
+
+/// A call that waited too long, or that there was no place to wait for.
+#[derive(Debug, thiserror::Error)]
+#[error("too many calls wait for the server's limit of {limit}")]
+pub(crate) struct LimitExceeded {
+    limit: u32,
+    pub(crate) retry_after: Duration,
+}
+
+/// What is known of the server's limits. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Limiter(Arc<Mutex<Endpoints>>);
+
+#[derive(Debug, Default)]
+struct Endpoints {
+    lines: HashMap<Key, Line>,
+    waiting: usize,
+    orders: u64,
+}
+
+type Key = (Method, Cow<'static, str>);
+
+#[derive(Debug)]
+struct Line {
+    quota: Quota,
+    waiting: BTreeMap<u64, Option<Waker>>,
+    is_anonymous: bool,
+    /// The window of which the log says that it is used up.
+    told_until: Option<Instant>,
+}
+
+impl Line {
+    fn new(route: &str, is_anonymous: bool) -> Self {
+        let limit = match route {
+            // Since 8.8, in a second; before it ten in a minute like all others. The lower counts until one answer came.
+            "chat.sendMessage" | "users.setStatus" => 5,
+            _ => 10,
+        };
+        Self {
+            quota: Quota::new(limit),
+            waiting: BTreeMap::new(),
+            is_anonymous,
+            told_until: None,
+        }
+    }
+
+    /// The waker of the first that waits, to be woken behind the lock.
+    fn first(&mut self) -> Option<Waker> {
+        self.waiting.first_entry()?.get_mut().take()
+    }
+
+    fn tell(&mut self, key: &Key, until: Instant, now: Instant) {
+        if self.told_until.is_some_and(|told| now < told) {
+            return;
+        }
+        self.told_until = Some(until);
+        let (method, route) = key;
+        let wait = until.saturating_duration_since(now);
+        let (limit, waiting) = (self.quota.limit(), self.waiting.len());
+        tracing::info!(call = %format_args!("{method} {route}"), limit, waiting, ?wait, "calls wait for the server's limit");
+    }
+}
+
+impl Limiter {
+    fn lock(&self) -> MutexGuard<'_, Endpoints> {
+        // Nothing that is done under the lock leaves it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of a new call, behind all that were made before.
+    pub(crate) fn next_order(&self) -> u64 {
+        let mut endpoints = self.lock();
+        endpoints.orders += 1;
+        endpoints.orders
+    }
+
+    /// Whether the server limits the account.
+    pub(crate) fn account(&self) -> AccountLimit {
+        let endpoints = self.lock();
+        let lines = endpoints.lines.values().filter(|line| !line.is_anonymous);
+        lines
+            .map(|line| match line.quota.knowledge() {
+                Knowledge::Nothing => AccountLimit::Unknown,
+                Knowledge::Unlimited => AccountLimit::None,
+                Knowledge::Limited => AccountLimit::Calls(line.quota.limit()),
+            })
+            .max()
+            .unwrap_or(AccountLimit::Unknown)
+    }
+}
+
+/// What the answers so far say about the limits of the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum AccountLimit {
+    /// None of them tells.
+    Unknown,
+    /// It has none.
+    None,
+    /// So many calls of a kind in a window.
+    Calls(u32),
+}
+
+impl Endpoints {
+    /// The line of an endpoint, if there is room for one more.
+    fn line(&mut self, key: &Key, is_anonymous: bool, now: Instant) -> Option<&mut Line> {
+        if !self.lines.contains_key(key) {
+            if self.lines.len() >= MAX_ENDPOINTS {
+                self.lines
+                    .retain(|_, line| !line.waiting.is_empty() || !line.quota.is_idle(now));
+            }
+            if self.lines.len() >= MAX_ENDPOINTS {
+                return None;
+            }
+        }
+        let line = self.lines.entry(key.clone());
+        Some(line.or_insert_with(|| Line::new(&key.1, is_anonymous)))
+    }
+}
+
+/// A call that is under way. Dropped, nobody knows what became of it.
+#[derive(Debug)]
+struct Pass {
+    limiter: Limiter,
+    key: Key,
+    ticket: Ticket,
+    is_answered: bool,
+}
+
+impl Pass {
+    fn answered(mut self, answer: Answer) {
+        self.is_answered = true;
+        self.end(answer);
+    }
+
+    fn end(&self, answer: Answer) {
+        let first = self.limiter.lock().lines.get_mut(&self.key).and_then(|line| {
+            line.quota.answered(self.ticket, answer, Instant::now());
+            line.first()
+        });
+        wake(first);
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.end(Answer::Unknown);
+        }
+    }
+}
+
+/// A call's place in the line of its endpoint. Dropped, it is free.
+#[derive(Debug)]
+struct Place {
+    limiter: Limiter,
+    key: Key,
+    order: u64,
+    is_anonymous: bool,
+    /// When it gives up.
+    until: Instant,
+    is_in_line: bool,
+}
+
+/// What a call may do.
+enum Turned {
+    Go(Option<Pass>),
+    /// Asks again then, or when it is woken.
+    Wait(Option<Instant>),
+    GiveUp(LimitExceeded),
+}
+
+impl Place {
+    fn ask(&mut self, now: Instant, waker: &Waker) -> Turned {
+        let limiter = self.limiter.clone();
+        let mut endpoints = limiter.lock();
+        let is_full = endpoints.waiting >= MAX_WAITING;
+        let Some(line) = endpoints.line(&self.key, self.is_anonymous, now) else {
+            return Turned::Go(None);
+        };
+        let is_next = line
+            .waiting
+            .keys()
+            .next()
+            .is_none_or(|first| *first >= self.order);
+        let hold = match is_next {
+            true => line.quota.take(now),
+            false => Err(Hold::Answer),
+        };
+        match hold {
+            Ok(ticket) => {
+                line.waiting.remove(&self.order);
+                // It may be the next one's turn too.
+                let next = line.first();
+                if std::mem::take(&mut self.is_in_line) {
+                    endpoints.waiting -= 1;
+                }
+                drop(endpoints);
+                wake(next);
+                Turned::Go(Some(Pass {
+                    limiter,
+                    key: self.key.clone(),
+                    ticket,
+                    is_answered: false,
+                }))
+            }
+            Err(_) if now >= self.until || !self.is_in_line && is_full => Turned::GiveUp(LimitExceeded {
+                limit: line.quota.limit(),
+                retry_after: hold_end(hold).map_or(limit::DEFAULT, |at| at.saturating_duration_since(now)),
+            }),
+            Err(_) => {
+                let at = hold_end(hold);
+                let before = line.waiting.insert(self.order, Some(waker.clone()));
+                if let Some(at) = at {
+                    line.tell(&self.key, at, now);
+                }
+                if !std::mem::replace(&mut self.is_in_line, true) {
+                    endpoints.waiting += 1;
+                }
+                drop(endpoints);
+                drop(before);
+                Turned::Wait(at)
+            }
+        }
+    }
+}
+
+fn hold_end(hold: Result<Ticket, Hold>) -> Option<Instant> {
+    match hold {
+        Err(Hold::Until(at)) => Some(at),
+        Ok(_) | Err(Hold::Answer) => None,
+    }
+}
+
+/// Never under the lock: what a waker runs is not ours.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_in_line {
+            return;
+        }
+        let mut endpoints = self.limiter.lock();
+        endpoints.waiting -= 1;
+        let freed = endpoints.lines.get_mut(&self.key).map(|line| {
+            let own = line.waiting.remove(&self.order);
+            (own, line.first())
+        });
+        drop(endpoints);
+        if let Some((_own, first)) = freed {
+            wake(first);
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LimitLayer(pub(crate) Limiter);
+
+impl<S> Layer<S> for LimitLayer {
+    type Service = Limit<S>;
+
+    fn layer(&self, inner: S) -> Limit<S> {
+        Limit {
+            inner,
+            limiter: self.0.clone(),
+        }
+    }
+}
+
+/// Always ready: a call waits by itself, so that it holds up no call of another endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Limit<S> {
+    inner: S,
+    limiter: Limiter,
+}
+
+impl<S, B> Service<Request<B>> for Limit<S>
+where
+    S: Service<Request<B>, Response = Response<Bytes>, Error = BoxError> + Clone,
+{
+    type Response = Response<Bytes>;
+    type Error = BoxError;
+    type Future = LimitFuture<S, B>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> LimitFuture<S, B> {
+        let is_anonymous = request
+            .extensions()
+            .get::<Meta>()
+            .is_some_and(|meta| meta.anonymous);
+        let place = request.extensions().get::<Turn>().map(|turn| Place {
+            limiter: self.limiter.clone(),
+            key: (request.method().clone(), turn.route.clone()),
+            order: turn.order,
+            is_anonymous,
+            until: Instant::now() + LONGEST_WAIT,
+            is_in_line: false,
+        });
+        let waiting = Waiting {
+            place,
+            timer: None,
+            call: Some((self.inner.clone(), request)),
+        };
+        LimitFuture(State::Waiting(waiting))
+    }
+}
+
+#[pin_project]
+pub(crate) struct LimitFuture<S: Service<Request<B>>, B>(#[pin] State<S, B>);
+
+struct Waiting<S, B> {
+    /// None for a call that nobody counts.
+    place: Option<Place>,
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    call: Option<(S, Request<B>)>,
+}
+
+#[pin_project(project = StateProj)]
+enum State<S: Service<Request<B>>, B> {
+    Waiting(Waiting<S, B>),
+    Calling(#[pin] Oneshot<S, Request<B>>, Option<Pass>),
+}
+
+impl<S, B> Waiting<S, B> {
+    /// The call goes when it is its turn.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Pass>, LimitExceeded>> {
+        let Some(place) = &mut self.place else {
+            return Poll::Ready(Ok(None));
+        };
+        loop {
+            let at = match place.ask(Instant::now(), cx.waker()) {
+                Turned::Go(pass) => return Poll::Ready(Ok(pass)),
+                Turned::GiveUp(error) => return Poll::Ready(Err(error)),
+                Turned::Wait(at) => at.map_or(place.until, |at| at.min(place.until)),
+            };
+            let (_, timer) = match &mut self.timer {
+                Some((set, timer)) => {
+                    if *set != at {
+                        timer.as_mut().reset(at);
+                        *set = at;
+                    }
+                    (set, timer)
+                }
+                none => {
+                    let (set, timer) = none.insert((at, Box::pin(sleep_until(at))));
+                    (set, timer)
+                }
+            };
+            ready!(timer.as_mut().poll(cx));
+        }
+    }
+}
+
+impl<S, B> Future for LimitFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<Bytes>, Error = BoxError>,
+{
+    type Output = Result<Response<Bytes>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().0;
+        loop {
+            match state.as_mut().project() {
+                StateProj::Waiting(waiting) => {
+                    let pass = ready!(waiting.poll(cx))?;
+                    let Some((inner, request)) = waiting.call.take() else {
+                        // Polled after it was ready: there is nothing to wait for.
+                        return Poll::Pending;
+                    };
+                    state.set(State::Calling(inner.oneshot(request), pass));
+                }
+                StateProj::Calling(call, pass) => {
+                    let result = ready!(call.poll(cx));
+                    if let Some(pass) = pass.take() {
+                        pass.answered(answer_of(&result));
+                    }
+                    return Poll::Ready(result);
+                }
+            }
+        }
+    }
+}
+
+/// What an answer says about the limit.
+fn answer_of(result: &Result<Response<Bytes>, BoxError>) -> Answer {
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => {
+            let is_connect = error
+                .downcast_ref::<legacy::Error>()
+                .is_some_and(legacy::Error::is_connect);
+            return match is_connect {
+                true => Answer::NotSent,
+                false => Answer::Unknown,
+            };
+        }
+    };
+    let is_refused = limit::is_limited(response);
+    match limit::window(response.headers()) {
+        Some(window) if !is_refused => Answer::Counted { window, is_refused },
+        Some(window)
+            if window.until.is_some_and(|until| !until.is_zero())
+                && !response.headers().contains_key(header::RETRY_AFTER) =>
+        {
+            Answer::Counted { window, is_refused }
+        }
+        _ if is_refused => Answer::Refused(limit::retry_after(response)),
+        // A proxy's page says nothing about the server.
+        None if response.status().is_success() && limit::is_json(response) => Answer::Unlimited,
+        _ => Answer::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests;
