@@ -189,7 +189,8 @@ impl BotBuilder {
         self
     }
 
-    /// How many events wait in one room or thread (256 unless set, at least 1), and what happens to those above.
+    /// How many events wait in one room or thread (256 unless set, at least 1), and what happens to those above: they are
+    /// [parked](Overflow::Park) unless set.
     pub fn lane_capacity(mut self, events: usize, overflow: Overflow) -> Self {
         self.dispatch.bounds.waiting_in_lane = events.max(1);
         self.dispatch.overflow = overflow;

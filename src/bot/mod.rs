@@ -16,7 +16,7 @@ use tower::{BoxError, Service, ServiceExt};
 pub use self::builder::BotBuilder;
 use self::connect::Session;
 pub use self::error::{BotError, BotErrorKind};
-use crate::dispatch::{BotHandle, Fired, OnReady, Serve, ServeError, ShutdownReport, Sink};
+use crate::dispatch::{BotHandle, Fired, OnReady, Overflow, Serve, ServeError, ShutdownReport, Sink};
 use crate::request::Request;
 use crate::response::Response;
 use crate::rest::RestSink;
@@ -157,6 +157,7 @@ where
     let transport = settings
         .transport(session)
         .typing_as(session.typing_name())
+        .hints(Arc::new(handle.clone()))
         .build();
     let connection = transport.handle();
     let sink = Sink::new(RestSink::new(session.client.clone()).map_err(Into::into));
@@ -233,9 +234,11 @@ impl BotBuilder {
         }
         if self.catches_up {
             let bounds = self.dispatch.bounds;
-            transport = transport
-                .catch_up(session.client.clone())
-                .pipeline_takes(bounds.waiting_in_lane, bounds.waiting / 2);
+            transport = transport.catch_up(session.client.clone()).pipeline_takes(
+                bounds.waiting_in_lane,
+                bounds.waiting,
+                self.dispatch.overflow == Overflow::Park,
+            );
         }
         if let Some(age) = self.catch_up_age {
             transport = transport.catch_up_age(age);

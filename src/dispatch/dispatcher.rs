@@ -236,7 +236,7 @@ where
             tracing::warn!(lane = ?key, ?policy, dropped, "too many events wait");
         }
         match self.settings.overflow {
-            Overflow::DropNewest => drop(pending),
+            Overflow::Park | Overflow::DropNewest => drop(pending),
             Overflow::DropOldest => {
                 // Where all lanes together are full, this one may have nothing to drop.
                 if self.lanes.drop_oldest(&key).is_some() {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, watch};
+#[cfg(feature = "client")]
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{Counters, Receipt};
@@ -14,6 +16,14 @@ use crate::response::{Action, Send};
 use crate::router::runtime_listeners::RuntimeListeners;
 use crate::router::{EventSelector, ListenerHandle};
 use crate::transport::ConnectionState;
+#[cfg(feature = "client")]
+use crate::{
+    context::Context,
+    event::Event,
+    handler::LaneUse,
+    request::Request,
+    transport::{Arrival, PipelineHints},
+};
 
 /// Fired events that wait for the pipeline.
 const FIRED_QUEUE: usize = 1024;
@@ -221,6 +231,18 @@ impl Fired {
 impl Drop for Fired {
     fn drop(&mut self) {
         self.handle.set_state(ConnectionState::Closed);
+    }
+}
+
+#[cfg(feature = "client")]
+impl PipelineHints for BotHandle {
+    fn is_urgent(&self, event: &Event) -> bool {
+        let Some(shared) = self.inner.shared.get() else {
+            return false;
+        };
+        let context = Context::new(Arc::clone(shared), Arrival::Live, Instant::now());
+        let request = Request::with_context(event.clone(), context);
+        shared.stack.lane_use(&request) == LaneUse::Control
     }
 }
 

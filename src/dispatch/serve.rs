@@ -25,8 +25,15 @@ use crate::transport::{ConnectionState, Transport};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The event is dropped.
+    /// The event is forgotten, and fetched from the server once there is room for it: nothing is lost to a slow
+    /// handler. What says that it [never waits](crate::handler::Configured::control) passes all the same, while fewer
+    /// events than [`max_waiting`](Serve::max_waiting) wait in front of the pipeline.
+    ///
+    /// This needs a transport that can fetch: a bot's can, unless it is switched off. With any other it is
+    /// [`DropNewest`](Self::DropNewest).
     #[default]
+    Park,
+    /// The event is dropped.
     DropNewest,
     /// The event that has waited longest in the lane is dropped.
     DropOldest,
@@ -53,7 +60,7 @@ impl Default for Settings {
                 waiting_in_lane: 256,
                 waiting: 8192,
             },
-            overflow: Overflow::DropNewest,
+            overflow: Overflow::Park,
             route_timeout: Some(Duration::from_secs(120)),
             shutdown_timeout: Duration::from_secs(10),
         }
@@ -177,7 +184,8 @@ impl<T: Transport> Serve<T> {
         self
     }
 
-    /// How many events wait in one room or thread (256 unless set, at least 1), and what happens to those above.
+    /// How many events wait in one room or thread (256 unless set, at least 1), and what happens to those above: they are
+    /// [parked](Overflow::Park) unless set.
     pub fn lane_capacity(mut self, events: usize, overflow: Overflow) -> Self {
         self.settings.bounds.waiting_in_lane = events.max(1);
         self.settings.overflow = overflow;

@@ -47,6 +47,13 @@ pub trait Transport: Stream<Item = Result<Delivery, TransportError>> + Send + 's
     fn stop(self: Pin<&mut Self>);
 }
 
+/// What a pipeline tells a transport about itself, once it runs.
+#[cfg(feature = "client")]
+pub(crate) trait PipelineHints: Send + Sync + fmt::Debug {
+    /// Whether the event never waits for those before it.
+    fn is_urgent(&self, event: &Event) -> bool;
+}
+
 /// How an event reached the bot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -36,10 +36,31 @@ pub(super) struct Sorted {
 pub(super) struct Bounds<'a> {
     /// What happened before is skipped.
     pub(super) oldest: Option<Timestamp>,
-    /// Of more events than this the oldest are skipped.
+    /// How many events are too many.
     pub(super) events: usize,
+    /// Which of too many.
+    pub(super) keeps: Keep,
     /// What this user wrote is not counted as skipped.
     pub(super) own: Option<&'a UserId>,
+}
+
+/// What is done about too many events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// The oldest are skipped.
+    Newest,
+    /// The newest are left for later.
+    Oldest,
+}
+
+/// What is to be done about a room.
+#[derive(Debug)]
+pub(super) struct Merged {
+    /// In the order in which they happened.
+    pub(super) events: Vec<Sorted>,
+    pub(super) skipped: u64,
+    /// From where on it is to be fetched again.
+    pub(super) left_from: Option<Timestamp>,
 }
 
 enum Source {
@@ -53,7 +74,7 @@ struct Item {
     source: Source,
 }
 
-/// The events in the order in which they happened, and how many were skipped.
+/// What is to be delivered of a room.
 ///
 /// The classifier hears of everything in the order in which the server wrote it, so that a message and its later edit
 /// are told apart where both are known, and what was seen before is dropped. It remembers what is skipped too.
@@ -63,7 +84,7 @@ pub(super) fn merge(
     held: Vec<Held>,
     classifier: &mut Classifier,
     bounds: Bounds<'_>,
-) -> (Vec<Sorted>, u64) {
+) -> Merged {
     // Servers send the newest first; of those with the same time the order is kept, also where one was changed since.
     let places: HashMap<&str, usize> = fetched
         .updated
@@ -79,6 +100,12 @@ pub(super) fn merge(
         source: Source::Live(held.event),
     }));
     items.sort_by_key(|item| (item.revision, item.written));
+    let left_from = match bounds.keeps {
+        Keep::Newest => None,
+        Keep::Oldest => first_behind(&items, bounds.events),
+    };
+    // The classifier must not hear of what is fetched again.
+    items.retain(|item| left_from.is_none_or(|left_from| item.revision < left_from));
     let mut sorted: Vec<Sorted> = Vec::new();
     for Item { revision, source, .. } in items {
         let (events, arrival) = match source {
@@ -110,6 +137,7 @@ pub(super) fn merge(
     for gone in &fetched.deleted {
         let at = gone.deleted_at.unwrap_or(plan.missed.after);
         if at > plan.missed.floor
+            && left_from.is_none_or(|left_from| at < left_from)
             && let Some(event) = classifier.deleted(&gone.id, &plan.id)
         {
             sorted.push(Sorted {
@@ -122,7 +150,12 @@ pub(super) fn merge(
         }
     }
     sorted.sort_by_key(|sorted| (sorted.happened, sorted.place));
-    bounded(sorted, bounds)
+    let (events, skipped) = bounded(sorted, bounds);
+    Merged {
+        events,
+        skipped,
+        left_from,
+    }
 }
 
 fn bounded(mut sorted: Vec<Sorted>, bounds: Bounds<'_>) -> (Vec<Sorted>, u64) {
@@ -141,11 +174,23 @@ fn bounded(mut sorted: Vec<Sorted>, bounds: Bounds<'_>) -> (Vec<Sorted>, u64) {
         }
         !is_old
     });
-    let too_many = sorted.len().saturating_sub(bounds.events);
+    let too_many = match bounds.keeps {
+        Keep::Newest => sorted.len().saturating_sub(bounds.events),
+        Keep::Oldest => 0,
+    };
     for sorted in sorted.drain(..too_many) {
         skip(&sorted.event);
     }
     (sorted, skipped)
+}
+
+/// The time of the first item behind so many, and those that happened at the same time as the last of them.
+fn first_behind(items: &[Item], many: usize) -> Option<Timestamp> {
+    let last = items.get(many.checked_sub(1)?)?.revision;
+    items[many..]
+        .iter()
+        .map(|item| item.revision)
+        .find(|revision| *revision > last)
 }
 
 fn item(message: &Value) -> Option<Item> {

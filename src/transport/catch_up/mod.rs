@@ -24,17 +24,14 @@ use tokio::time::Instant;
 
 use self::calls::Lost;
 use self::outbox::Outbox;
-pub(crate) use self::plan::Limits;
+pub(crate) use self::plan::{Limits, LiveBounds};
 pub(super) use self::run::News;
 use self::run::Run;
 use self::watermarks::Watermarks;
-use super::{Ack, Arrival, Delivery, TransportError};
+use super::{Ack, Arrival, Delivery, PipelineHints, TransportError};
 use crate::event::classify::{Classifier, Events, StreamEvent, head};
 use crate::event::{Event, RoomId, Timestamp};
 use crate::rest::Client;
-
-/// Deliveries of all rooms that wait for the pipeline; more are fetched again later.
-const WAITING: usize = 8192;
 
 /// How long after something was missed it is looked whether the pipeline has room again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -46,6 +43,7 @@ pub(super) type Deliveries = mpsc::Sender<Result<Delivery, TransportError>>;
 pub(super) struct CatchUp {
     client: Client,
     limits: Limits,
+    hints: Option<Arc<dyn PipelineHints>>,
     marks: SharedMarks,
     outbox: Outbox,
     /// The newest server time that was seen.
@@ -93,12 +91,18 @@ impl SharedMarks {
 }
 
 impl CatchUp {
-    pub(super) fn new(client: Client, limits: Limits, overflow: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        limits: Limits,
+        hints: Option<Arc<dyn PipelineHints>>,
+        overflow: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             overflow,
             gap: None,
             client,
             limits,
+            hints,
             marks: SharedMarks::default(),
             outbox: Outbox::default(),
             newest: None,
@@ -148,7 +152,8 @@ impl CatchUp {
     pub(super) fn live(&mut self, event: StreamEvent, classifier: &mut Classifier, deliveries: &Deliveries) {
         let Some(head) = head(&event) else {
             for event in classifier.classify(&event) {
-                self.send(None, Delivery::live(event), deliveries);
+                let has_to_wait = self.outbox.first_len() > 0;
+                self.send(None, Delivery::live(event), has_to_wait, deliveries);
             }
             return;
         };
@@ -168,8 +173,11 @@ impl CatchUp {
             return;
         }
         // What comes behind something that is still to be fetched is fetched with it.
-        let is_full = match self.outbox.has(&head.room_id) {
-            true => self.outbox.len() >= WAITING,
+        let is_full = match self.outbox.has(&head.room_id) || self.limits.is_reached(&head.room_id, &marks) {
+            true => {
+                self.outbox.len() >= self.limits.waiting
+                    || self.outbox.len_of(&head.room_id) >= self.limits.waiting_in_room()
+            }
             false => deliveries.capacity() == 0,
         };
         if is_full || marks.has_missed(&head.room_id) {
@@ -194,17 +202,23 @@ impl CatchUp {
         deliveries: &Deliveries,
     ) {
         for event in events {
+            let has_to_wait = match &self.hints {
+                Some(hints) if hints.is_urgent(&event) => false,
+                _ => self.outbox.has(room) || self.limits.is_reached(room, &self.marks.lock()),
+            };
             let delivery = self.marks.delivery(event, arrival, room, revision);
-            self.send(Some(room), delivery, deliveries);
+            self.send(Some(room), delivery, has_to_wait, deliveries);
         }
     }
 
-    /// Hands over at once where nothing waits before it.
-    fn send(&mut self, room: Option<&RoomId>, delivery: Delivery, deliveries: &Deliveries) {
-        let has_to_wait = match room {
-            Some(room) => self.outbox.has(room),
-            None => self.outbox.first_len() > 0,
-        };
+    /// Hands over at once what does not have to wait.
+    fn send(
+        &mut self,
+        room: Option<&RoomId>,
+        delivery: Delivery,
+        has_to_wait: bool,
+        deliveries: &Deliveries,
+    ) {
         let delivery = match has_to_wait {
             true => delivery,
             false => match deliveries.try_send(Ok(delivery)) {
@@ -215,7 +229,7 @@ impl CatchUp {
         };
         match room {
             Some(room) => self.outbox.push(room, delivery),
-            None if self.outbox.first_len() < WAITING => self.outbox.push_first(delivery),
+            None if self.outbox.first_len() < self.limits.waiting => self.outbox.push_first(delivery),
             None => {
                 let dropped = self.overflow.fetch_add(1, Ordering::Relaxed) + 1;
                 // Once for each power of two: a flood must not flood the log too.
@@ -273,11 +287,17 @@ impl CatchUp {
             self.run = Some(Run::new(&self.client, self.lost, self.gap).without_hold());
             return;
         }
-        if !self.marks.lock().is_any_missed() {
+        let marks = self.marks.lock();
+        if !marks.is_any_missed() {
             return;
         }
-        let has_room =
-            deliveries.capacity() > deliveries.max_capacity() / 2 && self.outbox.len() < WAITING / 2;
+        let share = self.limits.waiting_in_room();
+        let has_room = deliveries.capacity() > deliveries.max_capacity() / 2
+            && self.outbox.len() <= self.limits.waiting / 2
+            && marks
+                .missed_rooms()
+                .any(|room| self.outbox.len_of(room) <= share / 2);
+        drop(marks);
         if has_room {
             self.run = Some(Run::new(&self.client, None, None));
         } else {

@@ -39,6 +39,17 @@ impl Outbox {
         self.len
     }
 
+    /// How many of this room wait.
+    pub(super) fn len_of(&self, room: &RoomId) -> usize {
+        self.rooms.get(room).map_or(0, VecDeque::len)
+    }
+
+    /// The rooms of which more than so many wait.
+    pub(super) fn rooms_above(&self, many: usize) -> impl Iterator<Item = &RoomId> {
+        let above = self.rooms.iter().filter(move |(_, waiting)| waiting.len() > many);
+        above.map(|(room, _)| room)
+    }
+
     /// Whether something of this room waits.
     pub(super) fn has(&self, room: &RoomId) -> bool {
         self.rooms.contains_key(room)

@@ -26,6 +26,33 @@ pub(crate) struct Limits {
     pub(crate) window: usize,
     /// The same of all rooms.
     pub(crate) in_pipeline: usize,
+    /// How many events may wait to be handed over; more are fetched again later.
+    pub(crate) waiting: usize,
+    /// What the pipeline takes of what arrives live. `None` where it is all handed over, and dropped by the pipeline.
+    pub(crate) live: Option<LiveBounds>,
+}
+
+impl Limits {
+    /// How many events of one room may wait to be handed over, so that no room takes the place of the others.
+    pub(super) fn waiting_in_room(&self) -> usize {
+        (self.waiting / 8).max(1)
+    }
+
+    /// Whether a room, or all together, have so much in the pipeline that what arrives live has to wait.
+    pub(super) fn is_reached(&self, room: &RoomId, marks: &Watermarks) -> bool {
+        self.live.is_some_and(|live| {
+            marks.unfinished_in(room) >= live.in_room || marks.unfinished() >= live.in_all
+        })
+    }
+}
+
+/// Of what arrives live so much is handed over before the first of it is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LiveBounds {
+    /// Events of one room.
+    pub(crate) in_room: usize,
+    /// Events of all rooms together.
+    pub(crate) in_all: usize,
 }
 
 impl Default for Limits {
@@ -36,6 +63,8 @@ impl Default for Limits {
             total: 10_000,
             window: 64,
             in_pipeline: 1024,
+            waiting: 8192,
+            live: None,
         }
     }
 }
@@ -77,6 +106,8 @@ pub(super) struct Situation<'a> {
     pub(super) subscriptions: &'a [Subscription],
     /// Rooms that the server names as changed since the connection was lost, less the overlap.
     pub(super) changed: &'a HashSet<RoomId>,
+    /// Rooms of which so much waits already that more is fetched only after an outage.
+    pub(super) busy: &'a HashSet<RoomId>,
     pub(super) limits: Limits,
 }
 
@@ -88,7 +119,7 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
         .iter()
         .filter_map(|subscription| {
             let id = &subscription.room_id;
-            let is_due = marks.has_missed(id)
+            let is_due = marks.has_missed(id) && !(situation.busy.contains(id) && since.is_none())
                 || since.is_some_and(|since| {
                     // An edit of any message but the last one does not count as a change of its room: where there was
                     // something to change a while ago, it is looked for.
@@ -150,6 +181,7 @@ mod tests {
             lost: lost.map(at),
             started: at(5000),
             subscriptions,
+            busy: &["busy".into()].into(),
             changed: &changed.iter().map(|id| RoomId::from(*id)).collect(),
             limits: Limits::default(),
         };
@@ -212,5 +244,15 @@ mod tests {
         let rooms = planned(&subscriptions, &["other"], &mut marks, None);
         assert_eq!(rooms, [("r".to_owned(), LOST - 1, 5000)]);
         assert!(!marks.is_any_missed());
+    }
+
+    #[test]
+    fn a_room_that_is_busy_is_fetched_later() {
+        let mut marks = Watermarks::default();
+        marks.missed(&"busy".into(), at(LOST));
+        let subscriptions = [subscription("busy", "c", 0, LOST)];
+        assert_eq!(planned(&subscriptions, &[], &mut marks, None), []);
+        assert!(marks.has_missed(&"busy".into()));
+        assert_eq!(planned(&subscriptions, &[], &mut marks, Some(LOST)).len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! One catch-up: asks for the rooms, then for their messages, a few at a time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::pending;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::calls::{ATTEMPTS, Listing, Lost, Verdict, asked_pause, list, sync, verdict};
-use super::merge::{Bounds, Held, merge};
+use super::merge::{Bounds, Held, Keep, Merged, merge};
 use super::plan::{RoomPlan, Situation, plan};
 use super::watermarks::Watermarks;
-use super::{CatchUp, Deliveries, WAITING};
+use super::{CatchUp, Deliveries};
 use crate::event::classify::{Classifier, StreamEvent};
 use crate::event::{Event, Reconnected, RoomId, Timestamp};
 use crate::rest::endpoint::SyncResult;
@@ -187,8 +187,11 @@ impl CatchUp {
                     .or_else(|| self.client.clock().at(self.started_at))
                     .or(listing.lost)
                     .unwrap_or_default();
+                let busy = self.outbox.rooms_above(self.limits.waiting_in_room() / 2);
+                let busy = busy.cloned().collect();
                 let situation = Situation {
                     lost: listing.lost,
+                    busy: &busy,
                     started,
                     subscriptions: &listing.subscriptions,
                     changed: &listing.changed,
@@ -205,14 +208,14 @@ impl CatchUp {
                     .iter()
                     .map(|plan| (plan.id.clone(), plan.missed.after))
                     .collect();
-                // The bot is not in these rooms any more.
-                marks.clear_missed();
+                // The bot is not in the others any more.
+                marks.clear_missed_except(&busy);
                 tracing::debug!(rooms = run.room_count, "catching up");
             }
             // This server does not have the call, or not for this account: the connection is back all the same.
             Err(error) if verdict(&error) == Verdict::Forget => {
                 tracing::error!(%error, "what was said meanwhile can not be fetched from this server");
-                self.marks.lock().clear_missed();
+                self.marks.lock().clear_missed_except(&HashSet::new());
             }
             Err(error) => {
                 // What arrives live goes on.
@@ -220,7 +223,6 @@ impl CatchUp {
                 tracing::error!(%error, ?again_in, "what was said meanwhile can not be fetched yet");
                 run.hold_until = None;
                 run.is_incomplete = true;
-                self.marks.lock().clear_missed();
                 self.retry_at = Some(Instant::now() + again_in);
             }
         }
@@ -285,15 +287,35 @@ impl CatchUp {
             Ok(result) => {
                 run.rooms.remove(&room.id);
                 let held = run.take_held(&room.id);
+                let in_outage = self
+                    .limits
+                    .per_room
+                    .min(self.limits.total.saturating_sub(run.delivered));
+                // What was parked is neither too old nor too much: what has no place yet comes later.
+                let (keeps, events) = match run.lost {
+                    Some(_) => (Keep::Newest, in_outage),
+                    None => {
+                        let waits = self.outbox.len_of(&room.id);
+                        (
+                            Keep::Oldest,
+                            self.limits.waiting_in_room().saturating_sub(waits).max(1),
+                        )
+                    }
+                };
                 let bounds = Bounds {
-                    oldest,
-                    events: self
-                        .limits
-                        .per_room
-                        .min(self.limits.total.saturating_sub(run.delivered)),
+                    oldest: oldest.filter(|_| keeps == Keep::Newest),
+                    events,
+                    keeps,
                     own: self.client.credentials().map(crate::Credentials::user_id),
                 };
-                let (events, skipped) = merge(&room, &result, held, classifier, bounds);
+                let Merged {
+                    events,
+                    skipped,
+                    left_from,
+                } = merge(&room, &result, held, classifier, bounds);
+                if let Some(left_from) = left_from {
+                    self.marks.lock().missed(&room.id, left_from);
+                }
                 self.skipped += skipped;
                 run.delivered += events.len();
                 if run.told_at.elapsed() >= PROGRESS {
@@ -337,8 +359,15 @@ impl CatchUp {
             _ => {
                 tracing::error!(room_id = %room.id, %error, "what was said in a room can not be fetched yet");
                 run.rooms.remove(&room.id);
-                run.is_incomplete = true;
-                self.go_on_with(&room.id, classifier, deliveries);
+                if run.lost.is_some() {
+                    run.is_incomplete = true;
+                    self.go_on_with(&room.id, classifier, deliveries);
+                } else {
+                    // What waits here is fetched with it.
+                    run.take_held(&room.id);
+                    let missed = room.missed.after.saturating_add(Duration::from_millis(1));
+                    self.marks.lock().missed(&room.id, missed);
+                }
             }
         }
     }
@@ -346,7 +375,7 @@ impl CatchUp {
     /// Begins the next calls; ends the catch-up when none is left.
     pub(super) fn go_on(&mut self) {
         let Some(run) = &mut self.run else { return };
-        while run.calls.len() < CALLS && self.outbox.len() < WAITING / 2 {
+        while run.calls.len() < CALLS && self.outbox.len() <= self.limits.waiting / 2 {
             let Some(plan) = run.next_room() else {
                 break;
             };

@@ -10,7 +10,7 @@
 //! 5. Never are more rooms remembered than the bound says, and a room that is not remembered has nothing that is
 //!    unfinished or missed, unless all rooms have.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::event::{RoomId, Timestamp};
@@ -32,6 +32,8 @@ pub(crate) struct Watermarks {
     bound: usize,
     next_ticket: u64,
     unfinished: usize,
+    /// Rooms in which something was missed.
+    missed: usize,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,7 @@ impl Watermarks {
             bound,
             next_ticket: 0,
             unfinished: 0,
+            missed: 0,
         }
     }
 
@@ -95,19 +98,23 @@ impl Watermarks {
     /// An event of a room could not be delivered: it has to be fetched.
     pub(crate) fn missed(&mut self, room: &RoomId, revision: Timestamp) {
         let marks = self.marks(room, revision.saturating_sub(TICK));
-        marks.missed = Some(marks.missed.map_or(revision, |missed| missed.min(revision)));
+        let before = marks.missed.replace(revision);
+        marks.missed = Some(before.map_or(revision, |before| before.min(revision)));
+        self.missed += usize::from(before.is_none());
     }
 
     /// What was missed in a room is going to be fetched. Where that fails, it is to be told as [missed](Self::missed)
     /// again.
     pub(crate) fn take_missed(&mut self, room: &RoomId) -> Option<Timestamp> {
-        self.rooms.get_mut(room)?.missed.take()
+        let missed = self.rooms.get_mut(room)?.missed.take();
+        self.missed -= usize::from(missed.is_some());
+        missed
     }
 
-    /// Nothing that was missed can be fetched.
-    pub(crate) fn clear_missed(&mut self) {
-        for marks in self.rooms.values_mut() {
-            marks.missed = None;
+    /// Nothing that was missed can be fetched, but in these rooms.
+    pub(crate) fn clear_missed_except(&mut self, rooms: &HashSet<RoomId>) {
+        for (_, marks) in self.rooms.iter_mut().filter(|(room, _)| !rooms.contains(*room)) {
+            self.missed -= usize::from(marks.missed.take().is_some());
         }
     }
 
@@ -118,7 +125,13 @@ impl Watermarks {
 
     /// Whether any room has missed something.
     pub(crate) fn is_any_missed(&self) -> bool {
-        self.rooms.values().any(|marks| marks.missed.is_some())
+        self.missed > 0
+    }
+
+    /// The rooms in which something was missed and not fetched yet.
+    pub(crate) fn missed_rooms(&self) -> impl Iterator<Item = &RoomId> {
+        let missed = self.rooms.iter().filter(|(_, marks)| marks.missed.is_some());
+        missed.map(|(room, _)| room)
     }
 
     /// How far a room is settled; `None` where nothing is known of it. A process that starts again would begin here.
@@ -154,6 +167,7 @@ impl Watermarks {
     pub(crate) fn forget(&mut self, room: &RoomId) {
         if let Some(marks) = self.rooms.remove(room) {
             self.unfinished -= marks.unfinished.len();
+            self.missed -= usize::from(marks.missed.is_some());
         }
     }
 

@@ -25,10 +25,10 @@ use tokio::sync::{mpsc, watch};
 
 use self::worker::{Phase, TypingCall, Worker};
 use super::backoff::BackoffConfig;
-use super::catch_up::Limits;
+use super::catch_up::{Limits, LiveBounds};
 use super::connect::Connector;
 use super::state::ConnectionState;
-use super::{Delivery, Transport, TransportError};
+use super::{Delivery, PipelineHints, Transport, TransportError};
 use crate::context::ShowTyping;
 use crate::credentials::Credentials;
 use crate::event::{MessageId, RoomId};
@@ -92,6 +92,7 @@ impl DdpTransport {
             queue: 1024,
             catch_up: None,
             limits: Limits::default(),
+            hints: None,
         }
     }
 
@@ -144,6 +145,7 @@ pub struct DdpTransportBuilder {
     queue: usize,
     catch_up: Option<Client>,
     limits: Limits,
+    hints: Option<Arc<dyn PipelineHints>>,
 }
 
 impl DdpTransportBuilder {
@@ -214,10 +216,20 @@ impl DdpTransportBuilder {
         self
     }
 
-    /// How many events the pipeline takes of one room, and of all.
-    pub(crate) fn pipeline_takes(mut self, in_room: usize, in_all: usize) -> Self {
+    /// How many events the pipeline takes of one room, and of all. If it parks, what is too much is fetched later;
+    /// else it decides itself what to drop.
+    pub(crate) fn pipeline_takes(mut self, in_room: usize, in_all: usize, parks: bool) -> Self {
         self.limits.window = self.limits.window.min(in_room).max(1);
-        self.limits.in_pipeline = self.limits.in_pipeline.min(in_all).max(1);
+        self.limits.in_pipeline = self.limits.in_pipeline.min(in_all / 2).max(1);
+        if parks {
+            self.limits.waiting = self.limits.waiting.min(in_all).max(1);
+            self.limits.live = Some(LiveBounds { in_room, in_all });
+        }
+        self
+    }
+
+    pub(crate) fn hints(mut self, hints: Arc<dyn PipelineHints>) -> Self {
+        self.hints = Some(hints);
         self
     }
 

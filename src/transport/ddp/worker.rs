@@ -82,10 +82,14 @@ impl Worker {
             user_id: settings.credentials.user_id().clone(),
             token: settings.credentials.token().clone(),
         };
-        let catch_up = settings
-            .catch_up
-            .clone()
-            .map(|client| CatchUp::new(client, settings.limits, Arc::clone(&overflow)));
+        let catch_up = settings.catch_up.clone().map(|client| {
+            CatchUp::new(
+                client,
+                settings.limits,
+                settings.hints.clone(),
+                Arc::clone(&overflow),
+            )
+        });
         Self {
             catch_up,
             last_frame: Instant::now(),

@@ -26,6 +26,7 @@ fn room() -> RoomPlan {
         started: at(STARTED),
         subscriptions: &[subscription],
         changed: &HashSet::new(),
+        busy: &HashSet::new(),
         limits: Limits::default(),
     };
     plan(&situation, &mut Watermarks::default())
@@ -70,6 +71,7 @@ fn fetched(updated: &[Value]) -> SyncResult {
 const ALL: Bounds<'_> = Bounds {
     oldest: None,
     events: usize::MAX,
+    keeps: Keep::Newest,
     own: None,
 };
 
@@ -116,7 +118,7 @@ fn what_happened_in_the_gap_becomes_the_events_that_it_would_have_been() {
         {"_id": "gone", "_deletedAt": {"$date": LOST + 350}},
     ]))
     .unwrap();
-    let (events, skipped) = merge(&room(), &result, Vec::new(), &mut classifier, ALL);
+    let Merged { events, skipped, .. } = merge(&room(), &result, Vec::new(), &mut classifier, ALL);
     assert_eq!(skipped, 0);
     assert_eq!(
         told(&events),
@@ -130,7 +132,7 @@ fn what_happened_in_the_gap_becomes_the_events_that_it_would_have_been() {
         ]
     );
     // Fetched once more: nothing is left.
-    let (events, _) = merge(&room(), &result, Vec::new(), &mut classifier, ALL);
+    let events = merge(&room(), &result, Vec::new(), &mut classifier, ALL).events;
     assert_eq!(told(&events), []);
 }
 
@@ -143,7 +145,7 @@ fn a_live_version_and_a_later_fetched_one_are_told_apart() {
         json!({"$date": LOST + 20}),
     );
     let held = vec![live(&message("m", LOST + 10, LOST + 10))];
-    let (events, _) = merge(&room(), &fetched(&[edited]), held, &mut classifier, ALL);
+    let events = merge(&room(), &fetched(&[edited]), held, &mut classifier, ALL).events;
     assert_eq!(
         told(&events),
         [
@@ -170,7 +172,7 @@ fn those_of_one_millisecond_are_in_the_order_of_the_server() {
     // Fetched before the third was written, which came live as the second did.
     let held = vec![live(&second), live(&third)];
     let result = fetched(&[second, first]);
-    let (events, _) = merge(&room(), &result, held, &mut classifier, ALL);
+    let events = merge(&room(), &result, held, &mut classifier, ALL).events;
     let ids: Vec<_> = told(&events).into_iter().map(|(_, id)| id).collect();
     assert_eq!(ids, ["first", "second", "third"]);
 }
@@ -191,14 +193,39 @@ fn what_is_too_old_or_too_much_is_skipped_and_counted_once() {
     let bounds = Bounds {
         oldest: Some(at(LOST + 4)),
         events: 5,
+        keeps: Keep::Newest,
         own: Some(&"uB".into()),
     };
-    let (events, skipped) = merge(&room(), &result, Vec::new(), &mut classifier, bounds);
+    let Merged { events, skipped, .. } = merge(&room(), &result, Vec::new(), &mut classifier, bounds);
     let ids: Vec<_> = told(&events).into_iter().map(|(_, id)| id).collect();
     assert_eq!(ids, ["5", "6", "7", "8", "9"]);
     assert_eq!(skipped, 5);
-    let (events, skipped) = merge(&room(), &result, Vec::new(), &mut classifier, bounds);
+    let Merged { events, skipped, .. } = merge(&room(), &result, Vec::new(), &mut classifier, bounds);
     assert_eq!((events.len(), skipped), (0, 0));
+}
+
+#[test]
+fn of_what_was_parked_the_rest_is_left_for_later() {
+    let messages = [("a", 1), ("b", 2), ("c", 2), ("d", 3), ("e", 4)]
+        .map(|(id, after)| message(id, LOST + after, LOST + after));
+    let newest_first: Vec<_> = messages.iter().rev().cloned().collect();
+    let mut classifier = Classifier::new(false);
+    let two = Bounds {
+        events: 2,
+        keeps: Keep::Oldest,
+        ..ALL
+    };
+    let first = merge(&room(), &fetched(&newest_first), Vec::new(), &mut classifier, two);
+    // Those of one millisecond stay together.
+    assert_eq!(told(&first.events).len(), 3);
+    assert_eq!((first.skipped, first.left_from), (0, Some(at(LOST + 3))));
+    let rest = merge(&room(), &fetched(&newest_first), Vec::new(), &mut classifier, ALL);
+    assert_eq!(
+        told(&rest.events).len(),
+        2,
+        "the first three were seen, the others not"
+    );
+    assert_eq!(rest.left_from, None);
 }
 
 proptest! {
@@ -227,7 +254,7 @@ proptest! {
         // A snapshot has a beginning, and what is missing at its end comes live.
         let snapshot: Vec<Value> = all.iter().rev().map(|(message, _)| message.clone()).collect();
         let result = fetched(&snapshot);
-        let (events, skipped) = merge(&room(), &result, held, &mut classifier, ALL);
+        let Merged { events, skipped, .. } = merge(&room(), &result, held, &mut classifier, ALL);
         prop_assert_eq!(skipped, 0);
         let written: Vec<_> = events.iter().map(|sorted| sorted.event.message().unwrap().created_at()).collect();
         prop_assert!(written.is_sorted());
