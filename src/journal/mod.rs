@@ -7,14 +7,18 @@
 #[cfg(feature = "journal")]
 mod disk;
 mod error;
+mod ledger;
 mod memory;
+mod stored;
 
 use futures_util::future::BoxFuture;
 
 #[cfg(feature = "journal")]
 pub use self::disk::{DiskJournal, DiskJournalBuilder};
 pub use self::error::{JournalError, JournalErrorKind};
+pub(crate) use self::ledger::Ledger;
 pub use self::memory::MemoryJournal;
+pub(crate) use self::stored::{Place, Undelivered};
 
 /// Keeps what a bot remembers. What keys and values mean is the bot's affair; none is longer than some kilobytes, and
 /// there are at most some hundred thousand.

@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) window: usize,
     /// The same of all rooms.
     pub(crate) in_pipeline: usize,
+    /// An event that was running when the process ended so often is given up.
+    pub(crate) crashes: Option<u8>,
 }
 
 impl Default for Limits {
@@ -36,6 +38,7 @@ impl Default for Limits {
             total: 10_000,
             window: 64,
             in_pipeline: 1024,
+            crashes: Some(3),
         }
     }
 }
@@ -88,7 +91,7 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
         .iter()
         .filter_map(|subscription| {
             let id = &subscription.room_id;
-            let is_due = marks.has_missed(id)
+            let is_due = marks.is_due(id)
                 || since.is_some_and(|since| {
                     // An edit of any message but the last one does not count as a change of its room: where there was
                     // something to change a while ago, it is looked for.

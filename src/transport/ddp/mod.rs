@@ -32,6 +32,7 @@ use super::{Delivery, Transport, TransportError};
 use crate::context::ShowTyping;
 use crate::credentials::Credentials;
 use crate::event::{MessageId, RoomId};
+use crate::journal::Ledger;
 use crate::rest::Client;
 use crate::server_url::ServerUrl;
 
@@ -92,6 +93,7 @@ impl DdpTransport {
             queue: 1024,
             catch_up: None,
             limits: Limits::default(),
+            ledger: None,
         }
     }
 
@@ -144,6 +146,7 @@ pub struct DdpTransportBuilder {
     queue: usize,
     catch_up: Option<Client>,
     limits: Limits,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl DdpTransportBuilder {
@@ -211,6 +214,18 @@ impl DdpTransportBuilder {
     /// How old a message may be, by the server's time, to be delivered after an outage: ten minutes by default.
     pub fn catch_up_age(mut self, age: Duration) -> Self {
         self.limits.age = age;
+        self
+    }
+
+    /// What the bot remembers from one start to the next: with it, what an earlier process left is caught up too.
+    pub(crate) fn ledger(mut self, ledger: Option<Arc<Ledger>>) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// How often the process may end while an event is running before that is given up.
+    pub(crate) fn max_crashes(mut self, crashes: Option<u8>) -> Self {
+        self.limits.crashes = crashes;
         self
     }
 

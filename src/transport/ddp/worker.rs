@@ -82,10 +82,14 @@ impl Worker {
             user_id: settings.credentials.user_id().clone(),
             token: settings.credentials.token().clone(),
         };
-        let catch_up = settings
-            .catch_up
-            .clone()
-            .map(|client| CatchUp::new(client, settings.limits, Arc::clone(&overflow)));
+        let catch_up = settings.catch_up.clone().map(|client| {
+            CatchUp::new(
+                client,
+                settings.limits,
+                Arc::clone(&overflow),
+                settings.ledger.clone(),
+            )
+        });
         Self {
             catch_up,
             last_frame: Instant::now(),
@@ -113,7 +117,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stopped(&mut self.phase) => {}
-                () = catch_up.begin() => {}
+                () = catch_up.begin(&mut self.classifier) => {}
             }
         }
         self.backoff = Backoff::new(self.settings.backoff, Instant::now());
@@ -269,6 +273,9 @@ impl Worker {
         let now = Instant::now();
         if matches!(frame, Some(Ok(_))) {
             self.last_frame = now;
+            if let Some(catch_up) = &mut self.catch_up {
+                catch_up.heard(now);
+            }
         }
         match frame {
             Some(Ok(Frame::Text(text))) => {
