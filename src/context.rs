@@ -12,6 +12,7 @@ use crate::dispatch::Receipt;
 use crate::dispatch::loops::LoopBreaker;
 use crate::dispatch::stack_info::StackInfo;
 use crate::event::{MessageId, RoomId, RoomKind, User, UserId};
+use crate::journal::Ledger;
 use crate::request::Request;
 use crate::response::Action;
 use crate::router::runtime_listeners::RuntimeListeners;
@@ -84,6 +85,10 @@ pub(crate) struct Shared {
     pub(crate) typing: Option<Arc<dyn ShowTyping>>,
     pub(crate) ids: crate::dispatch::ids::IdSource,
     pub(crate) loops: LoopBreaker,
+    /// What is remembered of events that are on their way.
+    pub(crate) ledger: Option<Arc<Ledger>>,
+    /// Whether a route runs at most once for an event, unless it says otherwise.
+    pub(crate) at_most_once: bool,
     /// Whether replies go in a thread below their question unless they say otherwise.
     pub(crate) always_in_thread: bool,
     /// Whether messages of bots go through the pipeline, also where no route asked for them.
@@ -107,6 +112,8 @@ impl Shared {
             typing: None,
             ids,
             loops: LoopBreaker::default(),
+            ledger: None,
+            at_most_once: false,
             always_in_thread: false,
             hears_bots: false,
             message_size_limit: DEFAULT_MESSAGE_SIZE_LIMIT,

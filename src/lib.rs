@@ -30,6 +30,7 @@ pub mod dispatch;
 pub mod event;
 pub mod extract;
 pub mod handler;
+pub mod journal;
 pub mod layer;
 pub mod response;
 #[cfg(feature = "client")]

@@ -662,10 +662,10 @@ mod shutdown {
         assert_eq!(report.undelivered, 0);
         assert!(!report.is_complete());
         settled().await;
-        assert_eq!(running.get(), [Settled::Dropped]);
+        assert_eq!(running.get(), [Settled::Interrupted]);
         assert_eq!(
             waiting.map(|fate| fate.get()),
-            [[Settled::Dropped], [Settled::Dropped]]
+            [[Settled::Interrupted], [Settled::Interrupted]]
         );
         assert_eq!(began.elapsed().as_secs(), 8);
     }
@@ -700,7 +700,10 @@ mod shutdown {
         );
         assert_eq!(handle.counters().undelivered, 6);
         settled().await;
-        assert_eq!(fates.map(|fate| fate.get()), [const { [Settled::Dropped] }; 4]);
+        assert_eq!(
+            fates.map(|fate| fate.get()),
+            [const { [Settled::Interrupted] }; 4]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Bot;
 use super::error::BotError;
 use crate::credentials::Credentials;
 use crate::dispatch::{DeadLetter, DeadLetters, Overflow, Settings};
+use crate::journal::Journal;
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
 use crate::transport::{BackoffConfig, Connector, TlsSettings};
@@ -42,6 +44,9 @@ pub struct BotBuilder {
     pub(super) catches_up: bool,
     pub(super) catch_up_age: Option<Duration>,
     pub(super) dead_letters: DeadLetters,
+    pub(super) journal: Option<Arc<dyn Journal>>,
+    pub(super) max_crashes: Option<u8>,
+    pub(super) at_most_once: bool,
 }
 
 /// Whose account the bot uses.
@@ -69,6 +74,9 @@ impl BotBuilder {
             catches_up: true,
             catch_up_age: None,
             dead_letters: DeadLetters::default(),
+            journal: None,
+            max_crashes: Some(3),
+            at_most_once: false,
         }
     }
 
@@ -127,6 +135,39 @@ impl BotBuilder {
     /// Leaves out what was said while there was no connection. Unless this is set, it is fetched and answered.
     pub fn no_catch_up(mut self) -> Self {
         self.catches_up = false;
+        self
+    }
+
+    /// Where the bot remembers what it did, from one start to the next. With it, what was said while the bot was not
+    /// running is answered at the next start, as after an outage; and whatever ends the process, no command is lost and
+    /// none is answered twice. A bot that has never run answers nothing older than itself.
+    ///
+    /// ```
+    /// use rocketbotte::Bot;
+    /// use rocketbotte::journal::MemoryJournal;
+    ///
+    /// // Lost with the process; feature `journal` has `DiskJournal`, which is not.
+    /// let journal = MemoryJournal::new();
+    /// let bot = Bot::builder("https://chat.example.org").token("rKy9v9n4yYWWjyyx5", "token").journal(journal).build()?;
+    /// # Ok::<_, rocketbotte::BotError>(())
+    /// ```
+    pub fn journal(mut self, journal: impl Journal) -> Self {
+        self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// Whether every route [runs at most once](crate::handler::Configured::at_most_once) for an event, unless it says
+    /// otherwise. They do not unless switched on: what was not done when the process ended is done again.
+    pub fn at_most_once(mut self, is_on: bool) -> Self {
+        self.at_most_once = is_on;
+        self
+    }
+
+    /// How often the process may end while an event that it recovered by its [`journal`](Self::journal) is running: then
+    /// the event is given up, and the log names it. Three times unless set. An event that was running at one such end
+    /// runs alone from then on, so that no other is taken for the cause. `None`: each is tried again for ever.
+    pub fn max_crashes(mut self, crashes: impl Into<Option<u8>>) -> Self {
+        self.max_crashes = crashes.into();
         self
     }
 

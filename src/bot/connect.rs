@@ -79,6 +79,12 @@ impl Session {
         self.credentials.token().expose()
     }
 
+    /// The first secret of a journal. It follows from the token, which never gets into a file; from then on it stays,
+    /// whatever becomes of the token.
+    pub(super) fn derived_secret(&self) -> Vec<u8> {
+        crate::dispatch::secret_from(self.id_secret().as_bytes())
+    }
+
     /// Gives a login token back.
     pub(super) async fn end(self, handle: &BotHandle) {
         self.login.end(handle).await;

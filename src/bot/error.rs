@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use tower::BoxError;
 
+use crate::journal::JournalError;
 use crate::rest::{RestError, RestErrorKind};
 use crate::transport::{TransportError, TransportErrorKind};
 
@@ -103,6 +104,12 @@ impl From<TransportError> for BotError {
             message: error.to_string(),
             source: Some(error.into()),
         }
+    }
+}
+
+impl From<JournalError> for BotError {
+    fn from(error: JournalError) -> Self {
+        Self::configuration(error.to_string()).with_source(error)
     }
 }
 

@@ -17,6 +17,7 @@ pub use self::builder::BotBuilder;
 use self::connect::Session;
 pub use self::error::{BotError, BotErrorKind};
 use crate::dispatch::{BotHandle, Fired, OnReady, Overflow, Serve, ServeError, ShutdownReport, Sink};
+use crate::journal::Ledger;
 use crate::request::Request;
 use crate::response::Response;
 use crate::rest::RestSink;
@@ -154,18 +155,29 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
 {
+    let ledger = settings.ledger(session)?;
     let transport = settings
         .transport(session)
+        .ledger(ledger.clone())
+        .max_crashes(settings.max_crashes)
         .typing_as(session.typing_name())
         .hints(Arc::new(handle.clone()))
         .build();
+    let id_secret = match &ledger {
+        Some(ledger) => ledger.secret(|| session.derived_secret()),
+        None => session.id_secret().as_bytes().to_vec(),
+    };
     let connection = transport.handle();
     let sink = Sink::new(RestSink::new(session.client.clone()).map_err(Into::into));
     let report = Serve::with_handle(transport, sink, handle, fired)
         .identity(session.identity.clone())
-        .id_secret(session.id_secret().as_bytes())
+        .id_secret(&id_secret)
         .configure(|shared, own| {
             shared.client = Some(session.client.clone());
+            if let Some(ledger) = ledger.clone() {
+                shared.ledger = Some(ledger);
+            }
+            shared.at_most_once = settings.at_most_once;
             shared.typing = Some(Arc::new(connection.clone()));
             shared.message_size_limit = session.message_size_limit;
             shared.hears_bots = settings.hears_bots;
@@ -178,6 +190,9 @@ where
         .on_ready(log_ready(session))
         .run(service)
         .await;
+    if let Some(ledger) = &ledger {
+        ledger.flush().await;
+    }
     match report {
         Ok(report) => Ok(report),
         Err(ServeError::Transport(error)) => Err(error.into()),
@@ -218,6 +233,15 @@ fn log_ready(session: &Session) -> OnReady {
 }
 
 impl BotBuilder {
+    /// What the bot remembers, where it has a journal.
+    fn ledger(&self, session: &Session) -> Result<Option<Arc<Ledger>>, BotError> {
+        let Some(journal) = &self.journal else {
+            return Ok(None);
+        };
+        let ledger = Ledger::load(Arc::clone(journal), Some(session.identity.id()))?;
+        Ok(Some(Arc::new(ledger)))
+    }
+
     fn transport(&self, session: &Session) -> crate::transport::DdpTransportBuilder {
         let mut transport = DdpTransport::builder(
             session.url.clone(),

@@ -89,7 +89,7 @@ where
                     Err(error) => {
                         self.counters.undelivered += 1;
                         let dead_letters = self.deliveries.dead_letters();
-                        dead_letters.give_up(routed.clone(), error.into(), request);
+                        dead_letters.give_up(routed.clone(), error.into(), &request.key());
                     }
                 }
                 *position += 1;
@@ -124,6 +124,7 @@ fn collect(
                 batches.push(Batch {
                     room_id,
                     actions: SmallVec::new(),
+                    kept: Vec::new(),
                     request: request.clone(),
                     piece: piece.map(Piece::another),
                 });

@@ -9,7 +9,6 @@ use tower::BoxError;
 use super::ResolveError;
 use crate::error_chain::Chain;
 use crate::event::RoomId;
-use crate::request::Request;
 use crate::response::{Action, RouteName, RoutedAction};
 
 /// An action that was not carried out, and that nobody will try again: what there is to know of it.
@@ -92,14 +91,14 @@ impl DeadLetters {
     /// Every action that was not carried out comes here, and from nowhere else is one given up: it is logged, and its
     /// owner is told. Whether its event counts as done all the same: what the server refuses for good is not refused
     /// less if the event is delivered again, but what it did not hear is still open.
-    pub(super) fn give_up(&self, action: RoutedAction, error: DeadLetterError, request: &Request) -> bool {
+    pub(super) fn give_up(&self, action: RoutedAction, error: DeadLetterError, event_key: &str) -> bool {
         let RoutedAction { route, action } = action;
         let is_done = !error.is_transient();
         let letter = DeadLetter {
             room_id: action.room_id().cloned(),
             action,
             error,
-            event_key: request.key().into_owned(),
+            event_key: event_key.to_owned(),
             route,
         };
         tracing::error!(

@@ -18,9 +18,11 @@ use super::resolve::QUOTE_AFTER;
 use super::settled::Piece;
 use super::text::utf16_length;
 use super::{Counters, Receipt};
+use crate::error_chain::Chain;
 use crate::event::{Event, MessageId, RoomId};
+use crate::journal::{Ledger, Undelivered};
 use crate::request::Request;
-use crate::response::{Action, RoutedAction};
+use crate::response::{Action, RouteName, RoutedAction};
 
 /// The service that carries out resolved actions.
 pub(crate) type Sink = BoxCloneSyncService<Action, Receipt, BoxError>;
@@ -38,6 +40,8 @@ const DELETED: usize = 1024;
 pub(super) struct Batch {
     pub(super) room_id: RoomId,
     pub(super) actions: SmallVec<[RoutedAction; 1]>,
+    /// Their numbers in the ledger, where they come from there.
+    pub(super) kept: Vec<u64>,
     /// What is answered.
     pub(super) request: Request,
     pub(super) piece: Option<Piece>,
@@ -120,6 +124,39 @@ impl Deliveries {
         }
     }
 
+    /// Carries out what could not be carried out before.
+    pub(super) fn resend(&mut self, request: &Request, counters: &mut Counters) {
+        let Some(ledger) = &request.context().shared().ledger else {
+            return;
+        };
+        let mut batches: Vec<Batch> = Vec::new();
+        for (number, undelivered) in ledger.take_undelivered() {
+            let Some(room_id) = undelivered.action.room_id().cloned() else {
+                continue;
+            };
+            let known = batches.iter().position(|batch| batch.room_id == room_id);
+            let index = known.unwrap_or_else(|| {
+                batches.push(Batch {
+                    room_id,
+                    actions: SmallVec::new(),
+                    kept: Vec::new(),
+                    request: request.clone(),
+                    piece: None,
+                });
+                batches.len() - 1
+            });
+            let batch = &mut batches[index];
+            batch.kept.push(number);
+            batch.actions.push(RoutedAction {
+                route: undelivered.route.as_deref().map(RouteName::new),
+                action: undelivered.action,
+            });
+        }
+        for batch in batches {
+            self.push(batch, counters);
+        }
+    }
+
     /// Waits for a delivery to end; for ever if none runs.
     pub(super) async fn next(&mut self) -> Result<(tokio::task::Id, ()), JoinError> {
         match self.tasks.join_next_with_id().await {
@@ -195,8 +232,10 @@ impl Progress {
 /// The actions of a delivery whose fate is open. Dropped, it gives them up.
 struct Open {
     actions: smallvec::IntoIter<[RoutedAction; 1]>,
-    /// The one that is on its way.
+    kept: std::vec::IntoIter<u64>,
+    /// The one that is on its way, and its number in the ledger if it comes from there.
     current: Option<RoutedAction>,
+    number: Option<u64>,
     request: Request,
     piece: Option<Piece>,
     /// Whether something is left to be done if the event is delivered again.
@@ -209,7 +248,9 @@ impl Open {
     fn new(batch: Batch, dead_letters: &DeadLetters, progress: &Arc<Progress>) -> Self {
         Self {
             actions: batch.actions.into_iter(),
+            kept: batch.kept.into_iter(),
             current: None,
+            number: None,
             request: batch.request,
             piece: batch.piece,
             is_unfinished: false,
@@ -221,20 +262,71 @@ impl Open {
     /// The next action, to be carried out.
     fn next(&mut self) -> Option<Action> {
         self.current = self.actions.next();
+        self.number = self.kept.next();
         self.current.as_ref().map(|current| current.action.clone())
     }
 
     fn delivered(&mut self) {
         self.current = None;
+        if let (Some(number), Some(ledger)) = (self.number, self.ledger()) {
+            ledger.forget_undelivered(number);
+        }
         self.progress.delivered.fetch_add(1, Ordering::Relaxed);
     }
 
     fn undelivered(&mut self, error: DeadLetterError) {
-        if let Some(action) = self.current.take() {
-            self.progress.undelivered.fetch_add(1, Ordering::Relaxed);
-            self.is_unfinished |= !self.dead_letters.give_up(action, error, &self.request);
+        let Some(action) = self.current.take() else {
+            return;
+        };
+        self.progress.undelivered.fetch_add(1, Ordering::Relaxed);
+        match (self.number, self.ledger()) {
+            (Some(number), Some(ledger)) if error.is_transient() => ledger.release_undelivered(number),
+            (Some(number), Some(ledger)) => {
+                if let Some(kept) = ledger.forget_undelivered(number) {
+                    self.dead_letters.give_up(action, error, &kept.event_key);
+                }
+            }
+            (None, Some(ledger)) if ledger.is_kept() && is_for_later(&error) => {
+                self.keep(ledger, action, &error);
+            }
+            _ => {
+                let is_done = self.dead_letters.give_up(action, error, &self.request.key());
+                self.is_unfinished |= !is_done;
+            }
         }
     }
+
+    fn ledger(&self) -> Option<&Ledger> {
+        self.request.context().shared().ledger.as_deref()
+    }
+
+    /// Has it carried out later. Its event is done with that.
+    fn keep(&self, ledger: &Ledger, action: RoutedAction, error: &DeadLetterError) {
+        tracing::warn!(
+            action = action.action.name(),
+            room_id = action.action.room_id().map(tracing::field::display),
+            error = %Chain(error),
+            "not delivered yet: it is kept in the journal"
+        );
+        let oldest = ledger.keep_undelivered(Undelivered {
+            route: action.route.as_ref().map(ToString::to_string),
+            action: action.action,
+            event_key: self.request.key().into_owned(),
+        });
+        if let Some(oldest) = oldest {
+            let action = RoutedAction {
+                route: oldest.route.as_deref().map(RouteName::new),
+                action: oldest.action,
+            };
+            let error = DeadLetterError::Failed("too many actions wait for the server".into());
+            self.dead_letters.give_up(action, error, &oldest.event_key);
+        }
+    }
+}
+
+/// What the stop cut off belongs to an event that is not done.
+fn is_for_later(error: &DeadLetterError) -> bool {
+    error.is_transient() && !matches!(error, DeadLetterError::Stopped)
 }
 
 impl Drop for Open {

@@ -26,7 +26,7 @@ use crate::layer::catch_panic::{CatchPanic, CatchPanicLayer};
 use crate::layer::timeout::Elapsed;
 use crate::request::{Deadline, Request};
 use crate::response::{Action, Response, Send};
-use crate::transport::{Ack, Delivery};
+use crate::transport::{Ack, Arrival, Delivery};
 
 /// Events that wait past every bound; above it they wait like all others.
 const MOST_URGENT: usize = 1024;
@@ -188,6 +188,7 @@ where
         self.counters.received += 1;
         match &event {
             Event::Deleted(deleted) => self.deliveries.note_deleted(deleted.message_id()),
+            Event::Ready | Event::Reconnected(_) => self.resend(),
             Event::Encrypted(message) if self.is_first_of_its_kind(message.room().id()) => {
                 tracing::info!(room_id = %message.room().id(), "the room is encrypted: a bot can not read it");
             }
@@ -236,11 +237,18 @@ where
             tracing::warn!(lane = ?key, ?policy, dropped, "too many events wait");
         }
         match self.settings.overflow {
-            Overflow::Park | Overflow::DropNewest => drop(pending),
+            Overflow::Park | Overflow::DropNewest => pending.ack.dropped(),
             Overflow::DropOldest => {
                 // Where all lanes together are full, this one may have nothing to drop.
-                if self.lanes.drop_oldest(&key).is_some() {
-                    drop(self.lanes.push(key, pending));
+                let unplaced = match self.lanes.drop_oldest(&key) {
+                    Some(oldest) => {
+                        oldest.ack.dropped();
+                        self.lanes.push(key, pending).err()
+                    }
+                    None => Some(pending),
+                };
+                if let Some(pending) = unplaced {
+                    pending.ack.dropped();
                 }
             }
             Overflow::Busy => {
@@ -252,6 +260,7 @@ where
                     )));
                     self.answer(&pending.request, response, None);
                 }
+                pending.ack.dropped();
             }
         }
     }
@@ -379,7 +388,24 @@ where
     }
 
     pub(super) fn delivery_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let before = self.counters.delivered;
         self.deliveries.ended(ended, &mut self.counters);
+        // The server takes what it is given again.
+        let waits = self
+            .shared
+            .ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.has_undelivered());
+        if waits && self.counters.delivered > before {
+            self.resend();
+        }
+    }
+
+    /// Carries out what could not be carried out before.
+    fn resend(&mut self) {
+        let context = Context::new(Arc::clone(&self.shared), Arrival::Live, Instant::now());
+        let request = Request::with_context(Event::Ready, context);
+        self.deliveries.resend(&request, &mut self.counters);
     }
 
     /// Lets the lanes go on whose handler took longer than the hold time.

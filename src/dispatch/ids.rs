@@ -74,6 +74,14 @@ impl IdSource {
     }
 }
 
+/// A secret that follows from another one, which it does not tell.
+#[cfg(feature = "client")]
+pub(crate) fn secret_from(secret: &[u8]) -> Vec<u8> {
+    let mut mac = keyed(secret);
+    mac.update(b"rocketbotte ids");
+    mac.finalize().into_bytes().to_vec()
+}
+
 fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     Hmac::new_from_slice(secret).expect("HMAC takes a key of any length")

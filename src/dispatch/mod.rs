@@ -26,6 +26,8 @@ pub(crate) use self::deliver::Sink;
 pub use self::handle::{BotHandle, NotRunning};
 #[cfg(feature = "client")]
 pub(crate) use self::handle::{Fired, Stop};
+#[cfg(feature = "client")]
+pub(crate) use self::ids::secret_from;
 pub use self::receipt::Receipt;
 pub use self::report::{Counters, ServeError, ShutdownReport};
 pub use self::resolve::ResolveError;

@@ -17,6 +17,7 @@ use super::run::{Sources, run};
 use super::stack_info::StackInfo;
 use super::{Receipt, ServeError, ShutdownReport};
 use crate::context::{Identity, Perform, Shared};
+use crate::journal::{Journal, JournalError, Ledger};
 use crate::request::Request;
 use crate::response::{Action, DEFAULT_HOLD, Response};
 use crate::transport::{ConnectionState, Transport};
@@ -129,6 +130,7 @@ impl<T: Transport> Serve<T> {
         let mut shared = Shared::new(Identity::new("", ""));
         shared.listeners = Arc::clone(handle.listeners());
         shared.perform = Some(Arc::new(PerformBySink(sink.clone())));
+        shared.ledger = Some(Arc::new(Ledger::in_memory()));
         Self {
             transport,
             sink,
@@ -154,6 +156,31 @@ impl<T: Transport> Serve<T> {
     /// Random otherwise.
     pub fn id_secret(mut self, secret: &[u8]) -> Self {
         self.id_secret = Some(secret.into());
+        self
+    }
+
+    /// Where it is written what [runs at most once](crate::handler::Configured::at_most_once) and what could not be
+    /// carried out, and which key ids are derived with where [`id_secret`](Self::id_secret) did not say it before.
+    /// Without one, this lives as long as the bot.
+    ///
+    /// # Errors
+    ///
+    /// The journal can not be read, or belongs to another [`identity`](Self::identity).
+    pub fn journal(mut self, journal: impl Journal) -> Result<Self, JournalError> {
+        let id = self.shared.identity.id();
+        let owner = (!id.as_str().is_empty()).then_some(id);
+        let ledger = Ledger::load(Arc::new(journal), owner)?;
+        if self.id_secret.is_none() {
+            self.id_secret = Some(ledger.secret(|| crate::random::id().into_bytes()).into());
+        }
+        self.shared.ledger = Some(Arc::new(ledger));
+        Ok(self)
+    }
+
+    /// Whether every route [runs at most once](crate::handler::Configured::at_most_once) for an event, unless it says
+    /// otherwise. They do not unless switched on.
+    pub fn at_most_once(mut self, is_on: bool) -> Self {
+        self.shared.at_most_once = is_on;
         self
     }
 

@@ -19,7 +19,7 @@ impl Drop for EventWork {
     }
 }
 
-/// One piece of an event's work. Dropped before it is [done](Self::done), it gives the event up.
+/// One piece of an event's work. Dropped before it is [done](Self::done), it leaves the event interrupted.
 pub(super) struct Piece {
     work: Arc<EventWork>,
     is_done: bool,
@@ -86,11 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_that_is_given_up_gives_the_event_up() {
+    fn a_piece_that_is_given_up_interrupts_the_event() {
         let (first, settled) = piece();
         let second = first.another();
         drop(first);
         second.done();
-        assert_eq!(*settled.lock().unwrap(), [Settled::Dropped]);
+        assert_eq!(*settled.lock().unwrap(), [Settled::Interrupted]);
     }
 }

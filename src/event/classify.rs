@@ -259,6 +259,30 @@ impl Classifier {
         }
     }
 
+    /// An earlier process was done with this event: see [`Event::own_key`]. The oldest come first.
+    pub(crate) fn recall(&mut self, key: &str, revision: Timestamp) {
+        let (id, change) = match key.split_once('/') {
+            Some((id, change)) => (id, Some(change)),
+            None => (key, None),
+        };
+        match (self.seen.get_mut(id), change) {
+            (Some(seen), change) => {
+                seen.updated_at = seen.updated_at.max(Some(revision));
+                seen.content.is_deleted |= change == Some("deleted");
+            }
+            (None, None) => self.remember(
+                &MessageId::from(id),
+                Seen {
+                    is_announced: true,
+                    updated_at: Some(revision),
+                    content: Content::default(),
+                },
+            ),
+            // Whether the message itself was heard is not known: it may be the one that was not.
+            (None, Some(_)) => {}
+        }
+    }
+
     fn remember(&mut self, id: &MessageId, seen: Seen) {
         // An id cut from a frame would keep the whole frame alive.
         let id: Arc<str> = Arc::from(id.as_str());

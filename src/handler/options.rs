@@ -49,6 +49,8 @@ pub struct RouteOptions {
     pub(crate) lane: LaneUse,
     pub(crate) hears_bots: bool,
     pub(crate) place: Option<Arc<Place>>,
+    /// `None` where the bot says it.
+    pub(crate) at_most_once: Option<bool>,
 }
 
 /// Where the answers of a route go that say nothing of it themselves.
@@ -137,6 +139,32 @@ impl<H> Configured<H> {
     /// ends it after ten replies in ten seconds, but say something only when it is needed.
     pub fn from_bots(mut self) -> Self {
         self.options.hears_bots = true;
+        self
+    }
+
+    /// Runs at most once for an event, also where the process ends while it runs: that it begins is written to the
+    /// journal first. For a handler that does something outside of the chat which must not be done twice: what the end
+    /// of the process cuts off is not done again, and its answer may be missing.
+    ///
+    /// Without a [journal](crate::journal) on disk the process is as far as this goes.
+    ///
+    /// ```
+    /// use rocketbotte::Router;
+    /// use rocketbotte::handler::route;
+    ///
+    /// async fn pay() -> &'static str { "paid" }
+    ///
+    /// let router: Router = Router::new().command("pay", route(pay).at_most_once());
+    /// ```
+    pub fn at_most_once(mut self) -> Self {
+        self.options.at_most_once = Some(true);
+        self
+    }
+
+    /// Runs again for an event that was not done when the process ended, also where the bot says
+    /// [otherwise](Self::at_most_once): the default.
+    pub fn at_least_once(mut self) -> Self {
+        self.options.at_most_once = Some(false);
         self
     }
 

@@ -17,6 +17,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::route::NamedRoute;
 use crate::handler::{Place, RouteDeadline};
+use crate::journal::Ledger;
 use crate::layer::catch_panic::panic_message;
 use crate::request::{Deadline, Request};
 use crate::response::{Outcome, Response, RouteKind, RouteName, RouteOutcome, RunningRoute};
@@ -80,8 +81,10 @@ impl RunRoutes {
             // not what somebody wrote.
             tracing::Span::current().record("command", route.name.as_str());
         }
-        let future = catch_unwind(AssertUnwindSafe(|| {
-            place.take().map(|request| route.route.run(request))
+        let ledger = ledger_of(route, request);
+        let future = catch_unwind(AssertUnwindSafe(|| match ledger {
+            None => place.take().map(|request| route.route.run(request)),
+            Some(ledger) => place.take().map(|request| run_once(route, request, ledger)),
         }));
         let state = match future {
             Ok(None) => return,
@@ -128,6 +131,32 @@ impl RunRoutes {
     pub(super) fn has_answer(&self) -> bool {
         self.answered.is_some()
     }
+}
+
+/// Where it is written that a route begins, if it runs at most once. Events without a key of their own do not come again.
+#[inline]
+fn ledger_of(route: &NamedRoute, request: &Request) -> Option<Arc<Ledger>> {
+    let shared = request.context().shared();
+    if !route.options.at_most_once.unwrap_or(shared.at_most_once) {
+        return None;
+    }
+    request.event().own_key()?;
+    shared.ledger.clone()
+}
+
+fn run_once(
+    route: &NamedRoute,
+    request: Request,
+    ledger: Arc<Ledger>,
+) -> BoxFuture<'static, Result<Response, BoxError>> {
+    let (name, route) = (route.name.clone(), route.route.clone());
+    Box::pin(async move {
+        if !ledger.claim(&request.key(), name.as_str()).await {
+            tracing::info!(route = %name, event = &*request.key(), "it has begun before, and runs at most once");
+            return Ok(Response::empty());
+        }
+        route.run(request).await
+    })
 }
 
 impl ActiveRoute {

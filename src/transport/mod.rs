@@ -150,11 +150,13 @@ impl From<Event> for Delivery {
 pub enum Settled {
     /// It was handled, and what it asked for was carried out. An error, a panic or a timeout counts as handled.
     Done,
-    /// It was given up: a full lane, or the bot stopped first.
+    /// It was given up on purpose: its lane was full.
     Dropped,
+    /// It was not brought to an end: the bot stopped first, or what it asked for could not be carried out.
+    Interrupted,
 }
 
-/// Tells the transport what became of a delivery, exactly once: [`Settled::Dropped`] if nobody says otherwise.
+/// Tells the transport what became of a delivery, exactly once: [`Settled::Interrupted`] if nobody says otherwise.
 ///
 /// ```
 /// use rocketbotte::transport::{Ack, Settled};
@@ -182,9 +184,18 @@ impl Ack {
     }
 
     /// The event is done with.
-    pub fn done(mut self) {
+    pub fn done(self) {
+        self.settle(Settled::Done);
+    }
+
+    /// The event is given up on purpose.
+    pub fn dropped(self) {
+        self.settle(Settled::Dropped);
+    }
+
+    fn settle(mut self, settled: Settled) {
         if let Some(settle) = self.0.take() {
-            settle(Settled::Done);
+            settle(settled);
         }
     }
 }
@@ -192,7 +203,7 @@ impl Ack {
 impl Drop for Ack {
     fn drop(&mut self) {
         if let Some(settle) = self.0.take() {
-            settle(Settled::Dropped);
+            settle(Settled::Interrupted);
         }
     }
 }

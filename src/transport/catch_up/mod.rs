@@ -8,16 +8,17 @@ mod calls;
 mod merge;
 mod outbox;
 mod plan;
+mod recover;
 mod run;
+mod shared;
 mod watermarks;
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
@@ -25,12 +26,14 @@ use tokio::time::Instant;
 use self::calls::Lost;
 use self::outbox::Outbox;
 pub(crate) use self::plan::{Limits, LiveBounds};
+use self::recover::Recovery;
 pub(super) use self::run::News;
 use self::run::Run;
-use self::watermarks::Watermarks;
-use super::{Ack, Arrival, Delivery, PipelineHints, TransportError};
-use crate::event::classify::{Classifier, Events, StreamEvent, head};
-use crate::event::{Event, RoomId, Timestamp};
+use self::shared::SharedMarks;
+use super::{Arrival, Delivery, PipelineHints, TransportError};
+use crate::event::classify::{Classifier, Events, Head, StreamEvent, head};
+use crate::event::{RoomId, Timestamp};
+use crate::journal::Ledger;
 use crate::rest::Client;
 
 /// How long after something was missed it is looked whether the pipeline has room again.
@@ -56,38 +59,16 @@ pub(super) struct CatchUp {
     /// How long the outage was that is not caught up yet.
     gap: Option<Duration>,
     is_connected: bool,
+    /// When it was last written down that the connection lives.
+    alive_at: Option<Instant>,
     run: Option<Run>,
+    /// While what an earlier process left is caught up.
+    recovery: Option<Recovery>,
     /// When to fetch what was missed though the connection stood.
     retry_at: Option<Instant>,
     skipped: u64,
     /// What was dropped and can not be fetched.
     overflow: Arc<AtomicU64>,
-}
-
-/// The watermarks, which acknowledgements change from elsewhere.
-#[derive(Clone, Debug, Default)]
-struct SharedMarks {
-    marks: Arc<Mutex<Watermarks>>,
-    settled: Arc<Notify>,
-}
-
-impl SharedMarks {
-    fn lock(&self) -> MutexGuard<'_, Watermarks> {
-        // Nothing that is done under the lock leaves it half done.
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A delivery that counts as unfinished until it is settled.
-    fn delivery(&self, event: Event, arrival: Arrival, room: &RoomId, revision: Timestamp) -> Delivery {
-        let ticket = self.lock().delivered(room, revision);
-        let (shared, room) = (self.clone(), room.clone());
-        // What the pipeline gives up it gives up on purpose: it is not fetched again.
-        let ack = Ack::new(move |_| {
-            shared.lock().settled(&room, revision, ticket);
-            shared.settled.notify_one();
-        });
-        Delivery::live(event).arrived(arrival).with_ack(ack)
-    }
 }
 
 impl CatchUp {
@@ -96,6 +77,7 @@ impl CatchUp {
         limits: Limits,
         hints: Option<Arc<dyn PipelineHints>>,
         overflow: Arc<AtomicU64>,
+        ledger: Option<Arc<Ledger>>,
     ) -> Self {
         Self {
             overflow,
@@ -103,13 +85,15 @@ impl CatchUp {
             client,
             limits,
             hints,
-            marks: SharedMarks::default(),
+            marks: SharedMarks::new(ledger),
+            recovery: None,
             outbox: Outbox::default(),
             newest: None,
             started: None,
             started_at: Instant::now(),
             lost: None,
             is_connected: false,
+            alive_at: None,
             run: None,
             retry_at: None,
             skipped: 0,
@@ -117,15 +101,19 @@ impl CatchUp {
     }
 
     /// Before the first connection: learns what is too old to be answered.
-    pub(super) async fn begin(&mut self) {
+    pub(super) async fn begin(&mut self, classifier: &mut Classifier) {
         self.started_at = Instant::now();
         self.started = calls::baseline(&self.client).await;
         self.newest = self.started;
+        self.recall(classifier).await;
     }
 
-    /// The first connection is ready: there is nothing to catch up.
+    /// The first connection is ready: there is nothing to catch up but what an earlier process left.
     pub(super) fn ready(&mut self) {
         self.is_connected = true;
+        if let Some(gap) = self.gap {
+            self.run = Some(Run::new(&self.client, self.lost, Some(gap)));
+        }
     }
 
     /// The connection is lost; the last sign of life was at `at`.
@@ -144,6 +132,8 @@ impl CatchUp {
     /// The connection is back, after this time.
     pub(super) fn reconnected(&mut self, gap: Duration) {
         self.is_connected = true;
+        // The one before may not be caught up yet.
+        let gap = self.gap.map_or(gap, |before| before.max(gap));
         self.gap = Some(gap);
         self.run = Some(Run::new(&self.client, self.lost, Some(gap)));
     }
@@ -157,7 +147,22 @@ impl CatchUp {
             }
             return;
         };
+        self.begin_at(head.revision);
         self.newest = self.newest.max(Some(head.revision));
+        self.take(&head, event, classifier, deliveries);
+        let marks = self.marks.lock();
+        self.marks.keep(&marks, &head.room_id, None);
+        drop(marks);
+        self.is_alive(self.newest);
+    }
+
+    fn take(
+        &mut self,
+        head: &Head,
+        event: StreamEvent,
+        classifier: &mut Classifier,
+        deliveries: &Deliveries,
+    ) {
         let mut marks = self.marks.lock();
         // It has to wait for what happened in the outage, and is fetched with that.
         if self.lost.is_some() && !self.is_connected {
@@ -206,7 +211,7 @@ impl CatchUp {
                 Some(hints) if hints.is_urgent(&event) => false,
                 _ => self.outbox.has(room) || self.limits.is_reached(room, &self.marks.lock()),
             };
-            let delivery = self.marks.delivery(event, arrival, room, revision);
+            let delivery = self.marks.delivery(event, arrival, room, revision, None);
             self.send(Some(room), delivery, has_to_wait, deliveries);
         }
     }
@@ -228,7 +233,7 @@ impl CatchUp {
             },
         };
         match room {
-            Some(room) => self.outbox.push(room, delivery),
+            Some(room) => self.outbox.push(room, delivery.into()),
             None if self.outbox.first_len() < self.limits.waiting => self.outbox.push_first(delivery),
             None => {
                 let dropped = self.overflow.fetch_add(1, Ordering::Relaxed) + 1;
@@ -316,23 +321,31 @@ async fn hand_over(
         return pending().await;
     };
     loop {
+        let has_suspect = marks.has_suspect();
         let has_next = {
             let marks = marks.lock();
             let in_pipeline = marks.unfinished().saturating_sub(outbox.len());
-            outbox.seek(|room, waiting| {
+            outbox.seek(|room, next, waiting| {
                 // What waits here counts as unfinished too.
                 in_pipeline < limits.in_pipeline
                     && marks.unfinished_in(room).saturating_sub(waiting) < limits.window
+                    && !(has_suspect && next.is_suspect())
             })
         };
         if !has_next {
             marks.settled.notified().await;
             continue;
         }
+        if let Some(ledger) = &marks.ledger {
+            outbox.mark_next(ledger, limits.window).await;
+        }
         match deliveries.reserve().await {
             Ok(permit) => {
-                if let Some(delivery) = outbox.pop() {
-                    permit.send(Ok(delivery));
+                if let Some(next) = outbox.pop() {
+                    if next.is_suspect() {
+                        marks.suspect_goes();
+                    }
+                    permit.send(Ok(next.delivery));
                 }
             }
             // Nobody reads any more.

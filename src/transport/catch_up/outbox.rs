@@ -2,21 +2,119 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::shared::Recovered;
 use crate::event::RoomId;
+use crate::journal::Ledger;
 use crate::transport::Delivery;
+
+/// A delivery that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) delivery: Delivery,
+    mark: Option<Mark>,
+}
+
+/// That an event which an earlier process may have begun is handed over has to be kept before it is.
+#[derive(Debug)]
+struct Mark {
+    key: Box<str>,
+    recovered: Recovered,
+    /// In which row the marks were written; `None` where this was not.
+    number: Option<u64>,
+}
+
+impl Mark {
+    fn mark(&mut self, number: u64, ledger: &Ledger) {
+        ledger.recover(&self.key);
+        self.number = Some(number);
+    }
+}
+
+impl Waiting {
+    pub(super) fn is_suspect(&self) -> bool {
+        let recovered = self.mark.as_ref().map(|mark| mark.recovered);
+        recovered == Some(Recovered::Alone)
+    }
+}
+
+impl From<Delivery> for Waiting {
+    fn from(delivery: Delivery) -> Self {
+        Self { delivery, mark: None }
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    rooms: HashMap<RoomId, VecDeque<Delivery>>,
+    rooms: HashMap<RoomId, VecDeque<Waiting>>,
     /// The rooms with something to deliver; each gets its turn.
     turns: VecDeque<RoomId>,
     /// What belongs to no room goes first.
     first: VecDeque<Delivery>,
     len: usize,
+    /// How many marks were written, and up to which they are kept.
+    marked: u64,
+    kept: u64,
 }
 
 impl Outbox {
-    pub(super) fn push(&mut self, room: &RoomId, delivery: Delivery) {
+    /// An event that an earlier process may have begun.
+    pub(super) fn push_recovered(&mut self, room: &RoomId, delivery: Delivery, recovered: Recovered) {
+        let key = delivery.event().own_key().unwrap_or_default().into();
+        let mark = Some(Mark {
+            key,
+            recovered,
+            number: None,
+        });
+        self.push(room, Waiting { delivery, mark });
+    }
+
+    /// Waits until it is kept that what [`seek`](Self::seek) found is handed over. Nothing is lost where this is
+    /// dropped.
+    pub(super) async fn mark_next(&mut self, ledger: &Ledger, window: usize) {
+        if !self.first.is_empty() {
+            return;
+        }
+        let Some(room) = self.turns.front().cloned() else {
+            return;
+        };
+        let number = self.marked + 1;
+        let Some(next) = self.next(&room).and_then(|next| next.mark.as_mut()) else {
+            return;
+        };
+        if next.number.is_none() {
+            next.mark(number, ledger);
+            let goes_with_others = next.recovered == Recovered::Together;
+            self.marked = number;
+            if goes_with_others {
+                self.mark_with_it(ledger, window);
+            }
+        }
+        let number = self.next(&room).and_then(|next| next.mark.as_ref()?.number);
+        if number > Some(self.kept) {
+            let marked = self.marked;
+            ledger.flush().await;
+            self.kept = marked;
+        }
+    }
+
+    /// All that go with it are kept with one write.
+    fn mark_with_it(&mut self, ledger: &Ledger, window: usize) {
+        for room in self.rooms.values_mut() {
+            let marks = room
+                .iter_mut()
+                .take(window)
+                .filter_map(|waiting| waiting.mark.as_mut());
+            for mark in marks.filter(|mark| mark.number.is_none() && mark.recovered == Recovered::Together) {
+                mark.mark(self.marked, ledger);
+            }
+        }
+    }
+
+    fn next(&mut self, room: &RoomId) -> Option<&mut Waiting> {
+        self.rooms.get_mut(room)?.front_mut()
+    }
+
+    pub(super) fn push(&mut self, room: &RoomId, delivery: Waiting) {
         let waiting = self.rooms.entry(room.clone()).or_default();
         if waiting.is_empty() {
             self.turns.push_back(room.clone());
@@ -55,16 +153,18 @@ impl Outbox {
         self.rooms.contains_key(room)
     }
 
-    /// Puts the next room in front for which `may` says so, given how many of its deliveries wait here. False where
-    /// there is none.
-    pub(super) fn seek(&mut self, mut may: impl FnMut(&RoomId, usize) -> bool) -> bool {
+    /// Puts the next room in front for which `may` says so, given the first of its deliveries and how many wait here.
+    /// False where there is none.
+    pub(super) fn seek(&mut self, mut may: impl FnMut(&RoomId, &Waiting, usize) -> bool) -> bool {
         if !self.first.is_empty() {
             return true;
         }
         for _ in 0..self.turns.len() {
             let Some(room) = self.turns.front() else { break };
-            let waiting = self.rooms.get(room).map_or(0, VecDeque::len);
-            if may(room, waiting) {
+            if let Some(waiting) = self.rooms.get(room)
+                && let Some(next) = waiting.front()
+                && may(room, next, waiting.len())
+            {
                 return true;
             }
             self.turns.rotate_left(1);
@@ -73,9 +173,9 @@ impl Outbox {
     }
 
     /// Takes what [`seek`](Self::seek) found.
-    pub(super) fn pop(&mut self) -> Option<Delivery> {
+    pub(super) fn pop(&mut self) -> Option<Waiting> {
         if let Some(delivery) = self.first.pop_front() {
-            return Some(delivery);
+            return Some(delivery.into());
         }
         let room = self.turns.pop_front()?;
         let waiting = self.rooms.get_mut(&room)?;
@@ -105,13 +205,13 @@ mod tests {
     fn rooms_take_turns_and_keep_their_order() {
         let mut outbox = Outbox::default();
         for (room, text) in [("a", "a1"), ("a", "a2"), ("b", "b1"), ("c", "c1")] {
-            outbox.push(&room.into(), delivery(room, text));
+            outbox.push(&room.into(), delivery(room, text).into());
         }
         outbox.push_first(Delivery::live(Event::Ready));
         let mut order = Vec::new();
         // The room c has no place at the moment.
-        while outbox.seek(|room, _| *room != "c") {
-            let delivery = outbox.pop().unwrap();
+        while outbox.seek(|room, _, _| *room != "c") {
+            let delivery = outbox.pop().unwrap().delivery;
             order.push(
                 delivery
                     .event()

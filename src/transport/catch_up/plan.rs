@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) window: usize,
     /// The same of all rooms.
     pub(crate) in_pipeline: usize,
+    /// An event that was running when the process ended so often is given up.
+    pub(crate) crashes: Option<u8>,
     /// How many events may wait to be handed over; more are fetched again later.
     pub(crate) waiting: usize,
     /// What the pipeline takes of what arrives live. `None` where it is all handed over, and dropped by the pipeline.
@@ -65,6 +67,7 @@ impl Default for Limits {
             in_pipeline: 1024,
             waiting: 8192,
             live: None,
+            crashes: Some(3),
         }
     }
 }
@@ -119,7 +122,7 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
         .iter()
         .filter_map(|subscription| {
             let id = &subscription.room_id;
-            let is_due = marks.has_missed(id) && !(situation.busy.contains(id) && since.is_none())
+            let is_due = marks.is_due(id) && !(situation.busy.contains(id) && since.is_none())
                 || since.is_some_and(|since| {
                     // An edit of any message but the last one does not count as a change of its room: where there was
                     // something to change a while ago, it is looked for.

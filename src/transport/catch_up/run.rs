@@ -1,6 +1,6 @@
 //! One catch-up: asks for the rooms, then for their messages, a few at a time.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::pending;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::calls::{ATTEMPTS, Listing, Lost, Verdict, asked_pause, list, sync, verdict};
 use super::merge::{Bounds, Held, Keep, Merged, merge};
 use super::plan::{RoomPlan, Situation, plan};
-use super::watermarks::Watermarks;
+use super::watermarks::{TICK, Watermarks};
 use super::{CatchUp, Deliveries};
 use crate::event::classify::{Classifier, StreamEvent};
 use crate::event::{Event, Reconnected, RoomId, Timestamp};
@@ -162,7 +162,7 @@ impl Run {
     /// It is given up before its end: what it was to fetch is still missing.
     pub(super) fn restore(self, marks: &mut Watermarks) {
         for (room, after) in self.rooms {
-            marks.missed(&room, after.saturating_add(Duration::from_millis(1)));
+            marks.missed(&room, after.saturating_add(TICK));
         }
     }
 
@@ -209,13 +209,13 @@ impl CatchUp {
                     .map(|plan| (plan.id.clone(), plan.missed.after))
                     .collect();
                 // The bot is not in the others any more.
-                marks.clear_missed_except(&busy);
+                marks.clear_missing(|room| run.rooms.contains_key(room) || busy.contains(room));
                 tracing::debug!(rooms = run.room_count, "catching up");
             }
             // This server does not have the call, or not for this account: the connection is back all the same.
             Err(error) if verdict(&error) == Verdict::Forget => {
                 tracing::error!(%error, "what was said meanwhile can not be fetched from this server");
-                self.marks.lock().clear_missed_except(&HashSet::new());
+                self.marks.lock().clear_missing(|_| false);
             }
             Err(error) => {
                 // What arrives live goes on.
@@ -223,6 +223,9 @@ impl CatchUp {
                 tracing::error!(%error, ?again_in, "what was said meanwhile can not be fetched yet");
                 run.hold_until = None;
                 run.is_incomplete = true;
+                if run.lost.is_some() {
+                    self.marks.lock().take_all_missed();
+                }
                 self.retry_at = Some(Instant::now() + again_in);
             }
         }
@@ -323,12 +326,12 @@ impl CatchUp {
                     tracing::info!(rooms = run.room_count, left = run.rooms.len(), "catching up");
                 }
                 for sorted in events {
-                    let delivery =
-                        self.marks
-                            .delivery(sorted.event, sorted.arrival, &room.id, sorted.revision);
                     let age = now.map_or(Duration::ZERO, |now| now.saturating_since(sorted.happened));
-                    self.outbox.push(&room.id, delivery.happened_ago(age));
+                    self.push(&room.id, sorted, age);
                 }
+                let mut marks = self.marks.lock();
+                marks.fetched(&room.id);
+                self.marks.keep(&marks, &room.id, None);
                 return;
             }
             Err(error) => error,
@@ -342,7 +345,7 @@ impl CatchUp {
             Verdict::Forget => {
                 tracing::warn!(room_id = %room.id, %error, "a room can not be read any more");
                 run.rooms.remove(&room.id);
-                self.marks.lock().forget(&room.id);
+                self.marks.forget(&room.id);
                 self.go_on_with(&room.id, classifier, deliveries);
             }
             Verdict::Narrow if oldest.is_some_and(|oldest| oldest > room.missed.after) => {
@@ -407,6 +410,8 @@ impl CatchUp {
             tracing::info!(?gap, events, rooms, skipped, ?took, "caught up");
             let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));
             self.outbox.push_first(Delivery::live(event));
+            self.recovered();
+            self.is_alive(self.newest);
         }
         if self.marks.lock().is_any_missed() {
             self.retry_at = Some(Instant::now() + super::RETRY);

@@ -3,24 +3,26 @@
 //! The invariants, which the tests at the end hold it to:
 //!
 //! 1. A room's watermark is before every event of the room that was delivered and is not settled.
-//! 2. It is before every event of the room that was missed and not fetched since.
+//! 2. It is before every event of the room that was missed and not fetched since, and before every one that the
+//!    pipeline was interrupted in.
 //! 3. If there is no such event, it is the newest event that was delivered in the room.
-//! 4. The place from which a room is fetched is before every event that was missed, and where there is none it is the
+//! 4. The place from which a room is fetched is before every event that is missing, and where there is none it is the
 //!    newest that was delivered: what is unfinished is still with this process and need not be fetched.
 //! 5. Never are more rooms remembered than the bound says, and a room that is not remembered has nothing that is
 //!    unfinished or missed, unless all rooms have.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::event::{RoomId, Timestamp};
+use crate::journal::Place;
 
 /// Rooms that are remembered. One that is forgotten is caught up from the disconnection on, which is right for a room
 /// of which nothing is unfinished.
 const ROOMS: usize = 10_000;
 
 /// The shortest step of the server's time.
-const TICK: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 
 /// A delivery that was counted, to be given back when it is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,19 +44,36 @@ struct Marks {
     newest: Timestamp,
     /// Bounded by what the pipeline takes and the hand-over queue holds.
     unfinished: BTreeSet<(Timestamp, u64)>,
-    /// The oldest event that could not be delivered.
+    /// The oldest event that could not be delivered. Those after it wait until it is fetched.
     missed: Option<Timestamp>,
+    /// The oldest event that is being fetched, or will be some time: those after it go on.
+    due: Option<Timestamp>,
+    /// The oldest event that the pipeline did not bring to an end. It is for the next process.
+    interrupted: Option<Timestamp>,
 }
 
 impl Marks {
     fn watermark(&self) -> Timestamp {
-        let unfinished = self.unfinished.first().map(|(revision, _)| *revision);
-        let open = unfinished.into_iter().chain(self.missed).min();
-        open.map_or(self.newest, |open| self.newest.min(open.saturating_sub(TICK)))
+        self.up_to(self.open())
     }
 
-    fn is_idle(&self) -> bool {
-        self.unfinished.is_empty() && self.missed.is_none()
+    /// The oldest event that is not done.
+    fn open(&self) -> Option<Timestamp> {
+        let unfinished = self.unfinished.first().map(|(revision, _)| *revision);
+        unfinished
+            .into_iter()
+            .chain(self.missing())
+            .chain(self.interrupted)
+            .min()
+    }
+
+    /// The oldest event that is not here.
+    fn missing(&self) -> Option<Timestamp> {
+        self.missed.into_iter().chain(self.due).min()
+    }
+
+    fn up_to(&self, open: Option<Timestamp>) -> Timestamp {
+        open.map_or(self.newest, |open| self.newest.min(open.saturating_sub(TICK)))
     }
 }
 
@@ -86,6 +105,35 @@ impl Watermarks {
         ticket
     }
 
+    /// What an earlier process knew of a room.
+    pub(crate) fn restore(&mut self, room: &RoomId, place: Place) {
+        let due = place.is_open.then(|| place.watermark.saturating_add(TICK));
+        self.marks(room, place.watermark).due = due;
+    }
+
+    /// How far a room is settled; `None` where nothing is known of it. A process that starts again begins here.
+    pub(crate) fn place(&self, room: &RoomId) -> Option<Place> {
+        let marks = self.rooms.get(room)?;
+        Some(Place {
+            watermark: marks.watermark(),
+            is_open: marks.open().is_some(),
+        })
+    }
+
+    /// The pipeline did not bring an event to an end, and will not.
+    pub(crate) fn interrupted(&mut self, room: &RoomId, revision: Timestamp, ticket: Ticket) {
+        self.settled(room, revision, ticket);
+        if let Some(marks) = self.rooms.get_mut(room) {
+            marks.interrupted = marks.interrupted.into_iter().chain([revision]).min();
+        }
+    }
+
+    /// An event needs not go to the pipeline.
+    pub(crate) fn passed(&mut self, room: &RoomId, revision: Timestamp) {
+        let marks = self.marks(room, revision);
+        marks.newest = marks.newest.max(revision);
+    }
+
     /// The pipeline is done with an event, or has given it up.
     pub(crate) fn settled(&mut self, room: &RoomId, revision: Timestamp, ticket: Ticket) {
         if let Some(marks) = self.rooms.get_mut(room)
@@ -103,24 +151,51 @@ impl Watermarks {
         self.missed += usize::from(before.is_none());
     }
 
-    /// What was missed in a room is going to be fetched. Where that fails, it is to be told as [missed](Self::missed)
-    /// again.
+    /// What was missed in a room is going to be fetched, and is due until it is. What comes after it does not wait.
     pub(crate) fn take_missed(&mut self, room: &RoomId) -> Option<Timestamp> {
-        let missed = self.rooms.get_mut(room)?.missed.take();
+        let marks = self.rooms.get_mut(room)?;
+        marks.due = marks.missing();
+        let missed = marks.missed.take();
         self.missed -= usize::from(missed.is_some());
         missed
     }
 
-    /// Nothing that was missed can be fetched, but in these rooms.
-    pub(crate) fn clear_missed_except(&mut self, rooms: &HashSet<RoomId>) {
-        for (_, marks) in self.rooms.iter_mut().filter(|(room, _)| !rooms.contains(*room)) {
-            self.missed -= usize::from(marks.missed.take().is_some());
+    /// The same for all rooms.
+    pub(crate) fn take_all_missed(&mut self) {
+        for marks in self.rooms.values_mut() {
+            marks.due = marks.missing();
+            marks.missed = None;
+        }
+        self.missed = 0;
+    }
+
+    /// What was due in a room is here.
+    pub(crate) fn fetched(&mut self, room: &RoomId) {
+        if let Some(marks) = self.rooms.get_mut(room) {
+            marks.due = None;
+        }
+    }
+
+    /// Nothing that is missing can be fetched, but in some rooms.
+    pub(crate) fn clear_missing(&mut self, but: impl Fn(&RoomId) -> bool) {
+        for (room, marks) in &mut self.rooms {
+            if !but(room) {
+                marks.due = None;
+                self.missed -= usize::from(marks.missed.take().is_some());
+            }
         }
     }
 
     /// Whether something of the room was missed and not fetched yet.
     pub(crate) fn has_missed(&self, room: &RoomId) -> bool {
         self.rooms.get(room).is_some_and(|marks| marks.missed.is_some())
+    }
+
+    /// Whether something of the room is to be fetched.
+    pub(crate) fn is_due(&self, room: &RoomId) -> bool {
+        self.rooms
+            .get(room)
+            .is_some_and(|marks| marks.missing().is_some())
     }
 
     /// Whether any room has missed something.
@@ -142,10 +217,7 @@ impl Watermarks {
     /// Up to where everything of a room was delivered; `None` where nothing is known of it.
     pub(crate) fn delivered_to(&self, room: &RoomId) -> Option<Timestamp> {
         let marks = self.rooms.get(room)?;
-        Some(match marks.missed {
-            Some(missed) => marks.newest.min(missed.saturating_sub(TICK)),
-            None => marks.newest,
-        })
+        Some(marks.up_to(marks.missing()))
     }
 
     /// The newest event that was delivered in a room.
@@ -181,6 +253,8 @@ impl Watermarks {
             newest,
             unfinished: BTreeSet::new(),
             missed: None,
+            due: None,
+            interrupted: None,
         })
     }
 
@@ -189,7 +263,7 @@ impl Watermarks {
         let quietest = self
             .rooms
             .iter()
-            .min_by_key(|(_, marks)| (!marks.is_idle(), marks.newest))
+            .min_by_key(|(_, marks)| (marks.open().is_some(), marks.newest))
             .map(|(room, _)| room.clone());
         if let Some(room) = quietest {
             self.forget(&room);
@@ -238,6 +312,8 @@ mod tests {
         Settle(usize),
         Miss(u8, i64),
         Take(u8),
+        Fetch(u8),
+        Interrupt(usize),
         Forget(u8),
     }
 
@@ -247,6 +323,8 @@ mod tests {
             3 => (0usize..8).prop_map(Step::Settle),
             1 => (0u8..6, 0i64..100).prop_map(|(room, revision)| Step::Miss(room, revision)),
             1 => (0u8..6).prop_map(Step::Take),
+            1 => (0u8..6).prop_map(Step::Fetch),
+            1 => (0usize..8).prop_map(Step::Interrupt),
             1 => (0u8..6).prop_map(Step::Forget),
         ]
     }
@@ -258,6 +336,8 @@ mod tests {
             let mut marks = Watermarks::bounded(bound);
             let mut open: Vec<(RoomId, Timestamp, Ticket)> = Vec::new();
             let mut missed: Vec<(RoomId, Timestamp)> = Vec::new();
+            let mut due: Vec<(RoomId, Timestamp)> = Vec::new();
+            let mut interrupted: Vec<(RoomId, Timestamp)> = Vec::new();
             let mut newest: HashMap<RoomId, Timestamp> = HashMap::new();
             let id = |room: u8| RoomId::from(room.to_string());
             for step in steps {
@@ -282,28 +362,44 @@ mod tests {
                         let taken = marks.take_missed(&room);
                         let oldest = missed.iter().filter(|(r, _)| *r == room).map(|(_, at)| *at).min();
                         prop_assert_eq!(taken, oldest);
-                        missed.retain(|(r, _)| *r != room);
+                        let (taken, left) = missed.into_iter().partition::<Vec<_>, _>(|(r, _)| *r == room);
+                        missed = left;
+                        due.extend(taken);
                     }
+                    Step::Fetch(room) => {
+                        marks.fetched(&id(room));
+                        due.retain(|(r, _)| *r != id(room));
+                    }
+                    Step::Interrupt(index) => if index < open.len() {
+                        let (room, revision, ticket) = open.remove(index);
+                        marks.interrupted(&room, revision, ticket);
+                        interrupted.push((room, revision));
+                    },
                     Step::Forget(room) => marks.forget(&id(room)),
                 }
                 // What the structure forgot, by its bound or when told to, the model forgets too.
                 prop_assert!(marks.rooms.len() <= bound);
                 open.retain(|(room, _, ticket)| marks.rooms.get(room)
                     .is_some_and(|marks| marks.unfinished.iter().any(|(_, n)| *n == ticket.0)));
-                missed.retain(|(room, _)| marks.rooms.contains_key(room));
+                for missing in [&mut missed, &mut due, &mut interrupted] {
+                    missing.retain(|(room, _)| marks.rooms.contains_key(room));
+                }
                 newest.retain(|room, _| marks.rooms.contains_key(room));
                 prop_assert_eq!(marks.unfinished(), open.len());
                 for (room, newest) in &newest {
                     let watermark = marks.watermark(room).unwrap();
                     let first = open.iter().filter(|(r, ..)| r == room).map(|(_, at, _)| *at)
-                        .chain(missed.iter().filter(|(r, _)| r == room).map(|(_, at)| *at))
+                        .chain([&missed, &due, &interrupted].into_iter().flatten()
+                            .filter(|(r, _)| r == room).map(|(_, at)| *at))
                         .min();
+                    prop_assert_eq!(marks.place(room).unwrap(), Place { watermark, is_open: first.is_some() });
                     match first {
                         Some(first) => prop_assert!(watermark < first),
                         None => prop_assert_eq!(watermark, *newest),
                     }
                     let delivered = marks.delivered_to(room).unwrap();
-                    match missed.iter().filter(|(r, _)| r == room).map(|(_, at)| *at).min() {
+                    let missing = [&missed, &due].into_iter().flatten();
+                    match missing.filter(|(r, _)| r == room).map(|(_, at)| *at).min() {
                         Some(missed) => prop_assert!(delivered < missed),
                         None => prop_assert_eq!(delivered, *newest),
                     }

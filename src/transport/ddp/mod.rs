@@ -32,6 +32,7 @@ use super::{Delivery, PipelineHints, Transport, TransportError};
 use crate::context::ShowTyping;
 use crate::credentials::Credentials;
 use crate::event::{MessageId, RoomId};
+use crate::journal::Ledger;
 use crate::rest::Client;
 use crate::server_url::ServerUrl;
 
@@ -93,6 +94,7 @@ impl DdpTransport {
             catch_up: None,
             limits: Limits::default(),
             hints: None,
+            ledger: None,
         }
     }
 
@@ -146,6 +148,7 @@ pub struct DdpTransportBuilder {
     catch_up: Option<Client>,
     limits: Limits,
     hints: Option<Arc<dyn PipelineHints>>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl DdpTransportBuilder {
@@ -213,6 +216,18 @@ impl DdpTransportBuilder {
     /// How old a message may be, by the server's time, to be delivered after an outage: ten minutes by default.
     pub fn catch_up_age(mut self, age: Duration) -> Self {
         self.limits.age = age;
+        self
+    }
+
+    /// What the bot remembers from one start to the next: with it, what an earlier process left is caught up too.
+    pub(crate) fn ledger(mut self, ledger: Option<Arc<Ledger>>) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// How often the process may end while an event is running before that is given up.
+    pub(crate) fn max_crashes(mut self, crashes: Option<u8>) -> Self {
+        self.limits.crashes = crashes;
         self
     }
 

@@ -88,6 +88,7 @@ impl Worker {
                 settings.limits,
                 settings.hints.clone(),
                 Arc::clone(&overflow),
+                settings.ledger.clone(),
             )
         });
         Self {
@@ -117,7 +118,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stopped(&mut self.phase) => {}
-                () = catch_up.begin() => {}
+                () = catch_up.begin(&mut self.classifier) => {}
             }
         }
         self.backoff = Backoff::new(self.settings.backoff, Instant::now());
@@ -273,6 +274,9 @@ impl Worker {
         let now = Instant::now();
         if matches!(frame, Some(Ok(_))) {
             self.last_frame = now;
+            if let Some(catch_up) = &mut self.catch_up {
+                catch_up.heard(now);
+            }
         }
         match frame {
             Some(Ok(Frame::Text(text))) => {

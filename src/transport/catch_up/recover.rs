@@ -1,0 +1,142 @@
+//! What an earlier process left: caught up at the start as if the time between the two had been an outage.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::CatchUp;
+use super::calls::Lost;
+use super::merge::Sorted;
+use super::shared::Recovered;
+use super::watermarks::TICK;
+use crate::event::classify::Classifier;
+use crate::event::{RoomId, Timestamp};
+use crate::transport::Arrival;
+
+/// So often it is written down that the connection lives.
+const ALIVE: Duration = Duration::from_secs(1);
+
+/// While what an earlier process left is caught up.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    /// The events that were handed over, or are to be.
+    seen: HashSet<Box<str>>,
+}
+
+impl CatchUp {
+    /// Goes on where an earlier process ended. The first one begins now.
+    pub(super) async fn recall(&mut self, classifier: &mut Classifier) {
+        let Some(ledger) = self.marks.ledger.clone() else {
+            return;
+        };
+        let Some(alive) = ledger.alive() else {
+            if let Some(now) = self.started {
+                ledger.set_began(now);
+                ledger.set_alive(now);
+                // A crash right after the first event must find that this was before.
+                ledger.flush().await;
+            }
+            return;
+        };
+        for (revision, key) in ledger.finished() {
+            classifier.recall(&key, revision);
+        }
+        let now = self.started.unwrap_or(alive);
+        self.started = ledger.began().or(self.started);
+        self.newest = self.newest.max(Some(alive));
+        self.lost = Some(Lost {
+            at: Instant::now(),
+            server: Some(alive),
+        });
+        self.gap = Some(now.saturating_since(alive));
+        self.recovery = Some(Recovery::default());
+    }
+
+    /// Where the server did not tell its time at the first start, its first event does.
+    pub(super) fn begin_at(&self, revision: Timestamp) {
+        if let Some(ledger) = &self.marks.ledger
+            && ledger.alive().is_none()
+        {
+            let before = revision.saturating_sub(TICK);
+            ledger.set_began(before);
+            ledger.set_alive(before);
+        }
+    }
+
+    /// Everything up to here was received, if nothing is to be caught up.
+    pub(super) fn is_alive(&self, at: Option<Timestamp>) {
+        if let (Some(ledger), Some(at)) = (&self.marks.ledger, at)
+            && self.lost.is_none()
+        {
+            ledger.set_alive(at);
+        }
+    }
+
+    /// The connection showed life.
+    pub(in crate::transport) fn heard(&mut self, now: Instant) {
+        if self.marks.ledger.is_none() || !self.is_connected {
+            return;
+        }
+        if self
+            .alive_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= ALIVE)
+        {
+            self.alive_at = Some(now);
+            self.is_alive(self.client.clock().at(now));
+        }
+    }
+
+    /// An event that was fetched, or waited for that.
+    pub(super) fn push(&mut self, room: &RoomId, sorted: Sorted, age: Duration) {
+        let Sorted {
+            event,
+            arrival,
+            revision,
+            ..
+        } = sorted;
+        let key = event.own_key();
+        let (Some(ledger), Some(recovery), Some(key), Arrival::CaughtUp) =
+            (self.marks.ledger.clone(), &mut self.recovery, key, arrival)
+        else {
+            let delivery = self.marks.delivery(event, arrival, room, revision, None);
+            self.outbox.push(room, delivery.happened_ago(age).into());
+            return;
+        };
+        if ledger.is_finished(room, &key) {
+            return;
+        }
+        let Some(limit) = self.limits.crashes else {
+            let delivery = self.marks.delivery(event.clone(), arrival, room, revision, None);
+            self.outbox.push(room, delivery.happened_ago(age).into());
+            return;
+        };
+        let crashes = ledger.crashes(&key);
+        if crashes >= limit {
+            tracing::error!(
+                event_key = &*key,
+                room_id = %room,
+                crashes,
+                "the process ended each time that this event was running: it is given up"
+            );
+            return self.marks.pass(&event, room, revision);
+        }
+        let recovered = match crashes {
+            0 => Recovered::Together,
+            _ => Recovered::Alone,
+        };
+        recovery.seen.insert((*key).into());
+        let delivery = self
+            .marks
+            .delivery(event.clone(), arrival, room, revision, Some(recovered));
+        let delivery = delivery.happened_ago(age);
+        self.outbox.push_recovered(room, delivery, recovered);
+    }
+
+    /// All that an earlier process left has been found.
+    pub(super) fn recovered(&mut self) {
+        if let (Some(ledger), Some(recovery)) = (&self.marks.ledger, self.recovery.take()) {
+            ledger.keep_recovered(|key| recovery.seen.contains(key));
+        }
+    }
+}

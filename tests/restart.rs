@@ -1,0 +1,475 @@
+//! A bot that ends and starts again with its journal: what was said meanwhile is answered, and nothing twice.
+#![cfg(all(unix, feature = "client", feature = "sandbox"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
+
+#[path = "support/process.rs"]
+mod process;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use process::{Folder, Other, say, text};
+use rocketbotte::command::CommandLayer;
+use rocketbotte::dispatch::{BotHandle, ShutdownReport};
+use rocketbotte::event::{Event, EventKind};
+use rocketbotte::extract::Args;
+use rocketbotte::journal::{DiskJournal, MemoryJournal};
+use rocketbotte::sandbox::{Sandbox, SandboxBuilder};
+use rocketbotte::transport::ConnectionState;
+use rocketbotte::{Bot, BotBuilder, BotError, BotErrorKind, Request, Router};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tower::ServiceBuilder;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn people() -> SandboxBuilder {
+    Sandbox::builder()
+        .user("ann")
+        .user("bob")
+        .bot("rocketbotte")
+        .bot("other")
+        .channel("dev")
+        .group_with("ops", &["ann", "rocketbotte"])
+}
+
+fn said(sandbox: &Sandbox, room: &str) -> Vec<String> {
+    said_in(sandbox, room, None)
+}
+
+fn said_in(sandbox: &Sandbox, room: &str, thread: Option<&str>) -> Vec<String> {
+    sandbox
+        .messages(room)
+        .into_iter()
+        .filter(|message| message.username == "rocketbotte" && message.thread_id.as_deref() == thread)
+        .map(|message| message.text)
+        .collect()
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+async fn until(sandbox: &Sandbox, what: impl Fn(&Sandbox) -> bool) {
+    sandbox.wait_until(what, PATIENCE).await.expect("in time");
+}
+
+fn bot_at(url: &str, user_id: &str, token: &str) -> BotBuilder {
+    Bot::builder(url)
+        .token(user_id, token)
+        .handle_signals(false)
+        .max_retry_time(Duration::from_millis(50))
+}
+
+/// A bot that repeats what it is told.
+struct Echo {
+    handle: BotHandle,
+    serving: JoinHandle<Result<ShutdownReport, BotError>>,
+    /// What its handler was told, and the events that are no messages.
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Echo {
+    async fn on(sandbox: &Sandbox, journal: &MemoryJournal) -> Self {
+        let bot = Self::starting(sandbox, journal, |bot| bot, None);
+        bot.ready().await;
+        bot
+    }
+
+    fn starting(
+        sandbox: &Sandbox,
+        journal: &MemoryJournal,
+        configure: impl FnOnce(BotBuilder) -> BotBuilder,
+        gate: Option<Arc<Notify>>,
+    ) -> Self {
+        let account = sandbox.bot("rocketbotte");
+        let bot = bot_at(&sandbox.url(), account.id(), &account.token()).journal(journal.clone());
+        let bot = configure(bot).build().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (log, events) = (Arc::clone(&heard), Arc::clone(&heard));
+        let echo = move |Args(text): Args<String>| {
+            log.lock().unwrap().push(text.clone());
+            let gate = gate.clone();
+            async move {
+                if let Some(gate) = gate {
+                    gate.notified().await;
+                }
+                text
+            }
+        };
+        let other = move |request: Request| {
+            if !matches!(request.event(), Event::Message(_)) {
+                let what = match request.event() {
+                    Event::Reconnected(back) => format!("reconnected, {} skipped", back.skipped()),
+                    event => event.kind().name().to_owned(),
+                };
+                events.lock().unwrap().push(what);
+            }
+            std::future::ready(())
+        };
+        let router = Router::new()
+            .command("echo", echo)
+            .on_ready(other.clone())
+            .listen(|request: &Request| request.kind() != EventKind::Ready, other);
+        let app = ServiceBuilder::new()
+            .layer(CommandLayer::new("!"))
+            .service(router);
+        Self {
+            handle: bot.handle(),
+            serving: tokio::spawn(bot.serve(app)),
+            heard,
+        }
+    }
+
+    async fn ready(&self) {
+        let mut state = self.handle.watch_state();
+        let ready = state.wait_for(|state| *state == ConnectionState::Ready);
+        tokio::time::timeout(PATIENCE, ready)
+            .await
+            .expect("in time")
+            .unwrap();
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    async fn stop(self) -> ShutdownReport {
+        self.handle.shutdown();
+        tokio::time::timeout(PATIENCE, self.serving)
+            .await
+            .expect("in time")
+            .unwrap()
+            .unwrap()
+    }
+}
+
+async fn ask(sandbox: &Sandbox, room: &str, text: impl std::fmt::Display) -> String {
+    sandbox.user("ann").say(room, &format!("!echo {text}")).await
+}
+
+#[tokio::test]
+async fn what_was_said_between_two_starts_is_answered_once_and_in_order() {
+    let sandbox = people().start().await.unwrap();
+    let ann = sandbox.user("ann");
+    let direct = ann.direct(&["rocketbotte"]).await;
+    let root = ann.say("general", "a thread").await;
+    let journal = MemoryJournal::new();
+    ask(&sandbox, "general", "before the first start").await;
+    let mut n = 0;
+    for _ in 0..3 {
+        let bot = Echo::on(&sandbox, &journal).await;
+        let first = n;
+        for room in ["general", "dev", "ops", &direct] {
+            ask(&sandbox, room, n).await;
+        }
+        ann.reply("general", &root, &format!("!echo {n}")).await;
+        n += 1;
+        for room in ["general", "dev", "ops", &direct] {
+            until(&sandbox, |sandbox| said(sandbox, room).len() == n).await;
+        }
+        until(&sandbox, |sandbox| {
+            said_in(sandbox, "general", Some(&root)).len() == n
+        })
+        .await;
+        let heard = bot.heard();
+        assert!(bot.stop().await.is_complete());
+        // What the process before answered is not heard again, and "ready" comes before what was said meanwhile.
+        let commands = heard.iter().filter(|heard| heard.parse::<usize>().is_ok());
+        assert!(
+            commands.clone().all(|n| n.parse::<usize>().unwrap() + 4 > first),
+            "{heard:?}"
+        );
+        assert_eq!(commands.count(), if first == 0 { 5 } else { 20 }, "{heard:?}");
+        assert_eq!(heard[0], "ready");
+        assert_eq!(
+            heard.contains(&"reconnected, 0 skipped".to_owned()),
+            first > 0,
+            "{heard:?}"
+        );
+        for _ in 0..3 {
+            for room in ["general", "dev", "ops", &direct] {
+                ask(&sandbox, room, n).await;
+            }
+            ann.reply("general", &root, &format!("!echo {n}")).await;
+            n += 1;
+        }
+    }
+    let bot = Echo::on(&sandbox, &journal).await;
+    for room in ["general", "dev", "ops", &direct] {
+        until(&sandbox, |sandbox| said(sandbox, room).len() >= n).await;
+    }
+    bot.stop().await;
+    for room in ["general", "dev", "ops", &direct] {
+        assert_eq!(said(&sandbox, room), numbers(0..n), "{room}");
+    }
+    assert_eq!(said_in(&sandbox, "general", Some(&root)), numbers(0..n));
+}
+
+#[tokio::test]
+async fn what_the_stop_interrupted_is_answered_by_the_next_start() {
+    let sandbox = people().start().await.unwrap();
+    let journal = MemoryJournal::new();
+    let gate = Arc::new(Notify::new());
+    let bot = Echo::starting(
+        &sandbox,
+        &journal,
+        |bot| bot.shutdown_timeout(Duration::from_millis(100)),
+        Some(gate),
+    );
+    bot.ready().await;
+    for n in 0..5 {
+        ask(&sandbox, "general", n).await;
+        ask(&sandbox, "dev", n).await;
+    }
+    while bot.heard().len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let report = bot.stop().await;
+    assert!(!report.is_complete(), "{report}");
+    assert!(said(&sandbox, "general").is_empty());
+    let bot = Echo::on(&sandbox, &journal).await;
+    for room in ["general", "dev"] {
+        until(&sandbox, |sandbox| said(sandbox, room).len() >= 5).await;
+        assert_eq!(said(&sandbox, room), numbers(0..5));
+    }
+    bot.stop().await;
+    // That was no crash, and nothing is left.
+    let bot = Echo::on(&sandbox, &journal).await;
+    ask(&sandbox, "general", 5).await;
+    until(&sandbox, |sandbox| said(sandbox, "general").len() == 6).await;
+    assert_eq!(
+        bot.heard()
+            .iter()
+            .filter(|heard| heard.parse::<usize>().is_ok())
+            .count(),
+        1
+    );
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn an_answered_command_that_was_edited_meanwhile_is_an_edit() {
+    let sandbox = people().start().await.unwrap();
+    let ann = sandbox.user("ann");
+    let journal = MemoryJournal::new();
+    let bot = Echo::on(&sandbox, &journal).await;
+    let id = ask(&sandbox, "general", "one").await;
+    until(&sandbox, |sandbox| said(sandbox, "general").len() == 1).await;
+    bot.stop().await;
+    ann.edit(&id, "!echo two").await;
+    let bot = Echo::on(&sandbox, &journal).await;
+    ask(&sandbox, "general", "three").await;
+    until(&sandbox, |sandbox| said(sandbox, "general").len() >= 2).await;
+    assert_eq!(said(&sandbox, "general"), ["one", "three"]);
+    let heard = bot.heard();
+    assert!(
+        heard.contains(&"edited".to_owned()) && !heard.contains(&"one".to_owned()),
+        "{heard:?}"
+    );
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_journal_belongs_to_one_account() {
+    let sandbox = people().start().await.unwrap();
+    let journal = MemoryJournal::new();
+    Echo::on(&sandbox, &journal).await.stop().await;
+    let other = sandbox.bot("other");
+    let bot = bot_at(&sandbox.url(), other.id(), &other.token())
+        .journal(journal)
+        .build()
+        .unwrap();
+    let error = bot.serve(Router::new()).await.unwrap_err();
+    assert_eq!(error.kind(), BotErrorKind::Configuration);
+    assert!(error.to_string().contains(other.id()), "{error}");
+}
+
+/// In the other process: a bot that repeats what it is told, until it is killed.
+#[tokio::main]
+async fn serve_until_killed(part: &[String]) {
+    let [url, user_id, token, path, max_crashes] = part else {
+        panic!("five parts")
+    };
+    if std::env::var_os("RUST_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .init();
+    }
+    let journal = DiskJournal::builder(path)
+        .wait_for_lock(Duration::from_secs(30))
+        .open()
+        .unwrap();
+    let bot = bot_at(url, user_id, token)
+        .journal(journal)
+        .max_crashes(max_crashes.parse().ok())
+        .build()
+        .unwrap();
+    let router = Router::new()
+        .on_ready(|| async { say("ready") })
+        .command("poison", || async {
+            drop(
+                std::process::Command::new("kill")
+                    .args(["-9", &std::process::id().to_string()])
+                    .status(),
+            )
+        })
+        .command("echo", |Args(text): Args<String>| async move {
+            if fastrand::bool() {
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(..10))).await;
+            }
+            text
+        });
+    let app = ServiceBuilder::new()
+        .layer(CommandLayer::new("!"))
+        .service(router);
+    bot.serve(app).await.unwrap();
+}
+
+fn start_bot(sandbox: &Sandbox, test: &str, folder: &Folder, max_crashes: &str) -> Other {
+    let account = sandbox.bot("rocketbotte");
+    let path = text(&folder.path("journal"));
+    Other::start(
+        test,
+        &[&sandbox.url(), account.id(), &account.token(), &path, max_crashes],
+    )
+}
+
+#[test]
+fn killed_at_any_moment_it_loses_no_command_and_answers_none_twice() {
+    if let Some(part) = process::part() {
+        return serve_until_killed(&part);
+    }
+    killed_at_any_moment(process::seed());
+}
+
+#[tokio::main]
+async fn killed_at_any_moment(seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let kills = std::env::var("ROCKETBOTTE_KILLS").map_or(10, |kills| kills.parse().unwrap());
+    let sandbox = people().start().await.unwrap();
+    let ann = sandbox.user("ann");
+    let direct = ann.direct(&["rocketbotte"]).await;
+    let root = ann.say("general", "a thread").await;
+    let folder = Folder::new();
+    let start = || {
+        start_bot(
+            &sandbox,
+            "killed_at_any_moment_it_loses_no_command_and_answers_none_twice",
+            &folder,
+            "none",
+        )
+    };
+    let mut bot = start();
+    assert_eq!(bot.hear().as_deref(), Some("ready"));
+
+    let asked = Arc::new(Mutex::new(BTreeMap::<String, Vec<String>>::new()));
+    let (log, asking, mut chance) = (Arc::clone(&asked), sandbox.clone(), random.fork());
+    let (rooms, thread) = (
+        ["general".to_owned(), "dev".to_owned(), "ops".to_owned(), direct],
+        root.clone(),
+    );
+    let talk = tokio::spawn(async move {
+        for n in 0.. {
+            tokio::time::sleep(Duration::from_millis(chance.u64(..8))).await;
+            let (ann, command) = (asking.user("ann"), format!("!echo {n}"));
+            let place = chance.usize(..=rooms.len());
+            let place = match rooms.get(place) {
+                Some(room) => {
+                    ann.say(room, &command).await;
+                    room.clone()
+                }
+                None => {
+                    ann.reply("general", &thread, &command).await;
+                    "thread".to_owned()
+                }
+            };
+            log.lock().unwrap().entry(place).or_default().push(n.to_string());
+        }
+    });
+    let mut were_ready = 0;
+    for _ in 0..kills {
+        tokio::time::sleep(Duration::from_millis(random.u64(..700))).await;
+        bot.kill();
+        were_ready += usize::from(bot.hear().is_some());
+        bot = start();
+    }
+    bot.silence();
+    talk.abort();
+    let _ = talk.await;
+    let asked = asked.lock().unwrap().clone();
+    let answered = |sandbox: &Sandbox, place: &str| match place {
+        "thread" => said_in(sandbox, "general", Some(&root)),
+        room => said(sandbox, room),
+    };
+    let missing = |sandbox: &Sandbox| {
+        asked
+            .iter()
+            .any(|(place, asked)| answered(sandbox, place).len() < asked.len())
+    };
+    let in_time = sandbox.wait_until(|sandbox| !missing(sandbox), PATIENCE).await;
+    // A second answer would come now.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for (place, asked) in &asked {
+        assert_eq!(&answered(&sandbox, place), asked, "in {place}");
+    }
+    in_time.unwrap();
+    let commands: usize = asked.values().map(Vec::len).sum();
+    println!("{commands} commands, {kills} kills, {were_ready} of them when it was ready");
+}
+
+#[test]
+fn what_ends_the_process_three_times_is_given_up() {
+    if let Some(part) = process::part() {
+        return serve_until_killed(&part);
+    }
+    three_times();
+}
+
+#[tokio::main]
+async fn three_times() {
+    let sandbox = people().start().await.unwrap();
+    let folder = Folder::new();
+    let start = || {
+        start_bot(
+            &sandbox,
+            "what_ends_the_process_three_times_is_given_up",
+            &folder,
+            "3",
+        )
+    };
+    let mut bot = start();
+    assert_eq!(bot.hear().as_deref(), Some("ready"));
+    bot.kill();
+    // All of them are there when the process dies for the first time.
+    for n in 0..3 {
+        ask(&sandbox, "general", n).await;
+        ask(&sandbox, "dev", n).await;
+    }
+    sandbox.user("ann").say("dev", "!poison").await;
+    for n in 3..6 {
+        ask(&sandbox, "general", n).await;
+        ask(&sandbox, "dev", n).await;
+    }
+    let mut crashes = 0;
+    loop {
+        bot = start();
+        bot.silence();
+        while !bot.has_ended() && said(&sandbox, "dev").len() < 6 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if !bot.has_ended() {
+            break;
+        }
+        crashes += 1;
+        assert!(crashes <= 3);
+    }
+    assert_eq!(crashes, 3);
+    for room in ["general", "dev"] {
+        until(&sandbox, |sandbox| said(sandbox, room).len() >= 6).await;
+        assert_eq!(said(&sandbox, room), numbers(0..6), "{room}");
+    }
+}
