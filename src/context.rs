@@ -166,6 +166,8 @@ pub struct Context {
     received_at: Option<Instant>,
     /// Where that was earlier than it reached the pipeline.
     happened_at: Option<Instant>,
+    /// It happened so long ago that only the routes hear it that say so.
+    is_too_old: bool,
 }
 
 impl Context {
@@ -178,6 +180,7 @@ impl Context {
             arrival: Arrival::Live,
             received_at: None,
             happened_at: None,
+            is_too_old: false,
         }
     }
 
@@ -187,12 +190,22 @@ impl Context {
             arrival,
             received_at: Some(received_at),
             happened_at: None,
+            is_too_old: false,
         }
     }
 
     pub(crate) fn happened_at(mut self, at: Option<Instant>) -> Self {
         self.happened_at = at;
         self
+    }
+
+    pub(crate) fn too_old(mut self, is_too_old: bool) -> Self {
+        self.is_too_old = is_too_old;
+        self
+    }
+
+    pub(crate) fn is_too_old(&self) -> bool {
+        self.is_too_old
     }
 
     /// How long ago the event happened, as far as it is known.
@@ -208,6 +221,7 @@ impl Context {
             arrival: Arrival::Live,
             received_at: None,
             happened_at: None,
+            is_too_old: false,
         }
     }
 

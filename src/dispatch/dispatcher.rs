@@ -183,7 +183,7 @@ where
 
     /// Takes an event: it waits in its lane, or is ignored.
     pub(super) fn accept(&mut self, delivery: Delivery) {
-        let happened_at = delivery.happened_at();
+        let (happened_at, is_too_old) = (delivery.happened_at(), delivery.is_too_old());
         let (event, arrival, ack) = delivery.into_parts();
         self.counters.received += 1;
         match &event {
@@ -197,8 +197,9 @@ where
             }
             _ => {}
         }
-        let context =
-            Context::new(Arc::clone(&self.shared), arrival, Instant::now()).happened_at(happened_at);
+        let context = Context::new(Arc::clone(&self.shared), arrival, Instant::now())
+            .happened_at(happened_at)
+            .too_old(is_too_old);
         let request = Request::with_context(event, context);
         if request.is_from_bot() && !self.shared.hears_bots() {
             self.warn_of_shared_account(&request);

@@ -244,6 +244,11 @@ impl PipelineHints for BotHandle {
         let request = Request::with_context(event.clone(), context);
         shared.stack.lane_use(&request) == LaneUse::Control
     }
+
+    fn hears_any_age(&self) -> bool {
+        let shared = self.inner.shared.get();
+        shared.is_some_and(|shared| shared.stack.hears_any_age() || self.inner.listeners.hear_any_age())
+    }
 }
 
 impl fmt::Debug for BotHandle {

@@ -20,6 +20,7 @@ pub(crate) struct StackInfo {
     parsers: Announced<CommandParser>,
     tables: Announced<Table>,
     hears_bots: AtomicBool,
+    hears_any_age: AtomicBool,
     skips_lanes: AtomicBool,
 }
 
@@ -72,6 +73,8 @@ impl StackInfo {
     pub(crate) fn announce_table(&self, table: &Arc<Table>) {
         if self.tables.announce(table) {
             self.hears_bots.fetch_or(table.hears_bots(), Ordering::Relaxed);
+            self.hears_any_age
+                .fetch_or(table.hears_any_age(), Ordering::Relaxed);
             self.skips_lanes.fetch_or(table.skips_lanes(), Ordering::Relaxed);
         }
     }
@@ -84,6 +87,12 @@ impl StackInfo {
     /// Whether any route asked for the messages of bots.
     pub(crate) fn hears_bots(&self) -> bool {
         self.hears_bots.load(Ordering::Relaxed)
+    }
+
+    /// Whether any route hears events of any age.
+    #[cfg(feature = "client")]
+    pub(crate) fn hears_any_age(&self) -> bool {
+        self.hears_any_age.load(Ordering::Relaxed)
     }
 
     pub(crate) fn prefixes(&self) -> Vec<String> {

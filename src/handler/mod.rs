@@ -11,8 +11,8 @@ use tower::BoxError;
 
 #[doc(hidden)]
 pub use self::check::{check0, check1, check2, check3, check4, check5, check6, check7, check8};
+pub(crate) use self::options::{Circumstances, Hears, LaneUse, Place, RouteDeadline, RouteOptions};
 pub use self::options::{Configured, route};
-pub(crate) use self::options::{LaneUse, Place, RouteDeadline, RouteOptions};
 pub use self::service::{HandlerService, IsService, ResponseFuture, ServiceAsHandler, service};
 use crate::extract::FromRequest;
 use crate::request::Request;

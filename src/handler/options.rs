@@ -10,6 +10,7 @@ use super::Handler;
 use crate::event::RoomId;
 use crate::request::Request;
 use crate::response::{Action, Response, Thread};
+use crate::transport::Arrival;
 
 /// Wraps a handler to say how the router treats it.
 ///
@@ -48,6 +49,7 @@ pub struct RouteOptions {
     pub(crate) deadline: RouteDeadline,
     pub(crate) lane: LaneUse,
     pub(crate) hears_bots: bool,
+    pub(crate) hears: Hears,
     pub(crate) place: Option<Arc<Place>>,
     /// `None` where the bot says it.
     pub(crate) at_most_once: Option<bool>,
@@ -83,6 +85,18 @@ pub(crate) enum RouteDeadline {
     Never,
 }
 
+/// Which events a route hears of those that happened while the bot was away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hears {
+    /// None.
+    Live,
+    /// Those that are not too old.
+    #[default]
+    Recent,
+    /// All that there are.
+    AnyAge,
+}
+
 /// Whether an event waits for its turn in the room or thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LaneUse {
@@ -93,6 +107,36 @@ pub(crate) enum LaneUse {
     Concurrent,
     /// At once, past every bound.
     Control,
+}
+
+/// What decides whether a route hears an event at all, besides what the event is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    pub(crate) is_from_bot: bool,
+    is_caught_up: bool,
+    pub(crate) is_too_old: bool,
+}
+
+impl Circumstances {
+    pub(crate) fn of(request: &Request) -> Self {
+        let context = request.context();
+        Self {
+            is_from_bot: request.is_from_bot(),
+            is_caught_up: context.arrival() == Arrival::CaughtUp,
+            is_too_old: context.is_too_old(),
+        }
+    }
+}
+
+impl RouteOptions {
+    pub(crate) fn admits(&self, circumstances: Circumstances) -> bool {
+        let is_heard = match self.hears {
+            Hears::Live => !circumstances.is_caught_up,
+            Hears::Recent => !circumstances.is_too_old,
+            Hears::AnyAge => true,
+        };
+        is_heard && (!circumstances.is_from_bot || self.hears_bots)
+    }
 }
 
 impl<H> Configured<H> {
@@ -165,6 +209,21 @@ impl<H> Configured<H> {
     /// [otherwise](Self::at_most_once): the default.
     pub fn at_least_once(mut self) -> Self {
         self.options.at_most_once = Some(false);
+        self
+    }
+
+    /// Hears only what happens while the bot is connected, and nothing that is fetched after an outage: for what is of
+    /// use at once or never.
+    pub fn live_only(mut self) -> Self {
+        self.options.hears = Hears::Live;
+        self
+    }
+
+    /// Also hears what is older than the age up to which the bot answers after an outage (ten minutes unless
+    /// set): for what has to be done however late. As many events as one outage may
+    /// bring are a bound all the same.
+    pub fn any_age(mut self) -> Self {
+        self.options.hears = Hears::AnyAge;
         self
     }
 

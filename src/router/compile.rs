@@ -11,7 +11,7 @@ use super::help::CommandInfo;
 use super::route::{NamedRoute, Route};
 use super::table::{CommandSlot, Filter, Group, Listener, Table, TableParts, Target};
 use super::{CommandEntry, Definition, EntryTarget, Router};
-use crate::handler::RouteOptions;
+use crate::handler::{Hears, RouteOptions};
 use crate::request::Request;
 use crate::response::{Response, RouteKind, RouteName};
 
@@ -157,6 +157,8 @@ impl<S: Send + Sync + 'static> CommandEntry<S> {
                     order: *order,
                     options: RouteOptions {
                         hears_bots: table.hears_bots(),
+                        // Its commands decide.
+                        hears: Hears::AnyAge,
                         ..RouteOptions::default()
                     },
                     route: definition

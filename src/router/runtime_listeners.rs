@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use super::compile::listener_name;
 use super::route::Entry;
 use super::table::{Filter, Listener};
-use crate::handler::Handler;
+use crate::handler::{Handler, Hears};
 use crate::response::{RouteKind, RouteName};
 
 type List = Arc<[(u64, Listener)]>;
@@ -19,6 +19,7 @@ pub(crate) struct RuntimeListeners {
     /// Read first, so that a bot without any pays nothing.
     is_used: AtomicBool,
     hear_bots: AtomicBool,
+    hear_any_age: AtomicBool,
     next_id: AtomicU64,
 }
 
@@ -39,6 +40,12 @@ impl RuntimeListeners {
     /// Whether any of them, or any before, asked for the messages of bots.
     pub(crate) fn hear_bots(&self) -> bool {
         self.hear_bots.load(Ordering::Acquire)
+    }
+
+    /// Whether any of them, or any before, hears events of any age.
+    #[cfg(feature = "client")]
+    pub(crate) fn hear_any_age(&self) -> bool {
+        self.hear_any_age.load(Ordering::Acquire)
     }
 
     pub(crate) fn add<H, T>(&self, event: EventSelector, handler: H) -> ListenerHandle
@@ -74,6 +81,8 @@ impl RuntimeListeners {
         );
         self.hear_bots
             .fetch_or(route.options.hears_bots, Ordering::Release);
+        self.hear_any_age
+            .fetch_or(route.options.hears == Hears::AnyAge, Ordering::Release);
         let listener = Listener {
             filter: event.0,
             route,

@@ -12,7 +12,7 @@ use super::run::RunRoutes;
 use super::unknown;
 use crate::command::{Address, Command};
 use crate::event::{Event, EventKind};
-use crate::handler::LaneUse;
+use crate::handler::{Circumstances, Hears, LaneUse, RouteOptions};
 use crate::layer::catch_panic::panic_message;
 use crate::rejection::Rejection;
 use crate::request::Request;
@@ -102,6 +102,7 @@ pub(crate) struct Table {
     /// How long finished replies wait, where the router says it itself.
     pub(super) hold: Option<Duration>,
     hears_bots: bool,
+    hears_any_age: bool,
     /// Whether any route asked not to wait for its turn.
     skips_lanes: bool,
 }
@@ -135,15 +136,22 @@ impl Table {
                 .filter(|index| listeners[*index].filter.may_hear(kind))
                 .collect()
         });
-        let hears_bots = [&fallback, &unknown_command]
-            .into_iter()
-            .flatten()
-            .chain(listeners.iter().map(|listener| &listener.route))
-            .any(|route| route.options.hears_bots)
-            || slots.iter().any(|slot| match &slot.target {
-                Target::Command(route) => route.options.hears_bots,
-                Target::Group(group) => group.table.hears_bots,
-            });
+        let any = |is: fn(&RouteOptions) -> bool, of_group: fn(&Table) -> bool| {
+            [&fallback, &unknown_command]
+                .into_iter()
+                .flatten()
+                .chain(listeners.iter().map(|listener| &listener.route))
+                .any(|route| is(&route.options))
+                || slots.iter().any(|slot| match &slot.target {
+                    Target::Command(route) => is(&route.options),
+                    Target::Group(group) => of_group(&group.table),
+                })
+        };
+        let hears_bots = any(|options| options.hears_bots, |group| group.hears_bots);
+        let hears_any_age = any(
+            |options| options.hears == Hears::AnyAge,
+            |group| group.hears_any_age,
+        );
         let skips_lanes = listeners
             .iter()
             .any(|listener| listener.route.options.lane != LaneUse::InOrder)
@@ -161,6 +169,7 @@ impl Table {
             path,
             hold,
             hears_bots,
+            hears_any_age,
             skips_lanes,
         }
     }
@@ -168,6 +177,11 @@ impl Table {
     /// Whether any route asked for the messages of bots.
     pub(crate) fn hears_bots(&self) -> bool {
         self.hears_bots
+    }
+
+    /// Whether any route hears events of any age.
+    pub(crate) fn hears_any_age(&self) -> bool {
+        self.hears_any_age
     }
 
     fn hold_of(&self, request: &Request) -> Duration {
@@ -228,8 +242,9 @@ impl Table {
             return RouterFuture::nothing();
         }
 
-        let is_from_bot = request.is_from_bot();
-        let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
+        let circumstances = Circumstances::of(&request);
+        let may_run = |route: &NamedRoute| route.options.admits(circumstances);
+        let may_hint = !circumstances.is_from_bot && !circumstances.is_too_old;
 
         let mut run = RunRoutes::new(self.hold_of(&request), request.deadline());
         let mut starts = Starts::new(&mut run);
@@ -255,7 +270,7 @@ impl Table {
                     is_command = true;
                     match &table.unknown_command {
                         Some(route) if may_run(route) => command_route = Some((route, command, order)),
-                        None if !is_from_bot => {
+                        None if may_hint => {
                             let command = command.as_ref().unwrap_or(asked);
                             starts.run.answer_with(unknown::answer(table, command, &request));
                         }
@@ -313,8 +328,9 @@ impl Table {
 
     /// Runs the command alone: what a group does, whose listeners belong to the router around it.
     pub(super) fn run_command(&self, mut request: Request) -> RouterFuture {
-        let is_from_bot = request.is_from_bot();
-        let may_run = |route: &NamedRoute| !is_from_bot || route.options.hears_bots;
+        let circumstances = Circumstances::of(&request);
+        let may_run = |route: &NamedRoute| route.options.admits(circumstances);
+        let may_hint = !circumstances.is_from_bot && !circumstances.is_too_old;
 
         let mut run = RunRoutes::new(self.hold_of(&request), request.deadline());
         let Some(asked) = request.command() else {
@@ -333,7 +349,7 @@ impl Table {
             Selected::Route(_) => None,
             Selected::Unknown(table) => match &table.unknown_command {
                 Some(route) if may_run(route) => Some(route),
-                None if !is_from_bot => {
+                None if may_hint => {
                     let command = command.as_ref().unwrap_or(asked);
                     run.answer_with(unknown::answer(table, command, &request));
                     None

@@ -52,6 +52,9 @@ pub trait Transport: Stream<Item = Result<Delivery, TransportError>> + Send + 's
 pub(crate) trait PipelineHints: Send + Sync + fmt::Debug {
     /// Whether the event never waits for those before it.
     fn is_urgent(&self, event: &Event) -> bool;
+
+    /// Whether any route hears events of any age.
+    fn hears_any_age(&self) -> bool;
 }
 
 /// How an event reached the bot.
@@ -84,6 +87,7 @@ pub struct Delivery {
     arrival: Arrival,
     ack: Ack,
     happened_at: Option<Instant>,
+    is_too_old: bool,
 }
 
 impl Delivery {
@@ -94,6 +98,7 @@ impl Delivery {
             arrival: Arrival::Live,
             ack: Ack::none(),
             happened_at: None,
+            is_too_old: false,
         }
     }
 
@@ -102,6 +107,17 @@ impl Delivery {
     pub fn happened_ago(mut self, time: Duration) -> Self {
         self.happened_at = Instant::now().checked_sub(time);
         self
+    }
+
+    /// It is for the routes alone that hear events of any age.
+    #[cfg(feature = "client")]
+    pub(crate) fn too_old(mut self, is_too_old: bool) -> Self {
+        self.is_too_old = is_too_old;
+        self
+    }
+
+    pub(crate) fn is_too_old(&self) -> bool {
+        self.is_too_old
     }
 
     pub(crate) fn happened_at(&self) -> Option<Instant> {

@@ -29,6 +29,8 @@ pub(super) struct Sorted {
     pub(super) happened: Timestamp,
     /// Among those of the same time.
     place: usize,
+    /// It is for the routes alone that hear events of any age.
+    pub(super) is_too_old: bool,
 }
 
 /// What is too much.
@@ -36,6 +38,8 @@ pub(super) struct Sorted {
 pub(super) struct Bounds<'a> {
     /// What happened before is skipped.
     pub(super) oldest: Option<Timestamp>,
+    /// Or delivered all the same, for some routes.
+    pub(super) hears_any_age: bool,
     /// How many events are too many.
     pub(super) events: usize,
     /// Which of too many.
@@ -131,6 +135,7 @@ pub(super) fn merge(
                 revision,
                 happened,
                 place,
+                is_too_old: false,
             });
         }
     }
@@ -146,6 +151,7 @@ pub(super) fn merge(
                 revision: at,
                 happened: at,
                 place: usize::MAX,
+                is_too_old: false,
             });
         }
     }
@@ -166,13 +172,16 @@ fn bounded(mut sorted: Vec<Sorted>, bounds: Bounds<'_>) -> (Vec<Sorted>, u64) {
     };
     let mut skipped = 0;
     let mut skip = |event: &Event| skipped += u64::from(!is_own(event));
-    sorted.retain(|sorted| {
-        let is_old =
+    for sorted in &mut sorted {
+        sorted.is_too_old =
             sorted.arrival != Arrival::Live && bounds.oldest.is_some_and(|oldest| sorted.happened < oldest);
-        if is_old {
+    }
+    sorted.retain(|sorted| {
+        let is_kept = !sorted.is_too_old || bounds.hears_any_age;
+        if !is_kept {
             skip(&sorted.event);
         }
-        !is_old
+        is_kept
     });
     let too_many = match bounds.keeps {
         Keep::Newest => sorted.len().saturating_sub(bounds.events),

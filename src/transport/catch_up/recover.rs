@@ -12,7 +12,7 @@ use super::shared::Recovered;
 use super::watermarks::TICK;
 use crate::event::classify::Classifier;
 use crate::event::{RoomId, Timestamp};
-use crate::transport::Arrival;
+use crate::transport::{Arrival, Delivery};
 
 /// So often it is written down that the connection lives.
 const ALIVE: Duration = Duration::from_secs(1);
@@ -93,14 +93,16 @@ impl CatchUp {
             event,
             arrival,
             revision,
+            is_too_old,
             ..
         } = sorted;
+        let late = |delivery: Delivery| delivery.happened_ago(age).too_old(is_too_old);
         let key = event.own_key();
         let (Some(ledger), Some(recovery), Some(key), Arrival::CaughtUp) =
             (self.marks.ledger.clone(), &mut self.recovery, key, arrival)
         else {
             let delivery = self.marks.delivery(event, arrival, room, revision, None);
-            self.outbox.push(room, delivery.happened_ago(age).into());
+            self.outbox.push(room, late(delivery).into());
             return;
         };
         if ledger.is_finished(room, &key) {
@@ -108,7 +110,7 @@ impl CatchUp {
         }
         let Some(limit) = self.limits.crashes else {
             let delivery = self.marks.delivery(event.clone(), arrival, room, revision, None);
-            self.outbox.push(room, delivery.happened_ago(age).into());
+            self.outbox.push(room, late(delivery).into());
             return;
         };
         let crashes = ledger.crashes(&key);
@@ -129,8 +131,7 @@ impl CatchUp {
         let delivery = self
             .marks
             .delivery(event.clone(), arrival, room, revision, Some(recovered));
-        let delivery = delivery.happened_ago(age);
-        self.outbox.push_recovered(room, delivery, recovered);
+        self.outbox.push_recovered(room, late(delivery), recovered);
     }
 
     /// All that an earlier process left has been found.

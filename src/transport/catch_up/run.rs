@@ -307,6 +307,7 @@ impl CatchUp {
                 };
                 let bounds = Bounds {
                     oldest: oldest.filter(|_| keeps == Keep::Newest),
+                    hears_any_age: self.hints.as_ref().is_some_and(|hints| hints.hears_any_age()),
                     events,
                     keeps,
                     own: self.client.credentials().map(crate::Credentials::user_id),

@@ -70,6 +70,7 @@ fn fetched(updated: &[Value]) -> SyncResult {
 
 const ALL: Bounds<'_> = Bounds {
     oldest: None,
+    hears_any_age: false,
     events: usize::MAX,
     keeps: Keep::Newest,
     own: None,
@@ -192,6 +193,7 @@ fn what_is_too_old_or_too_much_is_skipped_and_counted_once() {
     let result = fetched(&updated.into_iter().chain([own]).collect::<Vec<_>>());
     let bounds = Bounds {
         oldest: Some(at(LOST + 4)),
+        hears_any_age: false,
         events: 5,
         keeps: Keep::Newest,
         own: Some(&"uB".into()),
