@@ -43,6 +43,7 @@ pub struct BotBuilder {
     pub(super) dispatch: Settings,
     pub(super) catches_up: bool,
     pub(super) catch_up_age: Option<Duration>,
+    pub(super) safety_sync: Option<Duration>,
     pub(super) dead_letters: DeadLetters,
     pub(super) journal: Option<Arc<dyn Journal>>,
     pub(super) max_crashes: Option<u8>,
@@ -73,6 +74,7 @@ impl BotBuilder {
             dispatch: Settings::default(),
             catches_up: true,
             catch_up_age: None,
+            safety_sync: None,
             dead_letters: DeadLetters::default(),
             journal: None,
             max_crashes: Some(3),
@@ -129,6 +131,14 @@ impl BotBuilder {
     /// was left out tells [`Reconnected::skipped`](crate::event::Reconnected::skipped), and the log.
     pub fn catch_up_age(mut self, age: Duration) -> Self {
         self.catch_up_age = Some(age);
+        self
+    }
+
+    /// Looks this often for events that did not arrive though the connection stood. Servers of several instances that do
+    /// not reach each other lose some; with one instance there is nothing to find. Off unless set, since it costs the
+    /// server two calls each time and one for each room where something was said; a minute is a good start.
+    pub fn safety_sync(mut self, every: Duration) -> Self {
+        self.safety_sync = Some(every);
         self
     }
 

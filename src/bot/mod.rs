@@ -264,6 +264,9 @@ impl BotBuilder {
                 self.dispatch.overflow == Overflow::Park,
             );
         }
+        if let Some(every) = self.safety_sync {
+            transport = transport.safety_sync(every);
+        }
         if let Some(age) = self.catch_up_age {
             transport = transport.catch_up_age(age);
         }

@@ -16,6 +16,12 @@ impl Sandbox {
         self.state().faults.duplicate = on;
     }
 
+    /// While on, no realtime connection hears what happens: as if it happened on another instance of the server, which
+    /// this one does not reach. It is there over REST.
+    pub fn lose_frames(&self, on: bool) {
+        self.state().faults.lose = on;
+    }
+
     /// While on, stream frames come in swapped pairs, also those of one room. The first of a pair waits for the
     /// second, or for any other frame.
     pub fn reorder_frames(&self, on: bool) {

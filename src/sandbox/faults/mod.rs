@@ -31,6 +31,7 @@ pub(crate) enum Reorder {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) duplicate: bool,
+    pub(crate) lose: bool,
     pub(crate) reorder: Reorder,
     pub(crate) refuse: bool,
     pub(crate) slow: Duration,

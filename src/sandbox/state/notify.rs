@@ -85,6 +85,10 @@ impl State {
 
     /// Sends stream frames to connections, with the faults that are switched on.
     fn stream(&mut self, room: Option<&str>, deliveries: Vec<(u64, Utf8Bytes)>) {
+        if self.faults.lose {
+            self.faults.count("frame lost", deliveries.len());
+            return;
+        }
         let times = if self.faults.duplicate { 2 } else { 1 };
         for (id, text) in deliveries {
             let Some(session) = self.sessions.get_mut(&id) else {

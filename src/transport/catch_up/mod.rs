@@ -10,6 +10,7 @@ mod outbox;
 mod plan;
 mod recover;
 mod run;
+mod safety;
 mod shared;
 mod watermarks;
 
@@ -29,6 +30,7 @@ pub(crate) use self::plan::{Limits, LiveBounds};
 use self::recover::Recovery;
 pub(super) use self::run::News;
 use self::run::Run;
+use self::safety::SafetySync;
 use self::shared::SharedMarks;
 use super::{Arrival, Delivery, PipelineHints, TransportError};
 use crate::event::classify::{Classifier, Events, Head, StreamEvent, head};
@@ -66,6 +68,7 @@ pub(super) struct CatchUp {
     recovery: Option<Recovery>,
     /// When to fetch what was missed though the connection stood.
     retry_at: Option<Instant>,
+    safety: Option<SafetySync>,
     skipped: u64,
     /// What was dropped and can not be fetched.
     overflow: Arc<AtomicU64>,
@@ -83,6 +86,7 @@ impl CatchUp {
             overflow,
             gap: None,
             client,
+            safety: limits.safety_sync.map(SafetySync::new),
             limits,
             hints,
             marks: SharedMarks::new(ledger),
@@ -111,6 +115,9 @@ impl CatchUp {
     /// The first connection is ready: there is nothing to catch up but what an earlier process left.
     pub(super) fn ready(&mut self) {
         self.is_connected = true;
+        if let Some(safety) = &mut self.safety {
+            safety.begin(Instant::now());
+        }
         if let Some(gap) = self.gap {
             self.run = Some(Run::new(&self.client, self.lost, Some(gap)));
         }
@@ -120,6 +127,9 @@ impl CatchUp {
     pub(super) fn lost(&mut self, at: Instant) {
         self.is_connected = false;
         self.retry_at = None;
+        if let Some(safety) = &mut self.safety {
+            safety.stop();
+        }
         if let Some(run) = self.run.take() {
             run.restore(&mut self.marks.lock());
         }
@@ -132,6 +142,9 @@ impl CatchUp {
     /// The connection is back, after this time.
     pub(super) fn reconnected(&mut self, gap: Duration) {
         self.is_connected = true;
+        if let Some(safety) = &mut self.safety {
+            safety.begin(Instant::now());
+        }
         // The one before may not be caught up yet.
         let gap = self.gap.map_or(gap, |before| before.max(gap));
         self.gap = Some(gap);
@@ -147,6 +160,9 @@ impl CatchUp {
             }
             return;
         };
+        if let Some(safety) = &mut self.safety {
+            safety.heard(Instant::now());
+        }
         self.begin_at(head.revision);
         self.newest = self.newest.max(Some(head.revision));
         self.take(&head, event, classifier, deliveries);
@@ -264,22 +280,43 @@ impl CatchUp {
                 None => pending().await,
             }
         };
+        let safety = async {
+            match self.safety.as_ref().and_then(SafetySync::at) {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             biased;
             never = hand_over(&mut self.outbox, &self.marks, self.limits, deliveries) => match never {},
             news = run => news,
             () = retry => News::Retry,
+            () = safety => News::SafetySync,
         }
     }
 
     pub(super) fn handle(&mut self, news: News, classifier: &mut Classifier, deliveries: &Deliveries) {
         match news {
             News::Retry => self.retry(deliveries),
+            News::SafetySync => self.look_for_lost_events(),
             News::Release => self.release(classifier, deliveries),
             News::Listed(listing) => self.listed(listing, classifier, deliveries),
             News::Synced(plan, result) => self.synced(*plan, result, classifier, deliveries),
         }
         self.go_on();
+    }
+
+    /// Fetches what the server has not told, if there is nothing else to fetch.
+    fn look_for_lost_events(&mut self) {
+        let Some(safety) = &mut self.safety else { return };
+        if self.run.is_some() || self.lost.is_some() {
+            // That looks for them too; what was before is looked for the next time.
+            safety.begin(Instant::now());
+            return;
+        }
+        let since = safety.next(Instant::now());
+        // What arrives meanwhile does not wait: nearly always there is nothing to wait for.
+        self.run = Some(Run::new(&self.client, Some(since), None).without_hold());
     }
 
     /// Fetches what was missed, once the pipeline has room for it.

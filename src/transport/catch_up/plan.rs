@@ -28,6 +28,8 @@ pub(crate) struct Limits {
     pub(crate) in_pipeline: usize,
     /// An event that was running when the process ended so often is given up.
     pub(crate) crashes: Option<u8>,
+    /// How often it is looked for events that the server has not told.
+    pub(crate) safety_sync: Option<Duration>,
     /// How many events may wait to be handed over; more are fetched again later.
     pub(crate) waiting: usize,
     /// What the pipeline takes of what arrives live. `None` where it is all handed over, and dropped by the pipeline.
@@ -65,6 +67,7 @@ impl Default for Limits {
             total: 10_000,
             window: 64,
             in_pipeline: 1024,
+            safety_sync: None,
             waiting: 8192,
             live: None,
             crashes: Some(3),

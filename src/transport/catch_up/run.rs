@@ -43,6 +43,8 @@ type Synced = (RoomPlan, Result<SyncResult, RestError>);
 pub(in crate::transport) enum News {
     /// It is time to look whether what was missed can be fetched.
     Retry,
+    /// It is time to look for events that the server has not told.
+    SafetySync,
     /// What arrives live has waited long enough.
     Release,
     Listed(Result<Listing, RestError>),
@@ -404,6 +406,9 @@ impl CatchUp {
         }
         if lost.is_some() {
             self.lost = None;
+        }
+        if gap.is_none() && lost.is_some() && events > 0 {
+            tracing::warn!(events, rooms, "events that did not arrive were fetched");
         }
         if let Some(gap) = gap {
             self.gap = None;

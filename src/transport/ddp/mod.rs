@@ -231,6 +231,15 @@ impl DdpTransportBuilder {
         self
     }
 
+    /// Looks this often for events that did not arrive though the connection stood, as happens on servers of several
+    /// instances that do not reach each other: what is found is delivered with
+    /// [`Arrival::CaughtUp`](super::Arrival::CaughtUp), after what came later. Off by default, since it costs the server
+    /// two calls each time and one for each room where something was said. It needs [`catch_up`](Self::catch_up).
+    pub fn safety_sync(mut self, every: Duration) -> Self {
+        self.limits.safety_sync = Some(every);
+        self
+    }
+
     /// How many events the pipeline takes of one room, and of all. If it parks, what is too much is fetched later;
     /// else it decides itself what to drop.
     pub(crate) fn pipeline_takes(mut self, in_room: usize, in_all: usize, parks: bool) -> Self {
