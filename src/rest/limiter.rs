@@ -20,7 +20,7 @@ use super::call::Meta;
 use super::limit;
 use super::quota::{Answer, Hold, Knowledge, Quota, Ticket};
 
-/// No call waits longer than this for its turn.
+/// No call waits longer than this for its turn, unless it is told otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
 /// Calls that wait, of all endpoints together.
@@ -231,6 +231,11 @@ enum Turned {
 }
 
 impl Place {
+    /// Whether it would still have to wait when its time is up.
+    fn is_hopeless(&self, hold: Result<Ticket, Hold>, now: Instant) -> bool {
+        now >= self.until || hold_end(hold).is_some_and(|at| at > self.until)
+    }
+
     fn ask(&mut self, now: Instant, waker: &Waker) -> Turned {
         let limiter = self.limiter.clone();
         let mut endpoints = limiter.lock();
@@ -264,10 +269,13 @@ impl Place {
                     is_answered: false,
                 }))
             }
-            Err(_) if now >= self.until || !self.is_in_line && is_full => Turned::GiveUp(LimitExceeded {
-                limit: line.quota.limit(),
-                retry_after: hold_end(hold).map_or(limit::DEFAULT, |at| at.saturating_duration_since(now)),
-            }),
+            Err(_) if self.is_hopeless(hold, now) || !self.is_in_line && is_full => {
+                Turned::GiveUp(LimitExceeded {
+                    limit: line.quota.limit(),
+                    retry_after: hold_end(hold)
+                        .map_or(limit::DEFAULT, |at| at.saturating_duration_since(now)),
+                })
+            }
             Err(_) => {
                 let at = hold_end(hold);
                 let before = line.waiting.insert(self.order, Some(waker.clone()));
@@ -318,7 +326,10 @@ impl Drop for Place {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct LimitLayer(pub(crate) Limiter);
+pub(crate) struct LimitLayer {
+    pub(crate) limiter: Limiter,
+    pub(crate) longest_wait: Duration,
+}
 
 impl<S> Layer<S> for LimitLayer {
     type Service = Limit<S>;
@@ -326,7 +337,7 @@ impl<S> Layer<S> for LimitLayer {
     fn layer(&self, inner: S) -> Limit<S> {
         Limit {
             inner,
-            limiter: self.0.clone(),
+            config: self.clone(),
         }
     }
 }
@@ -335,7 +346,7 @@ impl<S> Layer<S> for LimitLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct Limit<S> {
     inner: S,
-    limiter: Limiter,
+    config: LimitLayer,
 }
 
 impl<S, B> Service<Request<B>> for Limit<S>
@@ -356,11 +367,11 @@ where
             .get::<Meta>()
             .is_some_and(|meta| meta.anonymous);
         let place = request.extensions().get::<Turn>().map(|turn| Place {
-            limiter: self.limiter.clone(),
+            limiter: self.config.limiter.clone(),
             key: (request.method().clone(), turn.route.clone()),
             order: turn.order,
             is_anonymous,
-            until: Instant::now() + LONGEST_WAIT,
+            until: Instant::now() + self.config.longest_wait,
             is_in_line: false,
         });
         let waiting = Waiting {
