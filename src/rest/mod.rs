@@ -34,6 +34,7 @@ mod clock;
 mod collect;
 mod error;
 mod limit;
+mod limit_layer;
 mod limiter;
 mod quota;
 mod reply;
