@@ -184,6 +184,122 @@ async fn a_lost_connection_is_retried_with_the_same_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_and_a_proxy_s_page_are_retried_with_the_same_id() {
+    let mut attempts = 0;
+    let (connector, requests) = http(move |request| {
+        let page = |status| response(status, &[("content-type", "text/html")], "<h1>Back soon</h1>");
+        if request.line().contains("/me ") {
+            return ok(&json!({"_id": "uB", "username": "bot", "success": true}));
+        }
+        attempts += 1;
+        match attempts {
+            1 => Reply::Half(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{\"suc"
+                    .to_owned(),
+            ),
+            2 => page("200 OK"),
+            3 => page("520 Web Server Returned an Unknown Error"),
+            4 => page("502 Bad Gateway"),
+            5 => json_response("504 Gateway Timeout", &json!({})),
+            _ => ok(&json!({"success": true, "message": {"_id": "id1"}})),
+        }
+    });
+    let client = client(connector);
+    client.call(&Me {}).await.unwrap();
+    let receipt = RestSink::new(client).oneshot(send_action()).await.unwrap();
+    assert_eq!(receipt.message_id().unwrap(), "id1");
+    assert_eq!(posted(&requests.lock().unwrap()), ["id1"; 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_s_word_is_not_asked_for_again() {
+    for status in ["400 Bad Request", "403 Forbidden", "404 Not Found"] {
+        let (connector, requests) = http(move |request| match request.line() {
+            line if line.contains("chat.getMessage") => {
+                json_response("400 Bad Request", &json!({"success": false}))
+            }
+            _ => json_response(
+                status,
+                &json!({"success": false, "error": "no [error-of-some-kind]", "errorType": "error-of-some-kind"}),
+            ),
+        });
+        let start = Instant::now();
+        let sink = RestSink::new(client(connector));
+        let error = sink.oneshot(send_action()).await.unwrap_err();
+        assert_eq!(error.code(), Some("error-of-some-kind"), "{status}");
+        assert_eq!(posted(&requests.lock().unwrap()), ["id1"], "{status}");
+        assert_eq!(start.elapsed(), Duration::ZERO, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_server_is_not_hammered() {
+    let (connector, requests) = http(|_| Reply::Drop);
+    let client = Client::builder("https://chat.example.org".parse().unwrap(), connector)
+        .concurrency(1000)
+        .build();
+    let start = Instant::now();
+    let calls = (0..200).map(|_| client.call(&Info {}));
+    let results = futures_util::future::join_all(calls).await;
+    for result in results {
+        assert_eq!(result.unwrap_err().kind(), &RestErrorKind::Transport);
+    }
+    assert!(start.elapsed() <= Duration::from_secs(5 * 60));
+    // One each, twenty at once, and two a second.
+    let attempts = requests.lock().unwrap().len();
+    assert!((500..=200 + 20 + 600).contains(&attempts), "{attempts}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_one_call_holds_back_the_others_of_its_kind() {
+    let began = Instant::now();
+    let (connector, requests) = http(move |request| {
+        let seconds = began.elapsed().as_secs();
+        match request.line() {
+            line if line.contains("rooms.info") && seconds < 37 => response(
+                "429 Too Many Requests",
+                &[
+                    ("content-type", "application/json"),
+                    ("date", "Sun, 22 Nov 2026 08:00:45 GMT"),
+                    ("x-ratelimit-limit", "10"),
+                    ("x-ratelimit-remaining", "0"),
+                    ("x-ratelimit-reset", "1795334482000"),
+                ],
+                r#"{"success":false,"error":"Error, too many requests. [error-too-many-requests]"}"#,
+            ),
+            _ => ok(&json!({"success": true})),
+        }
+    });
+    let client = client(connector);
+    let info = |room: &'static str| {
+        let client = client.clone();
+        async move {
+            let query = [("roomName", room)];
+            client
+                .call_raw(Method::GET, "rooms.info", &query, None)
+                .await
+                .unwrap();
+            began.elapsed().as_secs()
+        }
+    };
+    let later = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let all = futures_util::future::join_all((0..5).map(|_| info("later"))).await;
+        all
+    };
+    let (first, others) = tokio::join!(info("first"), later);
+    assert_eq!((first, others), (37, vec![37; 5]));
+    let requests = requests.lock().unwrap();
+    // The first was refused once; the others asked when they were let.
+    assert_eq!(requests.len(), 7);
+    assert!(
+        requests[..2]
+            .iter()
+            .all(|request| request.line().contains("first"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_have_been_done_is_not_done_again() {
     for reply in ["drop", "hang", "503"] {
         let (connector, requests) = http(move |_| match reply {

@@ -20,7 +20,8 @@ use super::clock::ServerClock;
 use super::collect::{Collect, HttpClient};
 use super::endpoint::{Endpoint, Login, Logout};
 use super::error::{RestError, RestErrorKind};
-use super::limiter::{LimitLayer, Limiter};
+use super::limit_layer::LimitLayer;
+use super::limiter::{LONGEST_WAIT, Limiter};
 use super::reply;
 use super::retry::{Retries, RetryPolicy};
 use super::trace::TraceLayer;
@@ -78,6 +79,7 @@ impl Client {
             timeout: Duration::from_secs(30),
             concurrency: 32,
             max_retries: None,
+            longest_wait: LONGEST_WAIT,
         }
     }
 
@@ -110,6 +112,17 @@ impl Client {
     pub(crate) fn with_max_retries(&self, retries: Option<u32>) -> Self {
         let config = ClientBuilder {
             max_retries: retries,
+            ..(*self.config).clone()
+        };
+        config.stack_over(self.http.clone(), self.shared.clone())
+    }
+
+    /// A client over the same connections that does not try again, and fails where a limit would hold a call up longer
+    /// than this.
+    pub(crate) fn in_a_hurry(&self, longest_wait: Duration) -> Self {
+        let config = ClientBuilder {
+            max_retries: Some(0),
+            longest_wait,
             ..(*self.config).clone()
         };
         config.stack_over(self.http.clone(), self.shared.clone())
@@ -280,6 +293,8 @@ pub struct ClientBuilder {
     timeout: Duration,
     concurrency: usize,
     max_retries: Option<u32>,
+    /// For a limit.
+    longest_wait: Duration,
 }
 
 impl ClientBuilder {
@@ -308,7 +323,8 @@ impl ClientBuilder {
     }
 
     /// How often a call is tried again at most: by default as often as fits into five minutes, with pauses that grow to 30
-    /// seconds. What can not be done twice is tried again only where the server surely did nothing.
+    /// seconds. What can not be done twice is tried again only where the server surely did nothing. Waiting for a limit
+    /// before the call is sent does not count.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = Some(retries);
         self
@@ -331,7 +347,10 @@ impl ClientBuilder {
                 api: self.api.clone(),
             })
             .retry(RetryPolicy::new(self.max_retries, shared.retries.clone()))
-            .layer(LimitLayer(shared.limiter.clone()))
+            .layer(LimitLayer {
+                limiter: shared.limiter.clone(),
+                longest_wait: self.longest_wait,
+            })
             .layer(AuthLayer::new(self.url.clone(), self.credentials.as_ref()))
             .timeout(self.timeout)
             .concurrency_limit(self.concurrency)

@@ -54,7 +54,7 @@ pub enum RestErrorKind {
     Forbidden,
     /// There is no such room, message or user, or the account may not know of it.
     NotFound,
-    /// Too many calls, also after waiting.
+    /// Too many calls, also after waiting; or so many wait that this one was not sent.
     RateLimited {
         /// How long the server wants us to wait.
         retry_after: Duration,

@@ -1,33 +1,25 @@
-//! The layer that holds a call back while the server would refuse it: first come, first served for each endpoint.
+//! Whose turn it is to call an endpoint: first come, first served, and no more than the server lets pass.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, header};
-use hyper_util::client::legacy;
-use pin_project::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
-use tower::util::Oneshot;
-use tower::{BoxError, Layer, Service, ServiceExt as _};
+use http::Method;
+use tokio::time::Instant;
 
-use super::call::Meta;
 use super::limit;
 use super::quota::{Answer, Hold, Knowledge, Quota, Ticket};
 
-/// No call waits longer than this for its turn.
+/// No call waits longer than this for its turn, unless it is told otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
 /// Calls that wait, of all endpoints together.
-const MAX_WAITING: usize = 1024;
+pub(super) const MAX_WAITING: usize = 1024;
 
 /// Endpoints that are known; calls of others are not held back.
-const MAX_ENDPOINTS: usize = 512;
+pub(super) const MAX_ENDPOINTS: usize = 512;
 
 /// Where a call stands. It travels in the request's extensions, so that a call that is made again keeps its place.
 #[derive(Debug, Clone)]
@@ -180,7 +172,7 @@ impl Endpoints {
 
 /// A call that is under way. Dropped, nobody knows what became of it.
 #[derive(Debug)]
-struct Pass {
+pub(super) struct Pass {
     limiter: Limiter,
     key: Key,
     ticket: Ticket,
@@ -188,7 +180,7 @@ struct Pass {
 }
 
 impl Pass {
-    fn answered(mut self, answer: Answer) {
+    pub(super) fn answered(mut self, answer: Answer) {
         self.is_answered = true;
         self.end(answer);
     }
@@ -212,18 +204,18 @@ impl Drop for Pass {
 
 /// A call's place in the line of its endpoint. Dropped, it is free.
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     limiter: Limiter,
     key: Key,
     order: u64,
     is_anonymous: bool,
     /// When it gives up.
-    until: Instant,
+    pub(super) until: Instant,
     is_in_line: bool,
 }
 
 /// What a call may do.
-enum Turned {
+pub(super) enum Turned {
     Go(Option<Pass>),
     /// Asks again then, or when it is woken.
     Wait(Option<Instant>),
@@ -231,7 +223,29 @@ enum Turned {
 }
 
 impl Place {
-    fn ask(&mut self, now: Instant, waker: &Waker) -> Turned {
+    pub(super) fn new(
+        limiter: Limiter,
+        method: &Method,
+        turn: &Turn,
+        is_anonymous: bool,
+        until: Instant,
+    ) -> Self {
+        Self {
+            limiter,
+            key: (method.clone(), turn.route.clone()),
+            order: turn.order,
+            is_anonymous,
+            until,
+            is_in_line: false,
+        }
+    }
+
+    /// Whether it would still have to wait when its time is up.
+    fn is_hopeless(&self, hold: Result<Ticket, Hold>, now: Instant) -> bool {
+        now >= self.until || hold_end(hold).is_some_and(|at| at > self.until)
+    }
+
+    pub(super) fn ask(&mut self, now: Instant, waker: &Waker) -> Turned {
         let limiter = self.limiter.clone();
         let mut endpoints = limiter.lock();
         let is_full = endpoints.waiting >= MAX_WAITING;
@@ -264,10 +278,13 @@ impl Place {
                     is_answered: false,
                 }))
             }
-            Err(_) if now >= self.until || !self.is_in_line && is_full => Turned::GiveUp(LimitExceeded {
-                limit: line.quota.limit(),
-                retry_after: hold_end(hold).map_or(limit::DEFAULT, |at| at.saturating_duration_since(now)),
-            }),
+            Err(_) if self.is_hopeless(hold, now) || !self.is_in_line && is_full => {
+                Turned::GiveUp(LimitExceeded {
+                    limit: line.quota.limit(),
+                    retry_after: hold_end(hold)
+                        .map_or(limit::DEFAULT, |at| at.saturating_duration_since(now)),
+                })
+            }
             Err(_) => {
                 let at = hold_end(hold);
                 let before = line.waiting.insert(self.order, Some(waker.clone()));
@@ -317,166 +334,33 @@ impl Drop for Place {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct LimitLayer(pub(crate) Limiter);
-
-impl<S> Layer<S> for LimitLayer {
-    type Service = Limit<S>;
-
-    fn layer(&self, inner: S) -> Limit<S> {
-        Limit {
-            inner,
-            limiter: self.0.clone(),
-        }
-    }
-}
-
-/// Always ready: a call waits by itself, so that it holds up no call of another endpoint.
-#[derive(Debug, Clone)]
-pub(crate) struct Limit<S> {
-    inner: S,
-    limiter: Limiter,
-}
-
-impl<S, B> Service<Request<B>> for Limit<S>
-where
-    S: Service<Request<B>, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
-    type Response = Response<Bytes>;
-    type Error = BoxError;
-    type Future = LimitFuture<S, B>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> LimitFuture<S, B> {
-        let is_anonymous = request
-            .extensions()
-            .get::<Meta>()
-            .is_some_and(|meta| meta.anonymous);
-        let place = request.extensions().get::<Turn>().map(|turn| Place {
-            limiter: self.limiter.clone(),
-            key: (request.method().clone(), turn.route.clone()),
-            order: turn.order,
-            is_anonymous,
-            until: Instant::now() + LONGEST_WAIT,
-            is_in_line: false,
-        });
-        let waiting = Waiting {
-            place,
-            timer: None,
-            call: Some((self.inner.clone(), request)),
-        };
-        LimitFuture(State::Waiting(waiting))
-    }
-}
-
-#[pin_project]
-pub(crate) struct LimitFuture<S: Service<Request<B>>, B>(#[pin] State<S, B>);
-
-struct Waiting<S, B> {
-    /// None for a call that nobody counts.
-    place: Option<Place>,
-    timer: Option<(Instant, Pin<Box<Sleep>>)>,
-    call: Option<(S, Request<B>)>,
-}
-
-#[pin_project(project = StateProj)]
-enum State<S: Service<Request<B>>, B> {
-    Waiting(Waiting<S, B>),
-    Calling(#[pin] Oneshot<S, Request<B>>, Option<Pass>),
-}
-
-impl<S, B> Waiting<S, B> {
-    /// The call goes when it is its turn.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Pass>, LimitExceeded>> {
-        let Some(place) = &mut self.place else {
-            return Poll::Ready(Ok(None));
-        };
-        loop {
-            let at = match place.ask(Instant::now(), cx.waker()) {
-                Turned::Go(pass) => return Poll::Ready(Ok(pass)),
-                Turned::GiveUp(error) => return Poll::Ready(Err(error)),
-                Turned::Wait(at) => at.map_or(place.until, |at| at.min(place.until)),
-            };
-            let (_, timer) = match &mut self.timer {
-                Some((set, timer)) => {
-                    if *set != at {
-                        timer.as_mut().reset(at);
-                        *set = at;
-                    }
-                    (set, timer)
-                }
-                none => {
-                    let (set, timer) = none.insert((at, Box::pin(sleep_until(at))));
-                    (set, timer)
-                }
-            };
-            ready!(timer.as_mut().poll(cx));
-        }
-    }
-}
-
-impl<S, B> Future for LimitFuture<S, B>
-where
-    S: Service<Request<B>, Response = Response<Bytes>, Error = BoxError>,
-{
-    type Output = Result<Response<Bytes>, BoxError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().0;
-        loop {
-            match state.as_mut().project() {
-                StateProj::Waiting(waiting) => {
-                    let pass = ready!(waiting.poll(cx))?;
-                    let Some((inner, request)) = waiting.call.take() else {
-                        // Polled after it was ready: there is nothing to wait for.
-                        return Poll::Pending;
-                    };
-                    state.set(State::Calling(inner.oneshot(request), pass));
-                }
-                StateProj::Calling(call, pass) => {
-                    let result = ready!(call.poll(cx));
-                    if let Some(pass) = pass.take() {
-                        pass.answered(answer_of(&result));
-                    }
-                    return Poll::Ready(result);
-                }
-            }
-        }
-    }
-}
-
-/// What an answer says about the limit.
-fn answer_of(result: &Result<Response<Bytes>, BoxError>) -> Answer {
-    let response = match result {
-        Ok(response) => response,
-        Err(error) => {
-            let is_connect = error
-                .downcast_ref::<legacy::Error>()
-                .is_some_and(legacy::Error::is_connect);
-            return match is_connect {
-                true => Answer::NotSent,
-                false => Answer::Unknown,
-            };
-        }
-    };
-    let is_refused = limit::is_limited(response);
-    match limit::window(response.headers()) {
-        Some(window) if !is_refused => Answer::Counted { window, is_refused },
-        Some(window)
-            if window.until.is_some_and(|until| !until.is_zero())
-                && !response.headers().contains_key(header::RETRY_AFTER) =>
-        {
-            Answer::Counted { window, is_refused }
-        }
-        _ if is_refused => Answer::Refused(limit::retry_after(response)),
-        // A proxy's page says nothing about the server.
-        None if response.status().is_success() && limit::is_json(response) => Answer::Unlimited,
-        _ => Answer::Unknown,
+#[cfg(test)]
+impl Limiter {
+    /// How many endpoints are known, and how many calls wait.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let endpoints = self.lock();
+        let in_lines: usize = endpoints.lines.values().map(|line| line.waiting.len()).sum();
+        assert_eq!(endpoints.waiting, in_lines);
+        (endpoints.lines.len(), in_lines)
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_have_no_parameters() {
+        for (path, route) in [
+            ("chat.sendMessage", "chat.sendMessage"),
+            ("rooms.media/GENERAL", "rooms.media"),
+            ("rooms.mediaConfirm/r.x/f.y", "rooms.mediaConfirm"),
+            ("livechat/room.visitor/x", "livechat/room.visitor"),
+            ("/api/info", "/api/info"),
+            ("me", "me"),
+        ] {
+            assert_eq!(Turn::new(Cow::Borrowed(path), 0).route, route);
+            assert_eq!(Turn::new(Cow::Owned(path.to_owned()), 0).route, route);
+        }
+    }
+}

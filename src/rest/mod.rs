@@ -21,7 +21,7 @@
 //! - when it was refused because of too many requests (429), or no connection could be opened: nothing was done;
 //! - and if doing it twice is doing it once ([`Endpoint::IDEMPOTENT`]; a message goes out under the same id): when the
 //!   connection or the answer was lost, no answer came in time, or a proxy answered in the server's place, with 502, 503,
-//!   504 or a web page.
+//!   504 or a web page; for up to 30 seconds also when the server itself says that it failed (500).
 //!
 //! All calls of a client together are made again twenty times at once and then twice a second at most, besides one for
 //! every five calls that work, so that a server that is down is not hammered. Any other status is the server's word, and
@@ -34,6 +34,7 @@ mod clock;
 mod collect;
 mod error;
 mod limit;
+mod limit_layer;
 mod limiter;
 mod quota;
 mod reply;

@@ -27,6 +27,9 @@ const BASE: Duration = Duration::from_millis(250);
 const MAX: Duration = Duration::from_secs(30);
 /// A call is not tried again later than this behind its first failure: long enough for a server that starts again.
 const BUDGET: Duration = Duration::from_secs(5 * 60);
+/// The same where the server itself says that it failed: that passes in seconds, as when its database elects, or not at
+/// all, and the messages behind this one wait.
+const OWN_TROUBLE: Duration = Duration::from_secs(30);
 
 /// The server's own web client, which servers before 4.0 send for a path that they don't know.
 const WEB_CLIENT: &[u8] = b"__meteor_runtime_config__";
@@ -51,7 +54,8 @@ impl Retries {
 
 /// Which calls are made again: those that were refused for a limit, or for which no connection could be opened, as
 /// nothing was done; and those that may be done twice, when nobody knows whether they were done: the connection or the
-/// time was lost, or a proxy answered (502, 503, 504, a web page). Everything else is the server's word.
+/// time was lost, a proxy answered (502, 503, 504, a web page), or, for a shorter time, the server says that it failed
+/// (500). Everything else is the server's word.
 ///
 /// A host that is unknown or a certificate that is refused may be right again in a minute, so only those who connect
 /// for the first time give up on them. A web page instead of the very first answer is no proxy's trouble: the address
@@ -62,15 +66,16 @@ pub(crate) struct RetryPolicy {
     max_retries: Option<u32>,
     retries: Retries,
     done: u32,
-    /// From the first failure on.
-    until: Option<Instant>,
+    /// For the first time.
+    failed_at: Option<Instant>,
 }
 
 /// How long to wait for the next attempt.
 enum Pause {
     /// As long as the limit says: the layer for that knows.
     Limit,
-    AtLeast(Duration),
+    /// So long at least, and behind the first failure no later than this.
+    AtLeast(Duration, Duration),
 }
 
 impl RetryPolicy {
@@ -79,7 +84,7 @@ impl RetryPolicy {
             max_retries,
             retries,
             done: 0,
-            until: None,
+            failed_at: None,
         }
     }
 
@@ -99,11 +104,16 @@ impl RetryPolicy {
                 Some((Pause::Limit, "too many requests".to_owned()))
             }
             Ok(response) => {
-                let is_lost = is_unavailable(response.status()) || self.is_page_of_a_proxy(response);
-                (is_lost && meta.idempotent).then(|| {
+                let is_of_a_proxy = is_unavailable(response.status()) || self.is_page_of_a_proxy(response);
+                let longest = match is_of_a_proxy {
+                    true => BUDGET,
+                    false if response.status().is_server_error() => OWN_TROUBLE,
+                    false => return None,
+                };
+                meta.idempotent.then(|| {
                     let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
                     let pause = self.backoff().max(asked.min(MAX));
-                    (Pause::AtLeast(pause), response.status().to_string())
+                    (Pause::AtLeast(pause, longest), response.status().to_string())
                 })
             }
             Err(error) => {
@@ -111,7 +121,7 @@ impl RetryPolicy {
                     .downcast_ref::<legacy::Error>()
                     .is_some_and(legacy::Error::is_connect);
                 let retry = is_connect || meta.idempotent && is_transport(&**error);
-                retry.then(|| (Pause::AtLeast(self.backoff()), root_cause(&**error)))
+                retry.then(|| (Pause::AtLeast(self.backoff(), BUDGET), root_cause(&**error)))
             }
         }
     }
@@ -159,14 +169,14 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
         }
         let (pause, why) = self.next(meta, result)?;
         let now = Instant::now();
-        let left = self
-            .until
-            .get_or_insert(now + BUDGET)
-            .saturating_duration_since(now);
+        let since = now.saturating_duration_since(*self.failed_at.get_or_insert(now));
         let wait = match pause {
-            Pause::Limit if left.is_zero() => return None,
+            Pause::Limit if since >= BUDGET => return None,
             Pause::Limit => Duration::ZERO,
-            Pause::AtLeast(pause) => self.retries.budget().withdraw(now, pause, left)?,
+            Pause::AtLeast(pause, longest) => {
+                let left = longest.saturating_sub(since);
+                self.retries.budget().withdraw(now, pause, left)?
+            }
         };
         self.done += 1;
         tracing::warn!(path = request.uri().path(), why, ?wait, "trying a call again");
@@ -230,14 +240,14 @@ mod tests {
 
     #[test]
     fn what_is_retried() {
-        for status in [502, 503, 504] {
+        for status in [500, 502, 503, 504, 520] {
             assert!(
                 retried(&response(status), true) && !retried(&response(status), false),
                 "{status}"
             );
         }
         // The server's word, which would be the same again.
-        for status in [200, 301, 400, 401, 403, 404, 405, 408, 413, 425, 500, 501] {
+        for status in [200, 301, 400, 401, 403, 404, 405, 408, 413, 425] {
             assert!(!retried(&response(status), true), "{status}");
         }
         assert!(retried(&response(429), true) && retried(&response(429), false));
@@ -290,11 +300,15 @@ mod tests {
     }
 
     /// How often a call that always fails is tried again, and for how long.
-    async fn tries(mut policy: RetryPolicy) -> (u32, Duration) {
+    async fn tries(policy: RetryPolicy) -> (u32, Duration) {
+        tries_at(policy, 503).await
+    }
+
+    async fn tries_at(mut policy: RetryPolicy, status: u16) -> (u32, Duration) {
         let start = Instant::now();
         let mut request = Request::new(Full::default());
         request.extensions_mut().insert(meta(true));
-        while let Some(wait) = policy.retry(&mut request, &mut response(503)) {
+        while let Some(wait) = policy.retry(&mut request, &mut response(status)) {
             wait.await;
         }
         (policy.done, start.elapsed())
@@ -307,6 +321,8 @@ mod tests {
             tries_made > 10 && time > BUDGET - MAX && time <= BUDGET,
             "{tries_made} in {time:?}"
         );
+        let (tries_made, time) = tries_at(policy(), 500).await;
+        assert!(tries_made >= 3 && time <= OWN_TROUBLE, "{tries_made} in {time:?}");
         assert_eq!(tries(RetryPolicy::new(Some(2), Retries::default())).await.0, 2);
         assert_eq!(tries(RetryPolicy::new(Some(0), Retries::default())).await.0, 0);
     }

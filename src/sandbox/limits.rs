@@ -66,6 +66,8 @@ pub(crate) struct RestVerdict {
 #[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) on: bool,
+    /// What was refused so far, REST and DDP.
+    pub(crate) refused: u64,
     user: Rule,
     connection: Rule,
     user_name: Rule,
@@ -82,6 +84,7 @@ impl Limits {
         let rule = |calls, seconds| Rule::new(calls, Duration::from_secs(seconds));
         Self {
             on,
+            refused: 0,
             user: rule(1200, 60),
             connection: rule(600, 60),
             user_name: rule(20, 10),
@@ -129,12 +132,18 @@ impl Limits {
         if let Some(by_user) = by_user {
             also(per_user.count(&by_user));
         }
+        self.refused += u64::from(verdict.is_err());
         verdict
     }
 
     /// Five messages a second for users without `send-many-messages`.
     pub(crate) fn send(&mut self, uid: &str) -> Result<(), u64> {
-        if self.on { self.send.count(uid) } else { Ok(()) }
+        if !self.on {
+            return Ok(());
+        }
+        let verdict = self.send.count(uid);
+        self.refused += u64::from(verdict.is_err());
+        verdict
     }
 
     /// One REST call. All callers share one address here, so the key is the route and the verb.
@@ -148,6 +157,7 @@ impl Limits {
             .entry(format!("{verb} {endpoint}"))
             .or_insert_with(|| Rule::new(calls, Duration::from_secs(60)));
         let allowed = rule.count("").is_ok();
+        self.refused += u64::from(!allowed);
         let used = rule.counts.get("").copied().unwrap_or(0);
         Some(RestVerdict {
             limit: rule.calls,

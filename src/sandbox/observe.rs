@@ -212,6 +212,11 @@ impl Sandbox {
         self.state().log.calls.get(endpoint).map_or(0, |calls| calls.most)
     }
 
+    /// How many calls, REST and realtime, were refused by [a limiter](super::SandboxBuilder::rate_limits).
+    pub fn refused_by_limits(&self) -> u64 {
+        self.state().limits.refused
+    }
+
     /// What clients sent, oldest first; the last 10,000 frames and requests.
     pub fn frames_from_clients(&self) -> Vec<Inbound> {
         self.state().log.inbound.iter().cloned().collect()

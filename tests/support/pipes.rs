@@ -83,6 +83,8 @@ pub async fn read_request(stream: &mut DuplexStream) -> Option<Request> {
 pub enum Reply {
     /// Raw bytes of a response.
     Raw(String),
+    /// The same, and then the connection ends, whatever was promised.
+    Half(String),
     /// Closes the connection without a word.
     Drop,
     /// Never answers.
@@ -118,6 +120,10 @@ pub fn http(
                     seen.lock().expect("no panic").push(request);
                     match reply {
                         Reply::Raw(raw) => stream.write_all(raw.as_bytes()).await.expect("a client"),
+                        Reply::Half(raw) => {
+                            stream.write_all(raw.as_bytes()).await.expect("a client");
+                            return;
+                        }
                         Reply::Drop => return,
                         Reply::Hang => std::future::pending().await,
                     }

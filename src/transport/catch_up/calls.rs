@@ -83,7 +83,7 @@ pub(super) fn asked_pause(error: &RestError) -> Option<Duration> {
 /// All rooms, and those that changed since the connection was lost. Trouble that passes is waited for; a limit is
 /// not, since what arrives live waits for this.
 pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, RestError> {
-    let client = client.with_max_retries(Some(0));
+    let client = client.in_a_hurry(SHORT);
     let mut failures = 0;
     loop {
         let result = tokio::time::timeout(LISTING_TIMEOUT, list_once(&client, lost)).await;
