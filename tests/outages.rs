@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::{Service, ServiceBuilder};
 
-use support::chat::{Chat, people};
+use support::chat::{Chat, bot_in, people};
 use support::{Log, after, after_secs};
 
 fn echo()
@@ -286,6 +286,50 @@ async fn a_room_in_which_the_bot_may_not_write_is_reported() {
     }
     after_secs(5).await;
     assert_eq!((said(&sandbox, "dev"), said(&sandbox, "ops")), (vec![3], vec![3]));
+}
+
+/// The reply is on its way when the server goes, for longer than a call is tried by itself.
+#[tokio::test(start_paused = true)]
+async fn a_reply_outlasts_a_long_outage() {
+    for outage in [60, 290, 420, 540] {
+        let sandbox = server();
+        let chat = Chat::on(&sandbox, echo()).await;
+        sandbox.fail_next_calls("chat.sendMessage", 3, RestFault::CloseBeforeActing);
+        for n in 0..3 {
+            ask(&sandbox, "general", n).await;
+        }
+        after(Duration::from_millis(20)).await;
+        sandbox.go_down().await;
+        after_secs(outage).await;
+        sandbox.come_back().await;
+        after_secs(120).await;
+        assert_eq!(said(&sandbox, "general"), [0, 1, 2], "after {outage} s");
+        drop(chat);
+    }
+}
+
+/// The bot is there, its first connection is not yet.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_between_the_start_and_the_first_connection() {
+    for step in [Step::Upgrade, Step::Connect, Step::Login, Step::Subscribe] {
+        let sandbox = server();
+        ask(&sandbox, "general", 100).await;
+        after_secs(60).await;
+        for _ in 0..6 {
+            sandbox.cut_at(step);
+        }
+        let bot = bot_in(&sandbox, "rocketbotte").build().unwrap();
+        let handle = bot.handle();
+        let serving = tokio::spawn(bot.serve(echo()));
+        for n in 0..10 {
+            after(Duration::from_millis(300)).await;
+            ask(&sandbox, "general", n).await;
+        }
+        after_secs(120).await;
+        assert_eq!(said(&sandbox, "general"), (0..10).collect::<Vec<_>>(), "{step:?}");
+        handle.shutdown();
+        serving.await.unwrap().unwrap();
+    }
 }
 
 /// Thrown out and invited again: what was said between is none of its business.
