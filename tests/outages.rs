@@ -10,6 +10,7 @@ use rocketbotte::command::CommandLayer;
 use rocketbotte::event::EventKind;
 use rocketbotte::extract::Args;
 use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step, UserSpec};
+use rocketbotte::transport::ConnectionState;
 use rocketbotte::{Request, Response, Router};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -308,6 +309,45 @@ async fn a_reply_outlasts_a_long_outage() {
     }
 }
 
+/// Every fault that a reply can meet, several times in a row.
+#[tokio::test(start_paused = true)]
+async fn replies_survive_bursts_of_every_fault() {
+    let sandbox = server();
+    let chat = Chat::on(&sandbox, echo()).await;
+    let mut n = 0;
+    for fault in [
+        RestFault::Status(500),
+        RestFault::Status(503),
+        RestFault::Proxy(502),
+        RestFault::Proxy(504),
+        RestFault::Html,
+        RestFault::LoseReply,
+        RestFault::HalfReply,
+        RestFault::CloseBeforeActing,
+        RestFault::Slow(Duration::from_secs(35)),
+        RestFault::TooManyRequests {
+            reset_after: Duration::from_secs(30),
+        },
+    ] {
+        for endpoint in ["chat.sendMessage", "chat.getMessage", "*"] {
+            sandbox.fail_next_calls(endpoint, 4, fault.clone());
+            sandbox.fail_next("chat.sendMessage", RestFault::LoseReply);
+            for _ in 0..3 {
+                ask(&sandbox, "general", n).await;
+                n += 1;
+            }
+            after_secs(300).await;
+            sandbox.clear_faults();
+            assert_eq!(
+                said(&sandbox, "general"),
+                (0..n).collect::<Vec<_>>(),
+                "{endpoint} {fault:?}"
+            );
+            assert_eq!(chat.handle.counters().undelivered, 0, "{endpoint} {fault:?}");
+        }
+    }
+}
+
 /// The bot is there, its first connection is not yet.
 #[tokio::test(start_paused = true)]
 async fn what_is_said_between_the_start_and_the_first_connection() {
@@ -327,6 +367,42 @@ async fn what_is_said_between_the_start_and_the_first_connection() {
         }
         after_secs(120).await;
         assert_eq!(said(&sandbox, "general"), (0..10).collect::<Vec<_>>(), "{step:?}");
+        handle.shutdown();
+        serving.await.unwrap().unwrap();
+    }
+}
+
+/// A proxy before a server that is starting.
+#[tokio::test(start_paused = true)]
+async fn a_start_in_the_middle_of_trouble() {
+    for fault in [
+        RestFault::Proxy(502),
+        RestFault::Proxy(503),
+        RestFault::Status(503),
+        RestFault::LoseReply,
+        RestFault::HalfReply,
+        RestFault::CloseBeforeActing,
+        RestFault::TooManyRequests {
+            reset_after: Duration::from_secs(3),
+        },
+    ] {
+        let sandbox = server();
+        sandbox.fail_next_calls("*", 8, fault.clone());
+        sandbox.cut_at(Step::Login);
+        let bot = bot_in(&sandbox, "rocketbotte").build().unwrap();
+        let handle = bot.handle();
+        let serving = tokio::spawn(bot.serve(echo()));
+        let mut state = handle.watch_state();
+        let is_ready = state.wait_for(|state| *state == ConnectionState::Ready);
+        let is_ready = tokio::time::timeout(Duration::from_secs(120), is_ready)
+            .await
+            .is_ok();
+        assert!(is_ready, "{fault:?}");
+        after_secs(60).await;
+        sandbox.clear_faults();
+        ask(&sandbox, "general", 0).await;
+        after_secs(5).await;
+        assert_eq!(said(&sandbox, "general"), [0], "{fault:?}");
         handle.shutdown();
         serving.await.unwrap().unwrap();
     }

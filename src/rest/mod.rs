@@ -16,12 +16,12 @@
 //!
 //! # Retries
 //!
-//! For up to five minutes, with pauses by chance that grow to 30 seconds, a call is made again
+//! For up to ten minutes, with pauses by chance that grow to 30 seconds, a call is made again
 //!
 //! - when it was refused because of too many requests (429), or no connection could be opened: nothing was done;
 //! - and if doing it twice is doing it once ([`Endpoint::IDEMPOTENT`]; a message goes out under the same id): when the
 //!   connection or the answer was lost, no answer came in time, or a proxy answered in the server's place, with 502, 503,
-//!   504 or a web page.
+//!   504 or a web page; and up to eight times after an error inside the server (500).
 //!
 //! All calls of a client together are made again twenty times at once and then twice a second at most, besides one for
 //! every five calls that work, so that a server that is down is not hammered. Any other status is the server's word, and

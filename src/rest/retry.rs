@@ -25,11 +25,18 @@ use crate::transport::connect_failure::root_cause;
 const BASE: Duration = Duration::from_millis(250);
 /// The longest pause of our own choice.
 const MAX: Duration = Duration::from_secs(30);
-/// A call is not tried again later than this behind its first failure: long enough for a server that starts again.
-const BUDGET: Duration = Duration::from_secs(5 * 60);
+/// A call is not tried again later than this behind its first failure: by then a message that it answers would be too
+/// old to be answered.
+const BUDGET: Duration = Duration::from_secs(10 * 60);
+
+/// An error inside the server is often the same the next time: it is tried again so often, for a minute or so.
+const INTERNAL_ERRORS: u32 = 8;
 
 /// The server's own web client, which servers before 4.0 send for a path that they don't know.
 const WEB_CLIENT: &[u8] = b"__meteor_runtime_config__";
+
+/// What the database says where two requests race with the same message id.
+const KNOWN_ID: &[u8] = b"E11000";
 
 /// What the calls of a client have in common.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +106,9 @@ impl RetryPolicy {
                 Some((Pause::Limit, "too many requests".to_owned()))
             }
             Ok(response) => {
-                let is_lost = is_unavailable(response.status()) || self.is_page_of_a_proxy(response);
+                let is_lost = is_unavailable(response.status())
+                    || self.is_page_of_a_proxy(response)
+                    || self.done < INTERNAL_ERRORS && is_internal_error(response);
                 (is_lost && meta.idempotent).then(|| {
                     let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
                     let pause = self.backoff().max(asked.min(MAX));
@@ -130,6 +139,11 @@ fn is_unavailable(status: StatusCode) -> bool {
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
     )
+}
+
+/// The server's own trouble, such as a database that changes its leader. One that says why it is the same again is not.
+fn is_internal_error(response: &Response<Bytes>) -> bool {
+    response.status() == StatusCode::INTERNAL_SERVER_ERROR && !limit::contains(response.body(), KNOWN_ID)
 }
 
 /// Whether the connection or the time failed, and not the request or its answer.
@@ -230,16 +244,23 @@ mod tests {
 
     #[test]
     fn what_is_retried() {
-        for status in [502, 503, 504] {
+        for status in [500, 502, 503, 504] {
             assert!(
                 retried(&response(status), true) && !retried(&response(status), false),
                 "{status}"
             );
         }
         // The server's word, which would be the same again.
-        for status in [200, 301, 400, 401, 403, 404, 405, 408, 413, 425, 500, 501] {
+        for status in [200, 301, 400, 401, 403, 404, 405, 408, 413, 425, 501] {
             assert!(!retried(&response(status), true), "{status}");
         }
+        let known_id = answer(500, "application/json", r#"{"error":"E11000 duplicate key"}"#);
+        assert!(!retried(&known_id, true));
+        // Not for ever.
+        let mut policy = policy();
+        policy.done = INTERNAL_ERRORS;
+        assert!(policy.next(meta(true), &response(500)).is_none());
+        assert!(policy.next(meta(true), &response(502)).is_some());
         assert!(retried(&response(429), true) && retried(&response(429), false));
         let timeout = || Err(tower::timeout::error::Elapsed::new().into());
         assert!(retried(&timeout(), true) && !retried(&timeout(), false));
@@ -301,7 +322,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_tried_for_five_minutes() {
+    async fn it_is_tried_for_ten_minutes() {
         let (tries_made, time) = tries(policy()).await;
         assert!(
             tries_made > 10 && time > BUDGET - MAX && time <= BUDGET,
@@ -318,7 +339,7 @@ mod tests {
         let all = futures_util::future::join_all(calls).await;
         let total: u32 = all.iter().map(|(tries_made, _)| tries_made).sum();
         // Twenty at once and two a second.
-        assert!((400..=625).contains(&total), "{total} retries in five minutes");
+        assert!((900..=1225).contains(&total), "{total} retries in ten minutes");
         assert!(all.iter().all(|(_, time)| *time <= BUDGET));
     }
 }
