@@ -93,7 +93,7 @@ async fn run(plan: Plan) {
         let _ = tokio::time::timeout(PATIENCE, people.answered_up_to(told.saturating_sub(BACKLOG))).await;
     }
     drop(allow);
-    storm.calm().await;
+    storm.calm();
     talking.await.unwrap();
 
     while people.answered() < plan.commands {

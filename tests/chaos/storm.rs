@@ -92,12 +92,7 @@ impl Storm {
             }
             _ => {
                 let endpoint = ENDPOINTS[self.rng.usize(..ENDPOINTS.len())];
-                let mut fault = self.rest_fault();
-                if fault == RestFault::Html
-                    && !matches!(endpoint, "chat.syncMessages" | "subscriptions.get" | "rooms.get")
-                {
-                    fault = RestFault::Proxy(502);
-                }
+                let fault = self.rest_fault();
                 self.burst(endpoint, fault);
             }
         }
@@ -144,7 +139,7 @@ impl Storm {
     }
 
     /// The end of all faults.
-    pub(crate) async fn calm(&mut self) {
+    pub(crate) fn calm(&self) {
         self.sandbox.clear_faults();
         self.sandbox.duplicate_frames(false);
         self.sandbox.reorder_rooms(false);
