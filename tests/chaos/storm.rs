@@ -27,8 +27,13 @@ impl Storm {
         }
     }
 
-    async fn pause(&mut self, millis: std::ops::Range<u64>) {
+    pub(crate) async fn pause(&mut self, millis: std::ops::Range<u64>) {
         tokio::time::sleep(Duration::from_millis(self.rng.u64(millis))).await;
+    }
+
+    /// Once in so many times.
+    pub(crate) fn chance(&mut self, times: u32) -> bool {
+        self.rng.u32(..times) == 0
     }
 
     /// One fault, or several that belong together, and some time.
