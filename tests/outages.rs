@@ -10,12 +10,13 @@ use rocketbotte::command::CommandLayer;
 use rocketbotte::event::EventKind;
 use rocketbotte::extract::Args;
 use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step, UserSpec};
+use rocketbotte::transport::ConnectionState;
 use rocketbotte::{Request, Response, Router};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::{Service, ServiceBuilder};
 
-use support::chat::{Chat, people};
+use support::chat::{Chat, bot_in, people};
 use support::{Log, after, after_secs};
 
 fn echo()
@@ -286,6 +287,125 @@ async fn a_room_in_which_the_bot_may_not_write_is_reported() {
     }
     after_secs(5).await;
     assert_eq!((said(&sandbox, "dev"), said(&sandbox, "ops")), (vec![3], vec![3]));
+}
+
+/// The reply is on its way when the server goes, for longer than a call is tried by itself.
+#[tokio::test(start_paused = true)]
+async fn a_reply_outlasts_a_long_outage() {
+    for outage in [60, 290, 420, 540] {
+        let sandbox = server();
+        let chat = Chat::on(&sandbox, echo()).await;
+        sandbox.fail_next_calls("chat.sendMessage", 3, RestFault::CloseBeforeActing);
+        for n in 0..3 {
+            ask(&sandbox, "general", n).await;
+        }
+        after(Duration::from_millis(20)).await;
+        sandbox.go_down().await;
+        after_secs(outage).await;
+        sandbox.come_back().await;
+        after_secs(120).await;
+        assert_eq!(said(&sandbox, "general"), [0, 1, 2], "after {outage} s");
+        drop(chat);
+    }
+}
+
+/// Every fault that a reply can meet, several times in a row.
+#[tokio::test(start_paused = true)]
+async fn replies_survive_bursts_of_every_fault() {
+    let sandbox = server();
+    let chat = Chat::on(&sandbox, echo()).await;
+    let mut n = 0;
+    for fault in [
+        RestFault::Status(500),
+        RestFault::Status(503),
+        RestFault::Proxy(502),
+        RestFault::Proxy(504),
+        RestFault::Html,
+        RestFault::LoseReply,
+        RestFault::HalfReply,
+        RestFault::CloseBeforeActing,
+        RestFault::Slow(Duration::from_secs(35)),
+        RestFault::TooManyRequests {
+            reset_after: Duration::from_secs(30),
+        },
+    ] {
+        for endpoint in ["chat.sendMessage", "chat.getMessage", "*"] {
+            sandbox.fail_next_calls(endpoint, 4, fault.clone());
+            sandbox.fail_next("chat.sendMessage", RestFault::LoseReply);
+            for _ in 0..3 {
+                ask(&sandbox, "general", n).await;
+                n += 1;
+            }
+            after_secs(300).await;
+            sandbox.clear_faults();
+            assert_eq!(
+                said(&sandbox, "general"),
+                (0..n).collect::<Vec<_>>(),
+                "{endpoint} {fault:?}"
+            );
+            assert_eq!(chat.handle.counters().undelivered, 0, "{endpoint} {fault:?}");
+        }
+    }
+}
+
+/// The bot is there, its first connection is not yet.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_between_the_start_and_the_first_connection() {
+    for step in [Step::Upgrade, Step::Connect, Step::Login, Step::Subscribe] {
+        let sandbox = server();
+        ask(&sandbox, "general", 100).await;
+        after_secs(60).await;
+        for _ in 0..6 {
+            sandbox.cut_at(step);
+        }
+        let bot = bot_in(&sandbox, "rocketbotte").build().unwrap();
+        let handle = bot.handle();
+        let serving = tokio::spawn(bot.serve(echo()));
+        for n in 0..10 {
+            after(Duration::from_millis(300)).await;
+            ask(&sandbox, "general", n).await;
+        }
+        after_secs(120).await;
+        assert_eq!(said(&sandbox, "general"), (0..10).collect::<Vec<_>>(), "{step:?}");
+        handle.shutdown();
+        serving.await.unwrap().unwrap();
+    }
+}
+
+/// A proxy before a server that is starting.
+#[tokio::test(start_paused = true)]
+async fn a_start_in_the_middle_of_trouble() {
+    for fault in [
+        RestFault::Proxy(502),
+        RestFault::Proxy(503),
+        RestFault::Status(503),
+        RestFault::LoseReply,
+        RestFault::HalfReply,
+        RestFault::CloseBeforeActing,
+        RestFault::TooManyRequests {
+            reset_after: Duration::from_secs(3),
+        },
+    ] {
+        let sandbox = server();
+        sandbox.fail_next_calls("*", 8, fault.clone());
+        sandbox.cut_at(Step::Login);
+        let bot = bot_in(&sandbox, "rocketbotte").build().unwrap();
+        let handle = bot.handle();
+        let serving = tokio::spawn(bot.serve(echo()));
+        let mut state = handle.watch_state();
+        let is_ready = state.wait_for(|state| *state == ConnectionState::Ready);
+        let is_ready = tokio::time::timeout(Duration::from_secs(120), is_ready)
+            .await
+            .is_ok();
+        assert!(is_ready, "{fault:?}");
+        after_secs(60).await;
+        sandbox.clear_faults();
+        ask(&sandbox, "general", 0).await;
+        after_secs(5).await;
+        assert_eq!(said(&sandbox, "general"), [0], "{fault:?}");
+        handle.shutdown();
+        serving.await.unwrap().unwrap();
+    }
 }
 
 /// Thrown out and invited again: what was said between is none of its business.

@@ -322,7 +322,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How often a call is tried again at most: by default as often as fits into five minutes, with pauses that grow to 30
+    /// How often a call is tried again at most: by default as often as fits into ten minutes, with pauses that grow to 30
     /// seconds. What can not be done twice is tried again only where the server surely did nothing. Waiting for a limit
     /// before the call is sent does not count.
     pub fn max_retries(mut self, retries: u32) -> Self {

@@ -16,7 +16,7 @@
 //!
 //! # Retries
 //!
-//! For up to five minutes, with pauses by chance that grow to 30 seconds, a call is made again
+//! For up to ten minutes, with pauses by chance that grow to 30 seconds, a call is made again
 //!
 //! - when it was refused because of too many requests (429), or no connection could be opened: nothing was done;
 //! - and if doing it twice is doing it once ([`Endpoint::IDEMPOTENT`]; a message goes out under the same id): when the

@@ -25,14 +25,18 @@ use crate::transport::connect_failure::root_cause;
 const BASE: Duration = Duration::from_millis(250);
 /// The longest pause of our own choice.
 const MAX: Duration = Duration::from_secs(30);
-/// A call is not tried again later than this behind its first failure: long enough for a server that starts again.
-const BUDGET: Duration = Duration::from_secs(5 * 60);
+/// A call is not tried again later than this behind its first failure: by then a message that it answers would be too
+/// old to be answered.
+const BUDGET: Duration = Duration::from_secs(10 * 60);
 /// The same where the server itself says that it failed: that passes in seconds, as when its database elects, or not at
 /// all, and the messages behind this one wait.
 const OWN_TROUBLE: Duration = Duration::from_secs(30);
 
 /// The server's own web client, which servers before 4.0 send for a path that they don't know.
 const WEB_CLIENT: &[u8] = b"__meteor_runtime_config__";
+
+/// What the database says where two requests race with the same message id.
+const KNOWN_ID: &[u8] = b"E11000";
 
 /// What the calls of a client have in common.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +111,7 @@ impl RetryPolicy {
                 let is_of_a_proxy = is_unavailable(response.status()) || self.is_page_of_a_proxy(response);
                 let longest = match is_of_a_proxy {
                     true => BUDGET,
-                    false if response.status().is_server_error() => OWN_TROUBLE,
+                    false if is_internal_error(response) => OWN_TROUBLE,
                     false => return None,
                 };
                 meta.idempotent.then(|| {
@@ -140,6 +144,14 @@ fn is_unavailable(status: StatusCode) -> bool {
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
     )
+}
+
+/// The server's own trouble, such as a database that changes its leader. One that says why it is the same again is not.
+fn is_internal_error(response: &Response<Bytes>) -> bool {
+    let status = response.status();
+    status.is_server_error()
+        && status != StatusCode::NOT_IMPLEMENTED
+        && !limit::contains(response.body(), KNOWN_ID)
 }
 
 /// Whether the connection or the time failed, and not the request or its answer.
@@ -247,9 +259,11 @@ mod tests {
             );
         }
         // The server's word, which would be the same again.
-        for status in [200, 301, 400, 401, 403, 404, 405, 408, 413, 425] {
+        for status in [200, 301, 400, 401, 403, 404, 405, 408, 413, 425, 501] {
             assert!(!retried(&response(status), true), "{status}");
         }
+        let known_id = answer(500, "application/json", r#"{"error":"E11000 duplicate key"}"#);
+        assert!(!retried(&known_id, true));
         assert!(retried(&response(429), true) && retried(&response(429), false));
         let timeout = || Err(tower::timeout::error::Elapsed::new().into());
         assert!(retried(&timeout(), true) && !retried(&timeout(), false));
@@ -315,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_tried_for_five_minutes() {
+    async fn it_is_tried_for_ten_minutes() {
         let (tries_made, time) = tries(policy()).await;
         assert!(
             tries_made > 10 && time > BUDGET - MAX && time <= BUDGET,
@@ -334,7 +348,7 @@ mod tests {
         let all = futures_util::future::join_all(calls).await;
         let total: u32 = all.iter().map(|(tries_made, _)| tries_made).sum();
         // Twenty at once and two a second.
-        assert!((400..=625).contains(&total), "{total} retries in five minutes");
+        assert!((900..=1225).contains(&total), "{total} retries in ten minutes");
         assert!(all.iter().all(|(_, time)| *time <= BUDGET));
     }
 }

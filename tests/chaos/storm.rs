@@ -27,8 +27,13 @@ impl Storm {
         }
     }
 
-    async fn pause(&mut self, millis: std::ops::Range<u64>) {
+    pub(crate) async fn pause(&mut self, millis: std::ops::Range<u64>) {
         tokio::time::sleep(Duration::from_millis(self.rng.u64(millis))).await;
+    }
+
+    /// Once in so many times.
+    pub(crate) fn chance(&mut self, times: u32) -> bool {
+        self.rng.u32(..times) == 0
     }
 
     /// One fault, or several that belong together, and some time.
@@ -92,12 +97,7 @@ impl Storm {
             }
             _ => {
                 let endpoint = ENDPOINTS[self.rng.usize(..ENDPOINTS.len())];
-                let mut fault = self.rest_fault();
-                if fault == RestFault::Html
-                    && !matches!(endpoint, "chat.syncMessages" | "subscriptions.get" | "rooms.get")
-                {
-                    fault = RestFault::Proxy(502);
-                }
+                let fault = self.rest_fault();
                 self.burst(endpoint, fault);
             }
         }
@@ -144,7 +144,7 @@ impl Storm {
     }
 
     /// The end of all faults.
-    pub(crate) async fn calm(&mut self) {
+    pub(crate) fn calm(&self) {
         self.sandbox.clear_faults();
         self.sandbox.duplicate_frames(false);
         self.sandbox.reorder_rooms(false);

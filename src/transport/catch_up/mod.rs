@@ -112,14 +112,21 @@ impl CatchUp {
         self.recall(classifier).await;
     }
 
-    /// The first connection is ready: there is nothing to catch up but what an earlier process left.
-    pub(super) fn ready(&mut self) {
+    /// The first connection is ready: there is nothing to catch up but what an earlier process left. Where it was not the
+    /// first attempt, the start is a while ago.
+    pub(super) fn ready(&mut self, is_first_attempt: bool) {
         self.is_connected = true;
         if let Some(safety) = &mut self.safety {
             safety.begin(Instant::now());
         }
-        if let Some(gap) = self.gap {
-            self.run = Some(Run::new(&self.client, self.lost, Some(gap)));
+        if self.lost.is_none() && !is_first_attempt {
+            self.lost = Some(Lost {
+                at: self.started_at,
+                server: self.started,
+            });
+        }
+        if self.lost.is_some() {
+            self.run = Some(Run::new(&self.client, self.lost, self.gap));
         }
     }
 

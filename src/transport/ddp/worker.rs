@@ -56,6 +56,7 @@ pub(super) struct Worker {
     state: watch::Sender<ConnectionState>,
     overflow: Arc<AtomicU64>,
     was_ready: bool,
+    is_first_attempt: bool,
     /// When the connection that is gone last showed life.
     lost_at: Option<Instant>,
     last_frame: Instant,
@@ -104,6 +105,7 @@ impl Worker {
             state,
             overflow,
             was_ready: false,
+            is_first_attempt: true,
             lost_at: None,
         }
     }
@@ -124,6 +126,7 @@ impl Worker {
         self.backoff = Backoff::new(self.settings.backoff, Instant::now());
         while let End::Failed(failure) = self.connect().await {
             self.state.send_replace(ConnectionState::Off);
+            self.is_first_attempt = false;
             let now = Instant::now();
             if self.was_ready {
                 let at = *self.lost_at.get_or_insert(self.last_frame);
@@ -316,7 +319,7 @@ impl Worker {
         if !std::mem::replace(&mut self.was_ready, true) {
             tracing::debug!("the connection is ready");
             if let Some(catch_up) = &mut self.catch_up {
-                catch_up.ready();
+                catch_up.ready(self.is_first_attempt);
             }
             return self.deliver(Event::Ready);
         }
