@@ -13,6 +13,8 @@ const USER: &str = "ROCKETCHAT_USER";
 const PASSWORD: &str = "ROCKETCHAT_PASSWORD";
 const CA_FILE: &str = "ROCKETCHAT_CA_FILE";
 const INSECURE: &str = "ROCKETCHAT_INSECURE";
+const JOURNAL: &str = "ROCKETBOTTE_JOURNAL";
+const JOURNAL_WAIT: &str = "ROCKETBOTTE_JOURNAL_WAIT";
 
 /// The variables that say which server and which account.
 const ACCOUNT: [&str; 5] = [URL, USER_ID, AUTH_TOKEN, USER, PASSWORD];
@@ -30,12 +32,14 @@ impl BotBuilder {
     /// | `ROCKETCHAT_USER`, `ROCKETCHAT_PASSWORD` | or by user name and password |
     /// | `ROCKETCHAT_CA_FILE` | a PEM file with the certificate authority of the server |
     /// | `ROCKETCHAT_INSECURE` | `true`: any certificate is accepted |
+    /// | `ROCKETBOTTE_JOURNAL` | a file for the [journal](Self::journal); needs the feature `journal` |
+    /// | `ROCKETBOTTE_JOURNAL_WAIT` | how long to wait for another process that has it open, such as `30s`: not at all unless set |
     ///
     /// Each of the first five may be given as a file: `ROCKETCHAT_AUTH_TOKEN_FILE` names a file that holds it.
     ///
     /// # Errors
     ///
-    /// A variable is missing, set twice or can not be read.
+    /// A variable is missing, set twice or can not be read; the journal can not be opened.
     pub fn from_env() -> Result<Self, BotError> {
         Self::from_lookup(&|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
@@ -80,13 +84,45 @@ impl BotBuilder {
         if let Some(path) = lookup(CA_FILE).filter(|path| !path.is_empty()) {
             settings = settings.ca_file(PathBuf::from(path));
         }
-        match lookup(INSECURE).as_deref() {
-            None | Some("" | "0" | "false") => Ok(settings),
-            Some("1" | "true") => Ok(settings.danger_accept_invalid_certs(true)),
-            Some(other) => Err(BotError::configuration(format!(
-                "{INSECURE} is \"{other}\": set it to true or false"
-            ))),
+        settings = match lookup(INSECURE).as_deref() {
+            None | Some("" | "0" | "false") => settings,
+            Some("1" | "true") => settings.danger_accept_invalid_certs(true),
+            Some(other) => {
+                return Err(BotError::configuration(format!(
+                    "{INSECURE} is \"{other}\": set it to true or false"
+                )));
+            }
+        };
+        match lookup(JOURNAL).filter(|path| !path.is_empty()) {
+            Some(path) => {
+                let wait = lookup(JOURNAL_WAIT).filter(|wait| !wait.is_empty());
+                settings.journal_at(PathBuf::from(path), wait.as_deref())
+            }
+            None => Ok(settings),
         }
+    }
+
+    #[cfg(feature = "journal")]
+    fn journal_at(self, path: PathBuf, wait: Option<&str>) -> Result<Self, BotError> {
+        let wait = wait.map(|wait| {
+            humantime::parse_duration(wait).map_err(|error| {
+                BotError::configuration(format!(
+                    "{JOURNAL_WAIT} is \"{wait}\": set it to a time such as 30s"
+                ))
+                .with_source(error)
+            })
+        });
+        let journal = crate::journal::DiskJournal::builder(path)
+            .wait_for_lock(wait.transpose()?.unwrap_or_default())
+            .open()?;
+        Ok(self.journal(journal))
+    }
+
+    #[cfg(not(feature = "journal"))]
+    fn journal_at(self, _path: PathBuf, _wait: Option<&str>) -> Result<Self, BotError> {
+        Err(BotError::configuration(format!(
+            "{JOURNAL} is set, and this program was built without a journal on disk: build it with the feature `journal` of rocketbotte, or unset {JOURNAL} and {JOURNAL_WAIT}"
+        )))
     }
 }
 
@@ -171,6 +207,32 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let gone = from(&variables).unwrap_err();
         assert!(gone.to_string().contains(&file), "{gone}");
+    }
+
+    #[test]
+    #[cfg(feature = "journal")]
+    fn a_journal_is_opened_once() {
+        let name = format!("rocketbotte-env-journal-{}", crate::random::id());
+        let path = std::env::temp_dir().join(name);
+        let file = path.to_string_lossy().into_owned();
+        let account = [(URL, "https://chat.example.org"), (USER, "u"), (PASSWORD, "p")];
+        let variables = [&account[..], &[(JOURNAL, &*file), (JOURNAL_WAIT, "10ms")]].concat();
+        let settings = from(&variables).unwrap();
+        assert!(settings.journal.is_some());
+        let error = from(&variables).unwrap_err();
+        assert!(error.to_string().contains(&file), "{error}");
+        drop(settings);
+        let wrong = from(&[&account[..], &[(JOURNAL, &*file), (JOURNAL_WAIT, "soon")]].concat()).unwrap_err();
+        assert!(wrong.to_string().contains("\"soon\""), "{wrong}");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    #[cfg(not(feature = "journal"))]
+    fn a_journal_needs_its_feature() {
+        let account = [(URL, "https://chat.example.org"), (USER, "u"), (PASSWORD, "p")];
+        let error = from(&[&account[..], &[(JOURNAL, "/tmp/journal")]].concat()).unwrap_err();
+        assert!(error.to_string().contains("feature `journal`"), "{error}");
     }
 
     #[test]

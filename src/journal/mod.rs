@@ -18,7 +18,9 @@ pub use self::disk::{DiskJournal, DiskJournalBuilder};
 pub use self::error::{JournalError, JournalErrorKind};
 pub(crate) use self::ledger::Ledger;
 pub use self::memory::MemoryJournal;
-pub(crate) use self::stored::{Place, Undelivered};
+#[cfg(feature = "client")]
+pub(crate) use self::stored::Place;
+pub(crate) use self::stored::Undelivered;
 
 /// Keeps what a bot remembers. What keys and values mean is the bot's affair; none is longer than some kilobytes, and
 /// there are at most some hundred thousand.

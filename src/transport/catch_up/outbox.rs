@@ -1,6 +1,9 @@
 //! Deliveries that wait for the pipeline, in order within a room. Bounded by whoever fills it.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use super::shared::Recovered;
 use crate::event::RoomId;
@@ -43,7 +46,7 @@ impl From<Delivery> for Waiting {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Outbox {
     rooms: HashMap<RoomId, VecDeque<Waiting>>,
     /// The rooms with something to deliver; each gets its turn.
@@ -54,6 +57,8 @@ pub(super) struct Outbox {
     /// How many marks were written, and up to which they are kept.
     marked: u64,
     kept: u64,
+    /// While it is waited for that those up to a number are kept.
+    flush: Option<(u64, Pin<Box<dyn Future<Output = ()> + Send>>)>,
 }
 
 impl Outbox {
@@ -70,7 +75,7 @@ impl Outbox {
 
     /// Waits until it is kept that what [`seek`](Self::seek) found is handed over. Nothing is lost where this is
     /// dropped.
-    pub(super) async fn mark_next(&mut self, ledger: &Ledger, window: usize) {
+    pub(super) async fn mark_next(&mut self, ledger: &Arc<Ledger>, window: usize) {
         if !self.first.is_empty() {
             return;
         }
@@ -90,10 +95,16 @@ impl Outbox {
             }
         }
         let number = self.next(&room).and_then(|next| next.mark.as_ref()?.number);
-        if number > Some(self.kept) {
-            let marked = self.marked;
-            ledger.flush().await;
-            self.kept = marked;
+        while number > Some(self.kept) {
+            // It goes on where this is dropped: what arrives meanwhile would begin it anew each time, and never end it.
+            let (marked, flush) = self.flush.get_or_insert_with(|| {
+                let ledger = Arc::clone(ledger);
+                let flush = Box::pin(async move { ledger.flush().await });
+                (self.marked, flush)
+            });
+            flush.await;
+            self.kept = *marked;
+            self.flush = None;
         }
     }
 
@@ -190,10 +201,23 @@ impl Outbox {
     }
 }
 
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::BoxFuture;
+
     use super::*;
     use crate::event::{Event, Message, Room, RoomKind, User};
+    use crate::journal::{Change, Journal, JournalError, MemoryJournal};
 
     fn delivery(room: &str, text: &str) -> Delivery {
         let room = Room::new(room, RoomKind::Channel);
@@ -221,5 +245,51 @@ mod tests {
         }
         assert_eq!(order, ["", "a1", "b1", "a2"]);
         assert!(outbox.len() == 1 && outbox.has(&"c".into()) && !outbox.has(&"a".into()));
+    }
+
+    /// A journal that takes some time.
+    struct Slow(MemoryJournal);
+
+    impl Journal for Slow {
+        fn load(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
+            self.0.load()
+        }
+
+        fn write(&self, changes: Vec<Change>) {
+            self.0.write(changes);
+        }
+
+        fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                Ok(())
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrives_meanwhile_does_not_hold_up_a_recovered_event() {
+        let ledger = Arc::new(Ledger::load(Arc::new(Slow(MemoryJournal::new())), None).unwrap());
+        let mut outbox = Outbox::default();
+        for text in ["a1", "a2"] {
+            outbox.push_recovered(&"a".into(), delivery("a", text), Recovered::Together);
+        }
+        let mut interruptions = 0;
+        loop {
+            assert!(outbox.seek(|_, _, _| true));
+            // A frame comes before the disk is done, again and again.
+            tokio::select! {
+                () = outbox.mark_next(&ledger, 64) => break,
+                () = tokio::time::sleep(Duration::from_millis(1)) => interruptions += 1,
+            }
+        }
+        assert!((5..=10).contains(&interruptions), "{interruptions}");
+        let first = outbox.pop().unwrap();
+        assert_eq!(ledger.crashes(&first.delivery.event().own_key().unwrap()), 1);
+        // The second was kept with the first.
+        assert!(outbox.seek(|_, _, _| true));
+        tokio::time::timeout(Duration::ZERO, outbox.mark_next(&ledger, 64))
+            .await
+            .unwrap();
     }
 }

@@ -4,34 +4,23 @@
 //! answered twice where this forgets that an event is done: its handlers run again, and that is all. What must not be
 //! forgotten is that something is *not* done: a watermark never passes it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+#[cfg(feature = "client")]
+mod rooms;
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::stored::{Entry, Place, Undelivered};
+use super::stored::{Entry, Undelivered};
 use super::{Change, Journal, JournalError, JournalErrorKind, MemoryJournal};
-use crate::event::{RoomId, Timestamp, UserId};
-
-/// Rooms that are remembered.
-const ROOMS: usize = 10_000;
-
-/// Events that are remembered as done, of one room and of all.
-const FINISHED_IN_ROOM: usize = 1000;
-const FINISHED: usize = 100_000;
-
-/// Events that are remembered as handed over again.
-const RECOVERED: usize = 20_000;
+use crate::event::UserId;
 
 /// Routes that are remembered as begun.
 const CLAIMED: usize = 20_000;
 
 /// Actions that wait for a server that takes them.
 const UNDELIVERED: usize = 1000;
-
-/// So far behind a room's watermark an event may still come again: servers of several instances have several clocks.
-const OVERLAP: Duration = Duration::from_secs(30);
 
 /// A bot's memory.
 pub(crate) struct Ledger {
@@ -46,11 +35,8 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct State {
     secret: Option<Vec<u8>>,
-    began: Option<Timestamp>,
-    alive: Option<Timestamp>,
-    rooms: HashMap<RoomId, Room>,
-    finished: usize,
-    recovered: HashMap<Box<str>, u8>,
+    #[cfg(feature = "client")]
+    rooms: rooms::Rooms,
     claimed: HashSet<Box<str>>,
     claims: VecDeque<(u64, Box<str>)>,
     undelivered: BTreeMap<u64, Undelivered>,
@@ -59,12 +45,6 @@ struct State {
     next_number: u64,
     /// Changes that are not written yet.
     changes: Vec<Change>,
-}
-
-#[derive(Default)]
-struct Room {
-    place: Option<Place>,
-    finished: BTreeSet<(Timestamp, Box<str>)>,
 }
 
 impl Ledger {
@@ -127,111 +107,6 @@ impl Ledger {
         state.secret = Some(secret.clone());
         state.put(Entry::Secret(secret.clone()));
         secret
-    }
-
-    /// When the bot was started for the first time.
-    pub(crate) fn began(&self) -> Option<Timestamp> {
-        self.lock().began
-    }
-
-    pub(crate) fn set_began(&self, at: Timestamp) {
-        let mut state = self.change();
-        state.began = Some(at);
-        state.put(Entry::Began(at));
-    }
-
-    /// Up to when everything was received; `None` at the very first start.
-    pub(crate) fn alive(&self) -> Option<Timestamp> {
-        self.lock().alive
-    }
-
-    pub(crate) fn set_alive(&self, at: Timestamp) {
-        let mut state = self.change();
-        if state.alive < Some(at) {
-            state.alive = Some(at);
-            state.put(Entry::Alive(at));
-        }
-    }
-
-    /// All rooms, and how far they are settled.
-    pub(crate) fn places(&self) -> Vec<(RoomId, Place)> {
-        let state = self.lock();
-        let rooms = state.rooms.iter();
-        rooms
-            .filter_map(|(room, remembered)| Some((room.clone(), remembered.place?)))
-            .collect()
-    }
-
-    /// How far a room is settled now. The event that this follows from is `finished`, if there is one.
-    pub(crate) fn settle(&self, room: &RoomId, place: Place, finished: Option<(Timestamp, &str)>) {
-        let mut state = self.change();
-        state.settle(room, place);
-        if let Some((revision, key)) = finished {
-            state.finish(room, revision, key);
-        }
-        state.prune(room);
-    }
-
-    /// The bot may not read this room any more.
-    pub(crate) fn forget_room(&self, room: &RoomId) {
-        self.change().forget_room(room);
-    }
-
-    /// Whether an event is done.
-    pub(crate) fn is_finished(&self, room: &RoomId, key: &str) -> bool {
-        let state = self.lock();
-        let room = state.rooms.get(room);
-        room.is_some_and(|room| room.finished.iter().any(|(_, finished)| **finished == *key))
-    }
-
-    /// The events that are done, the oldest first.
-    pub(crate) fn finished(&self) -> Vec<(Timestamp, Box<str>)> {
-        let state = self.lock();
-        let mut finished: Vec<_> = state
-            .rooms
-            .values()
-            .flat_map(|room| room.finished.iter().cloned())
-            .collect();
-        finished.sort_unstable();
-        finished
-    }
-
-    /// How often an event was handed over again after a crash.
-    pub(crate) fn crashes(&self, key: &str) -> u8 {
-        self.lock().recovered.get(key).copied().unwrap_or_default()
-    }
-
-    /// An event that may have run before is handed over.
-    pub(crate) fn recover(&self, key: &str) {
-        let mut state = self.change();
-        let times = state.recovered.get(key).copied().unwrap_or_default();
-        if times > 0 || state.recovered.len() < RECOVERED {
-            state.recovered.insert(key.into(), times.saturating_add(1));
-            state.put(Entry::Recovered(key.into(), times.saturating_add(1)));
-        }
-    }
-
-    /// The event did not end, but no crash is the reason.
-    pub(crate) fn not_recovered(&self, key: &str) {
-        let mut state = self.change();
-        if let Some(times) = state.recovered.get(key).map(|times| times.saturating_sub(1)) {
-            state.recovered.insert(key.into(), times);
-            state.put(Entry::Recovered(key.into(), times));
-        }
-    }
-
-    /// Events that did not come back are forgotten, but for those that are on their way.
-    pub(crate) fn keep_recovered(&self, on_their_way: impl Fn(&str) -> bool) {
-        let mut state = self.change();
-        let gone: Vec<_> = state
-            .recovered
-            .keys()
-            .filter(|key| !on_their_way(key))
-            .cloned()
-            .collect();
-        for key in gone {
-            state.forget_recovered(&key);
-        }
     }
 
     /// Whether a route that runs at most once may run now. It is kept that it has begun before this says so.
@@ -309,11 +184,6 @@ impl Ledger {
         }
     }
 
-    /// Has it kept at once, and does not wait for that.
-    pub(crate) fn hurry(&self) {
-        drop(self.journal.flush());
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that is done under the lock leaves it half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -369,16 +239,6 @@ impl State {
         match entry {
             Entry::Secret(secret) => self.secret = Some(secret),
             Entry::Owner(_) => {}
-            Entry::Began(at) => self.began = Some(at),
-            Entry::Alive(at) => self.alive = Some(at),
-            Entry::Room(room, place) => self.rooms.entry(room).or_default().place = Some(place),
-            Entry::Finished(room, revision, key) => {
-                let finished = &mut self.rooms.entry(room).or_default().finished;
-                self.finished += usize::from(finished.insert((revision, key)));
-            }
-            Entry::Recovered(key, times) => {
-                self.recovered.insert(key, times);
-            }
             Entry::Claimed(number, claim) => {
                 self.next_number = self.next_number.max(number);
                 self.claimed.insert(claim.clone());
@@ -388,87 +248,11 @@ impl State {
                 self.next_number = self.next_number.max(number);
                 self.undelivered.insert(number, *undelivered);
             }
-        }
-    }
-
-    fn settle(&mut self, room: &RoomId, place: Place) {
-        if !self.rooms.contains_key(room) && self.rooms.len() >= ROOMS {
-            let quietest = self
-                .rooms
-                .iter()
-                .min_by_key(|(_, room)| room.place.map(|place| (place.is_open, place.watermark)));
-            if let Some(quietest) = quietest.map(|(room, _)| room.clone()) {
-                self.forget_room(&quietest);
-            }
-        }
-        let known = self.rooms.entry(RoomId::from(room.as_str())).or_default();
-        if known.place != Some(place) {
-            known.place = Some(place);
-            self.put(Entry::Room(room.clone(), place));
-        }
-    }
-
-    fn finish(&mut self, room: &RoomId, revision: Timestamp, key: &str) {
-        if self.recovered.contains_key(key) {
-            self.forget_recovered(key);
-        }
-        let Some(remembered) = self.rooms.get_mut(room) else {
-            return;
-        };
-        let is_full = self.finished >= FINISHED || remembered.finished.len() >= FINISHED_IN_ROOM;
-        let oldest = is_full.then(|| remembered.finished.pop_first()).flatten();
-        if is_full && oldest.is_none() {
-            return;
-        }
-        let is_new = remembered.finished.insert((revision, key.into()));
-        if let Some((revision, key)) = oldest {
-            self.finished -= 1;
-            self.changes
-                .push(Entry::Finished(room.clone(), revision, key).remove());
-        }
-        if is_new {
-            self.finished += 1;
-            self.put(Entry::Finished(room.clone(), revision, key.into()));
-        }
-    }
-
-    /// Forgets events that do not come again.
-    fn prune(&mut self, room: &RoomId) {
-        let Some(remembered) = self.rooms.get_mut(room) else {
-            return;
-        };
-        let settled = remembered.place.map(|place| place.watermark).min(self.alive);
-        let Some(until) = settled.map(|settled| before(settled, OVERLAP)) else {
-            return;
-        };
-        while let Some((revision, key)) = remembered.finished.pop_first() {
-            if revision > until {
-                remembered.finished.insert((revision, key));
-                break;
-            }
-            self.finished -= 1;
-            self.changes
-                .push(Entry::Finished(room.clone(), revision, key).remove());
-        }
-    }
-
-    fn forget_room(&mut self, room: &RoomId) {
-        let Some(forgotten) = self.rooms.remove(room) else {
-            return;
-        };
-        self.finished -= forgotten.finished.len();
-        if let Some(place) = forgotten.place {
-            self.changes.push(Entry::Room(room.clone(), place).remove());
-        }
-        for (revision, key) in forgotten.finished {
-            self.changes
-                .push(Entry::Finished(room.clone(), revision, key).remove());
-        }
-    }
-
-    fn forget_recovered(&mut self, key: &str) {
-        if let Some((key, times)) = self.recovered.remove_entry(key) {
-            self.changes.push(Entry::Recovered(key, times).remove());
+            #[cfg(feature = "client")]
+            entry => self.rooms.restore(entry),
+            // Only a bot on a server has rooms; what another wrote stays as it is.
+            #[cfg(not(feature = "client"))]
+            _ => {}
         }
     }
 
@@ -489,13 +273,91 @@ impl State {
     }
 }
 
-fn before(at: Timestamp, time: Duration) -> Timestamp {
-    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(at.as_millis().saturating_sub(millis))
-}
-
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::response::{Action, Send};
+
+    fn undelivered(text: &str) -> Undelivered {
+        Undelivered {
+            action: Action::from(Send::text(text).to("r")),
+            event_key: "m".to_owned(),
+            route: None,
+        }
+    }
+
+    fn texts(ledger: &Ledger) -> Vec<String> {
+        let taken = ledger.take_undelivered().into_iter();
+        taken
+            .map(|(number, kept)| {
+                ledger.release_undelivered(number);
+                match kept.action {
+                    Action::Send(send) => send.content().to_owned(),
+                    other => format!("{other:?}"),
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_kept_in_order_and_bounded() {
+        let journal = MemoryJournal::new();
+        let load = || Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        let ledger = load();
+        for n in 0..UNDELIVERED {
+            // Given up by two runs of one handler it is one message.
+            for _ in 0..2 {
+                assert_eq!(ledger.keep_undelivered(undelivered(&n.to_string())), None);
+            }
+        }
+        let oldest = ledger.keep_undelivered(undelivered("one more"));
+        assert_eq!(oldest, Some(undelivered("0")));
+        let ledger = load();
+        assert_eq!(texts(&ledger).len(), UNDELIVERED);
+        let taken = ledger.take_undelivered();
+        assert!(ledger.take_undelivered().is_empty() && !ledger.has_undelivered());
+        for (number, _) in &taken[2..] {
+            assert!(ledger.forget_undelivered(*number).is_some());
+        }
+        assert_eq!(texts(&load()), ["1", "2"]);
+    }
+
+    #[tokio::test]
+    async fn claims_outlive_the_process_and_the_oldest_go_first() {
+        let journal = MemoryJournal::new();
+        let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        for n in 0..=CLAIMED {
+            assert!(ledger.claim(&n.to_string(), "pay").await);
+        }
+        let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        assert!(!ledger.claim("1", "pay").await);
+        assert!(ledger.claim("1", "other").await);
+        assert!(ledger.claim("0", "pay").await);
+        assert_eq!(journal.load().unwrap().len(), CLAIMED);
+    }
+
+    #[test]
+    fn the_secret_stays() {
+        let journal = MemoryJournal::new();
+        for first in [b"one", b"two"] {
+            let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+            assert_eq!(ledger.secret(|| first.to_vec()), b"one");
+        }
+    }
+
+    #[test]
+    fn it_belongs_to_one_account() {
+        let journal = MemoryJournal::new();
+        let load = |owner: &str| Ledger::load(Arc::new(journal.clone()), Some(&UserId::from(owner)));
+        load("uA").unwrap();
+        load("uA").unwrap();
+        let error = load("uB").unwrap_err();
+        assert_eq!(error.kind(), JournalErrorKind::OtherAccount);
     }
 }
