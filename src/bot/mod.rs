@@ -6,6 +6,7 @@ mod env;
 mod error;
 mod limits;
 mod signals;
+mod watch;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -162,12 +163,14 @@ where
         .max_crashes(settings.max_crashes)
         .typing_as(session.typing_name())
         .hints(Arc::new(handle.clone()))
+        .vitals(Arc::clone(handle.vitals()))
         .build();
     let id_secret = match &ledger {
         Some(ledger) => ledger.secret(|| session.derived_secret()),
         None => session.id_secret().as_bytes().to_vec(),
     };
     let connection = transport.handle();
+    let _watch = watch::watch(session, handle.clone(), connection.state());
     let sink = Sink::new(RestSink::new(session.client.clone()).map_err(Into::into));
     let report = Serve::with_handle(transport, sink, handle, fired)
         .identity(session.identity.clone())

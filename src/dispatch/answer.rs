@@ -34,6 +34,14 @@ where
             Err(error) => answer_error(error, &request),
         };
         answer_failures(&mut response, &request);
+        let took = || {
+            request
+                .context()
+                .received_at()
+                .map(|at| at.elapsed())
+                .unwrap_or_default()
+        };
+        self.handle().vitals().meter.answered(&response, took);
         let share = share.or_else(|| (response.running() > 0).then(Arc::default));
         let is_whole = response.running() == 0;
         for route in response.take_running() {

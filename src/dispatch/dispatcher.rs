@@ -18,10 +18,12 @@ use super::lane_key::LaneKey;
 use super::lanes::Lanes;
 use super::serve::{OnReady, Overflow, Settings};
 use super::settled::Piece;
+use super::vigil::Vigil;
 use super::{Counters, ShutdownReport};
 use crate::context::{Context, Shared};
 use crate::event::{Event, EventKind, RoomId};
 use crate::handler::LaneUse;
+use crate::health::Load;
 use crate::layer::catch_panic::{CatchPanic, CatchPanicLayer};
 use crate::layer::timeout::Elapsed;
 use crate::request::{Deadline, Request};
@@ -90,6 +92,7 @@ where
     rooms_in_the_log: HashSet<RoomId>,
     /// Actions that could not be carried out before the bot was stopped: they are not the stop's fault.
     undelivered_before_the_stop: u64,
+    vigil: Vigil,
 }
 
 pub(super) struct Task {
@@ -135,6 +138,7 @@ where
             busy_rooms: HashSet::new(),
             rooms_in_the_log: HashSet::new(),
             undelivered_before_the_stop: 0,
+            vigil: Vigil::default(),
         }
     }
 
@@ -150,11 +154,23 @@ where
         &self.handle
     }
 
-    pub(super) fn publish_counters(&self) {
-        self.handle.set_counters(Counters {
+    pub(super) fn publish(&self) {
+        let counters = Counters {
             loops_broken: self.shared.loops.broken(),
             ..self.counters
-        });
+        };
+        let load = Load {
+            lanes: self.lanes.in_use(),
+            waiting: self.lanes.waiting() + self.urgent.len(),
+            running: self.running.len(),
+        };
+        self.handle.publish(counters, load);
+    }
+
+    /// The loop turns.
+    pub(super) fn beat(&mut self) {
+        let waits = self.lanes.waiting() > 0 || !self.urgent.is_empty();
+        self.vigil.beat(&self.handle, waits, Instant::now());
     }
 
     pub(super) fn report(&self) -> ShutdownReport {
@@ -186,6 +202,7 @@ where
         let (happened_at, is_too_old) = (delivery.happened_at(), delivery.is_too_old());
         let (event, arrival, ack) = delivery.into_parts();
         self.counters.received += 1;
+        self.handle.vitals().received(arrival);
         match &event {
             Event::Deleted(deleted) => self.deliveries.note_deleted(deleted.message_id()),
             Event::Ready | Event::Reconnected(_) => self.resend(),
@@ -275,6 +292,7 @@ where
                 None => return,
             },
         };
+        self.vigil.moves();
         let Pending { mut request, ack } = pending;
         let hold = self.hold_of(lane.as_ref());
         // A little shorter, so that a router hands over what has not finished before its lane goes on without it.
@@ -365,6 +383,7 @@ where
     }
 
     pub(super) fn handler_ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        self.vigil.moves();
         let (id, ended) = match ended {
             Ok((id, ended)) => (id, Some(ended)),
             // The service's panics are caught; what is left is one in a destructor, or a task that was aborted.
@@ -389,6 +408,7 @@ where
     }
 
     pub(super) fn delivery_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        self.vigil.moves();
         let before = self.counters.delivered;
         self.deliveries.ended(ended, &mut self.counters);
         // The server takes what it is given again.

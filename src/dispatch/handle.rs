@@ -12,6 +12,7 @@ use super::{Counters, Receipt};
 use crate::context::Shared;
 use crate::event::{CustomEvent, RoomId};
 use crate::handler::Handler;
+use crate::health::{Health, Load, Vitals};
 use crate::response::{Action, Send};
 use crate::router::runtime_listeners::RuntimeListeners;
 use crate::router::{EventSelector, ListenerHandle};
@@ -39,6 +40,7 @@ struct Inner {
     stop: watch::Sender<Stop>,
     state: watch::Sender<ConnectionState>,
     counters: watch::Sender<Counters>,
+    vitals: Arc<Vitals>,
     listeners: Arc<RuntimeListeners>,
     shared: OnceLock<Arc<Shared>>,
 }
@@ -65,6 +67,7 @@ impl BotHandle {
             stop: watch::Sender::default(),
             state: watch::Sender::new(ConnectionState::Off),
             counters: watch::Sender::default(),
+            vitals: Arc::default(),
             listeners: Arc::default(),
             shared: OnceLock::new(),
         };
@@ -171,6 +174,20 @@ impl BotHandle {
         *self.inner.counters.borrow()
     }
 
+    /// How the bot is doing, at this moment: for probes, and for people.
+    pub fn health(&self) -> Health {
+        #[cfg_attr(
+            not(feature = "client"),
+            expect(unused_mut, reason = "only a client has limits")
+        )]
+        let mut health = self.inner.vitals.health(self.state(), self.counters());
+        #[cfg(feature = "client")]
+        if let Some(client) = self.inner.shared.get().and_then(|shared| shared.client.as_ref()) {
+            health.waiting_for_limits = client.limiter().waiting();
+        }
+        health
+    }
+
     /// Stops the bot: nothing new is taken, what runs may end, replies go out. Called again, it ends at once.
     pub fn shutdown(&self) {
         self.inner.stop.send_modify(|stop| {
@@ -199,13 +216,24 @@ impl BotHandle {
     }
 
     pub(crate) fn set_state(&self, state: ConnectionState) {
-        self.inner
+        let is_new = self
+            .inner
             .state
             .send_if_modified(|current| std::mem::replace(current, state) != state);
+        if is_new {
+            self.inner.vitals.state(state);
+        }
     }
 
-    pub(crate) fn set_counters(&self, counters: Counters) {
-        self.inner.counters.send_replace(counters);
+    /// What was counted, and what there is to do at this moment.
+    pub(crate) fn publish(&self, counters: Counters, load: Load) {
+        let before = self.inner.counters.send_replace(counters);
+        self.inner.vitals.meter.counted(&before, &counters);
+        self.inner.vitals.load(load);
+    }
+
+    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
+        &self.inner.vitals
     }
 }
 
@@ -231,6 +259,7 @@ impl Fired {
 impl Drop for Fired {
     fn drop(&mut self) {
         self.handle.set_state(ConnectionState::Closed);
+        self.handle.inner.vitals.end();
     }
 }
 

@@ -167,8 +167,7 @@ impl<K: Clone + Eq + Hash, T> Lanes<K, T> {
     }
 
     /// How many lanes are in use.
-    #[cfg(test)]
-    fn in_use(&self) -> usize {
+    pub(crate) fn in_use(&self) -> usize {
         self.lanes.len()
     }
 }

@@ -17,6 +17,7 @@ mod serve;
 mod settled;
 pub(crate) mod stack_info;
 mod text;
+mod vigil;
 
 #[cfg(feature = "client")]
 pub(crate) use self::dead_letter::DeadLetters;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Interval, sleep_until};
 use tower::{BoxError, Service};
 
 use super::dispatcher::{Dispatcher, Ended};
@@ -32,6 +32,8 @@ pub(super) struct Sources<T> {
     pub(super) stop: watch::Receiver<Stop>,
     /// The state of the transport's connection, if it has one.
     pub(super) connection: Option<watch::Receiver<ConnectionState>>,
+    /// When the loop shows that it turns.
+    pub(super) beat: Interval,
 }
 
 /// What the loop may do.
@@ -57,6 +59,7 @@ enum Step {
     HandlerEnded(Result<(Id, Ended), JoinError>),
     DeliveryEnded(Result<(Id, ()), JoinError>),
     HoldOver,
+    Beat,
     Stop,
     TimeUp,
 }
@@ -154,7 +157,7 @@ where
         dispatcher.abort_handlers();
         dispatcher.abort_deliveries().await;
     }
-    dispatcher.publish_counters();
+    dispatcher.publish();
     say_goodbye(sources.transport.as_mut()).await;
     // With this the bot has ended.
     drop(sources);
@@ -202,6 +205,7 @@ where
             Step::HandlerEnded(ended) => dispatcher.handler_ended(ended),
             Step::DeliveryEnded(ended) => dispatcher.delivery_ended(ended),
             Step::HoldOver => dispatcher.detach_held(),
+            Step::Beat => dispatcher.beat(),
             Step::TimeUp => return Paused::TimeUp,
             Step::Stop => match *sources.stop.borrow_and_update() {
                 Stop::No => {}
@@ -209,7 +213,7 @@ where
                 Stop::AtOnce => return Paused::StopAtOnce,
             },
         }
-        dispatcher.publish_counters();
+        dispatcher.publish();
     }
 }
 
@@ -228,6 +232,7 @@ where
     tokio::select! {
         biased;
         Ok(()) = sources.stop.changed() => Step::Stop,
+        _ = sources.beat.tick() => Step::Beat,
         Some(state) = state_changed(connection) => Step::Connection(state),
         Some(ended) = parts.running.join_next_with_id() => Step::HandlerEnded(ended),
         ended = parts.deliveries.next() => Step::DeliveryEnded(ended),

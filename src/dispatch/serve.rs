@@ -15,6 +15,7 @@ use super::ids::IdSource;
 use super::lanes::LaneBounds;
 use super::run::{Sources, run};
 use super::stack_info::StackInfo;
+use super::vigil;
 use super::{Receipt, ServeError, ShutdownReport};
 use crate::context::{Identity, Perform, Shared};
 use crate::journal::{Journal, JournalError, Ledger};
@@ -307,7 +308,9 @@ impl<T: Transport> Serve<T> {
             fired: self.fired,
             stop: self.handle.watch_stop(),
             connection: self.connection,
+            beat: vigil::interval(),
         };
+        self.handle.vitals().begin();
         let shutdown_timeout = self.settings.shutdown_timeout;
         let dispatcher = Dispatcher::new(
             service,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::limit;
 use super::quota::{Answer, Hold, Knowledge, Quota, Ticket};
+use crate::health::meter;
 
 /// No call waits longer than this for its turn, unless it is told otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
@@ -82,15 +83,19 @@ struct Line {
     told_until: Option<Instant>,
 }
 
+/// What servers let pass unless they are set otherwise.
+fn default_limit(route: &str) -> u32 {
+    match route {
+        // Since 8.8, in a second; before it ten in a minute like all others. The lower counts until one answer came.
+        "chat.sendMessage" | "users.setStatus" => 5,
+        _ => 10,
+    }
+}
+
 impl Line {
     fn new(route: &str, is_anonymous: bool) -> Self {
-        let limit = match route {
-            // Since 8.8, in a second; before it ten in a minute like all others. The lower counts until one answer came.
-            "chat.sendMessage" | "users.setStatus" => 5,
-            _ => 10,
-        };
         Self {
-            quota: Quota::new(limit),
+            quota: Quota::new(default_limit(route)),
             waiting: BTreeMap::new(),
             is_anonymous,
             told_until: None,
@@ -125,6 +130,28 @@ impl Limiter {
         let mut endpoints = self.lock();
         endpoints.orders += 1;
         endpoints.orders
+    }
+
+    /// How many calls wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().waiting
+    }
+
+    /// The server is another one than before, or of another version: what is known of its limits may be wrong, so it is
+    /// learned anew. Its counters began anew with it.
+    pub(crate) fn server_changed(&self) {
+        let first: Vec<_> = {
+            let mut endpoints = self.lock();
+            let lines = endpoints.lines.iter_mut();
+            lines
+                .filter_map(|((_, route), line)| {
+                    line.quota.learn_anew(default_limit(route));
+                    line.told_until = None;
+                    line.first()
+                })
+                .collect()
+        };
+        first.into_iter().for_each(Waker::wake);
     }
 
     /// Whether the server limits the account.
@@ -268,6 +295,7 @@ impl Place {
                 let next = line.first();
                 if std::mem::take(&mut self.is_in_line) {
                     endpoints.waiting -= 1;
+                    meter::rest::waits_no_more();
                 }
                 drop(endpoints);
                 wake(next);
@@ -293,6 +321,7 @@ impl Place {
                 }
                 if !std::mem::replace(&mut self.is_in_line, true) {
                     endpoints.waiting += 1;
+                    meter::rest::waits();
                 }
                 drop(endpoints);
                 drop(before);
@@ -323,6 +352,7 @@ impl Drop for Place {
         }
         let mut endpoints = self.limiter.lock();
         endpoints.waiting -= 1;
+        meter::rest::waits_no_more();
         let freed = endpoints.lines.get_mut(&self.key).map(|line| {
             let own = line.waiting.remove(&self.order);
             (own, line.first())

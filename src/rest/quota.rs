@@ -111,6 +111,15 @@ impl Quota {
         }
     }
 
+    /// As if nothing were known, but for the calls that are under way.
+    pub(crate) fn learn_anew(&mut self, default_limit: u32) {
+        *self = Self {
+            under_way: self.under_way,
+            next_number: self.next_number,
+            ..Self::new(default_limit)
+        };
+    }
+
     pub(crate) fn knowledge(&self) -> Knowledge {
         self.knowledge
     }

@@ -20,6 +20,7 @@ use tower::retry::Policy;
 use super::call::Meta;
 use super::limit;
 use super::retry_budget::RetryBudget;
+use crate::health::meter;
 use crate::transport::connect_failure::root_cause;
 
 const BASE: Duration = Duration::from_millis(250);
@@ -191,6 +192,7 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
             }
         };
         self.done += 1;
+        meter::rest::tried_again();
         tracing::warn!(path = request.uri().path(), why, ?wait, "trying a call again");
         Some(Wait(tokio::time::sleep(wait)))
     }

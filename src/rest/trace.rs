@@ -1,5 +1,6 @@
 //! The layer that logs each call: how it ended and how long it took, retries included.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,6 +13,7 @@ use tower::{BoxError, Layer, Service};
 use tracing::Span;
 
 use super::call::Call;
+use crate::health::meter;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TraceLayer;
@@ -44,6 +46,11 @@ where
     fn call(&mut self, call: Call) -> Self::Future {
         let span = tracing::debug_span!("rest", method = %call.method, path = %call.path);
         let sensitive = call.meta.sensitive;
+        // What has no type of its own may have an id in it.
+        let endpoint = match call.path {
+            Cow::Borrowed(path) => path,
+            Cow::Owned(_) => "other",
+        };
         if let Some(body) = &call.body
             && !sensitive
         {
@@ -55,6 +62,7 @@ where
             inner,
             span,
             sensitive,
+            endpoint,
             start: Instant::now(),
         }
     }
@@ -67,6 +75,7 @@ pub(crate) struct TraceFuture<F> {
     inner: F,
     span: Span,
     sensitive: bool,
+    endpoint: &'static str,
     start: Instant,
 }
 
@@ -81,6 +90,8 @@ where
         let _entered = this.span.enter();
         let result = ready!(this.inner.poll(cx));
         let latency = this.start.elapsed();
+        let status = result.as_ref().ok().map(|response| response.status().as_u16());
+        meter::rest::answered(this.endpoint, status, latency);
         match &result {
             Ok(response) => {
                 tracing::debug!(status = response.status().as_u16(), ?latency, "answered");

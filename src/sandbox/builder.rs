@@ -77,6 +77,7 @@ pub struct SandboxBuilder {
     server_id_frame: bool,
     subpath: String,
     clock_offset: i64,
+    version: Option<String>,
 }
 
 impl Default for SandboxBuilder {
@@ -103,6 +104,7 @@ impl Default for SandboxBuilder {
             server_id_frame: true,
             subpath: String::new(),
             clock_offset: 0,
+            version: None,
         }
     }
 }
@@ -169,6 +171,13 @@ impl SandboxBuilder {
         self
     }
 
+    /// The version that the server says it has, such as `8.7.2`: `8.0.0` unless set. It behaves the same.
+    /// [`Sandbox::set_version`] changes it later.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
     /// Serves `https` and `wss`.
     pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
         self.tls = Some(config);
@@ -220,6 +229,9 @@ impl SandboxBuilder {
         settings.insert("Site_Url".to_owned(), json!(url));
         let mut state = State::new(settings, self.rate_limits, self.server_id_frame);
         state.set_clock_offset(self.clock_offset);
+        if let Some(version) = self.version {
+            state.server_version = version;
+        }
         let mut users = self.users;
         if users.is_empty() {
             users.push(UserSpec::new("ann"));

@@ -22,6 +22,12 @@ impl Sandbox {
         while self.connections() > 0 && changes.changed().await.is_ok() {}
     }
 
+    /// From now on the server says that it has this version, as after an upgrade while it was [down](Self::go_down). It
+    /// behaves the same.
+    pub fn set_version(&self, version: impl Into<String>) {
+        self.state().server_version = version.into();
+    }
+
     /// The server is back on the same address. Returns when it listens; one that was
     /// [shut down](Sandbox::shutdown) stays so.
     pub async fn come_back(&self) {

@@ -11,22 +11,19 @@ use crate::sandbox::{
     },
 };
 
-/// The version that is imitated.
-const VERSION: &str = "8.0.0";
-
-/// Major and minor version, which is all that anybody may see.
-const SHORT_VERSION: &str = "8.0";
-
 /// Settings that are not public.
 const PRIVATE: &[&str] = &["API_Upper_Count_Limit"];
 
 pub(super) fn info(call: &mut Call<'_>) -> Outcome {
     if call.uid.is_empty() || !call.state.may(&call.uid, "view-statistics", None) {
-        return Ok(object([("version", json!(SHORT_VERSION))]));
+        // Major and minor version are all that anybody may see.
+        let parts: Vec<&str> = call.state.server_version.splitn(3, '.').take(2).collect();
+        return Ok(object([("version", json!(parts.join(".")))]));
     }
+    let version = &call.state.server_version;
     Ok(object([
-        ("version", json!(VERSION)),
-        ("info", json!({ "version": VERSION })),
+        ("version", json!(version)),
+        ("info", json!({ "version": version })),
     ]))
 }
 

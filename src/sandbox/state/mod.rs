@@ -86,6 +86,8 @@ pub(crate) struct State {
     pub(crate) log: Log,
     pub(crate) tokens: Tokens,
     pub(crate) server_id_frame: bool,
+    /// What the server says that it is.
+    pub(crate) server_version: String,
     next_session: u64,
     started: (i64, Instant),
     feed: broadcast::Sender<SandboxMessage>,
@@ -109,6 +111,7 @@ impl State {
             log: Log::default(),
             tokens: Tokens::new(),
             server_id_frame,
+            server_version: "8.0.0".to_owned(),
             next_session: 0,
             started: (
                 i64::try_from(wall.as_millis()).unwrap_or_default(),

@@ -35,6 +35,7 @@ use self::shared::SharedMarks;
 use super::{Arrival, Delivery, PipelineHints, TransportError};
 use crate::event::classify::{Classifier, Events, Head, StreamEvent, head};
 use crate::event::{RoomId, Timestamp};
+use crate::health::Vitals;
 use crate::journal::Ledger;
 use crate::rest::Client;
 
@@ -70,6 +71,9 @@ pub(super) struct CatchUp {
     retry_at: Option<Instant>,
     safety: Option<SafetySync>,
     skipped: u64,
+    /// Events that were fetched for the outage that is not caught up yet.
+    fetched: u64,
+    vitals: Arc<Vitals>,
     /// What was dropped and can not be fetched.
     overflow: Arc<AtomicU64>,
 }
@@ -101,7 +105,20 @@ impl CatchUp {
             run: None,
             retry_at: None,
             skipped: 0,
+            fetched: 0,
+            vitals: Arc::default(),
         }
+    }
+
+    /// Where it is told what was caught up.
+    pub(super) fn tells(mut self, vitals: Arc<Vitals>) -> Self {
+        self.vitals = vitals;
+        self
+    }
+
+    /// Whether something of an outage is still to be fetched.
+    pub(super) fn is_behind(&self) -> bool {
+        self.lost.is_some() || self.gap.is_some()
     }
 
     /// Before the first connection: learns what is too old to be answered.

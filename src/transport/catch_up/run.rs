@@ -17,6 +17,7 @@ use super::watermarks::{TICK, Watermarks};
 use super::{CatchUp, Deliveries};
 use crate::event::classify::{Classifier, StreamEvent};
 use crate::event::{Event, Reconnected, RoomId, Timestamp};
+use crate::health::CaughtUp;
 use crate::rest::endpoint::SyncResult;
 use crate::rest::{Client, RestError};
 use crate::transport::{Arrival, Delivery};
@@ -324,6 +325,10 @@ impl CatchUp {
                 }
                 self.skipped += skipped;
                 run.delivered += events.len();
+                let fetched = events.iter().filter(|sorted| sorted.arrival != Arrival::Live);
+                let fetched = fetched.count() as u64;
+                self.fetched += if run.lost.is_some() { fetched } else { 0 };
+                self.vitals.fetched(fetched);
                 if run.told_at.elapsed() >= PROGRESS {
                     run.told_at = Instant::now();
                     tracing::info!(rooms = run.room_count, left = run.rooms.len(), "catching up");
@@ -414,6 +419,11 @@ impl CatchUp {
             self.gap = None;
             let skipped = std::mem::take(&mut self.skipped);
             tracing::info!(?gap, events, rooms, skipped, ?took, "caught up");
+            self.vitals.caught_up(CaughtUp {
+                events: std::mem::take(&mut self.fetched),
+                skipped,
+                took,
+            });
             let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));
             self.outbox.push_first(Delivery::live(event));
             self.recovered();

@@ -32,6 +32,7 @@ use super::{Delivery, PipelineHints, Transport, TransportError};
 use crate::context::ShowTyping;
 use crate::credentials::Credentials;
 use crate::event::{MessageId, RoomId};
+use crate::health::Vitals;
 use crate::journal::Ledger;
 use crate::rest::Client;
 use crate::server_url::ServerUrl;
@@ -95,6 +96,7 @@ impl DdpTransport {
             limits: Limits::default(),
             hints: None,
             ledger: None,
+            vitals: Arc::default(),
         }
     }
 
@@ -149,6 +151,7 @@ pub struct DdpTransportBuilder {
     limits: Limits,
     hints: Option<Arc<dyn PipelineHints>>,
     ledger: Option<Arc<Ledger>>,
+    vitals: Arc<Vitals>,
 }
 
 impl DdpTransportBuilder {
@@ -249,6 +252,12 @@ impl DdpTransportBuilder {
             self.limits.waiting = self.limits.waiting.min(in_all).max(1);
             self.limits.live = Some(LiveBounds { in_room, in_all });
         }
+        self
+    }
+
+    /// Where it is told how the connection is doing.
+    pub(crate) fn vitals(mut self, vitals: Arc<Vitals>) -> Self {
+        self.vitals = vitals;
         self
     }
 

@@ -91,6 +91,7 @@ impl Worker {
                 Arc::clone(&overflow),
                 settings.ledger.clone(),
             )
+            .tells(Arc::clone(&settings.vitals))
         });
         Self {
             catch_up,
@@ -123,8 +124,10 @@ impl Worker {
                 () = catch_up.begin(&mut self.classifier) => {}
             }
         }
+        self.tell_whether_behind();
         self.backoff = Backoff::new(self.settings.backoff, Instant::now());
         while let End::Failed(failure) = self.connect().await {
+            self.settings.vitals.connection_failed();
             self.state.send_replace(ConnectionState::Off);
             self.is_first_attempt = false;
             let now = Instant::now();
@@ -133,6 +136,7 @@ impl Worker {
                 if let Some(catch_up) = &mut self.catch_up {
                     catch_up.lost(at);
                 }
+                self.tell_whether_behind();
             }
             let is_fatal = match failure.class {
                 Class::Refused => true,
@@ -263,6 +267,7 @@ impl Worker {
                 if let Some(catch_up) = &mut self.catch_up {
                     catch_up.handle(news, &mut self.classifier, &self.deliveries);
                 }
+                self.tell_whether_behind();
                 Ok(())
             }
             frame = socket.next() => self.on_frame(session, frame).map_err(End::Failed),
@@ -280,6 +285,7 @@ impl Worker {
             if let Some(catch_up) = &mut self.catch_up {
                 catch_up.heard(now);
             }
+            self.settings.vitals.frame(now);
         }
         match frame {
             Some(Ok(Frame::Text(text))) => {
@@ -325,10 +331,16 @@ impl Worker {
         }
         let gap = lost_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         tracing::info!(?gap, "the connection is back");
+        self.settings.vitals.reconnected(gap);
         match &mut self.catch_up {
             Some(catch_up) => catch_up.reconnected(gap),
             None => self.deliver(Event::Reconnected(Reconnected::new(gap))),
         }
+    }
+
+    fn tell_whether_behind(&self) {
+        let is_behind = self.catch_up.as_ref().is_some_and(CatchUp::is_behind);
+        self.settings.vitals.behind(is_behind);
     }
 
     fn on_event(&mut self, event: StreamEvent) {
