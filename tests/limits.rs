@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
 #[path = "support/pipes.rs"]
-#[allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 mod http_pipes;
 mod support;
 

@@ -284,8 +284,7 @@ async fn a_refusal_of_one_call_holds_back_the_others_of_its_kind() {
     };
     let later = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let all = futures_util::future::join_all((0..5).map(|_| info("later"))).await;
-        all
+        futures_util::future::join_all((0..5).map(|_| info("later"))).await
     };
     let (first, others) = tokio::join!(info("first"), later);
     assert_eq!((first, others), (37, vec![37; 5]));
