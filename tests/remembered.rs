@@ -177,14 +177,14 @@ async fn what_the_server_does_not_take_is_sent_when_it_does() {
     let (chat, letters) = bot_with(&sandbox, &journal).await;
     fail(&sandbox, 503);
     assert!(chat.ask("!two").await.is_empty());
-    after_secs(900).await;
+    after_secs(1500).await;
     // It is given up, and not forgotten.
     let counters = chat.handle.counters();
     assert_eq!((counters.delivered, counters.undelivered), (0, 2));
     // Another process, in which the server is still away.
     stop(chat).await;
     let (chat, more_letters) = bot_with(&sandbox, &journal).await;
-    after_secs(900).await;
+    after_secs(1500).await;
     assert!(chat.said("general").is_empty());
     sandbox.clear_faults();
     sandbox.drop_connections();
@@ -205,7 +205,7 @@ async fn the_next_reply_that_goes_out_takes_the_others_along() {
     let (chat, _) = bot_with(&sandbox, &journal).await;
     fail(&sandbox, 503);
     assert!(chat.ask("!two").await.is_empty());
-    after_secs(900).await;
+    after_secs(1500).await;
     sandbox.clear_faults();
     assert_eq!(chat.ask("!hi").await, ["hello", "one", "two"]);
     stop(chat).await;
@@ -217,7 +217,7 @@ async fn what_the_server_refuses_is_told_and_not_repeated() {
     let (chat, letters) = bot_with(&sandbox, &journal).await;
     fail(&sandbox, 503);
     let asked = sandbox.user("ann").say("general", "!hi").await;
-    after_secs(900).await;
+    after_secs(1500).await;
     // Meanwhile the room became read only.
     sandbox.clear_faults();
     fail(&sandbox, 403);

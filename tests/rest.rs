@@ -244,10 +244,10 @@ async fn a_dead_server_is_not_hammered() {
     for result in results {
         assert_eq!(result.unwrap_err().kind(), &RestErrorKind::Transport);
     }
-    assert!(start.elapsed() <= Duration::from_secs(5 * 60));
+    assert!(start.elapsed() <= Duration::from_secs(10 * 60));
     // One each, twenty at once, and two a second.
     let attempts = requests.lock().unwrap().len();
-    assert!((500..=200 + 20 + 600).contains(&attempts), "{attempts}");
+    assert!((800..=200 + 20 + 1200).contains(&attempts), "{attempts}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,8 +22,8 @@ const LONGEST_TURN: Duration = Duration::from_secs(30);
 /// The connection gives up by itself after a minute of silence.
 const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 
-/// The longest that one action may keep its room waiting is five minutes.
-const LONGEST_STALL: Duration = Duration::from_secs(600);
+/// The longest that one action may keep its room waiting is ten minutes for trouble, behind ten for a limit.
+const LONGEST_STALL: Duration = Duration::from_secs(1200);
 
 /// How a bot is doing, at one moment.
 ///
