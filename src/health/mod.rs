@@ -144,7 +144,7 @@ mod tests {
         let stall = |health: &mut Health, time| health.stalled = time;
         assert!(with(turn, seconds(30)) && !with(turn, seconds(31)));
         assert!(with(frame, seconds(120)) && !with(frame, seconds(121)));
-        assert!(with(stall, seconds(600)) && !with(stall, seconds(601)));
+        assert!(with(stall, seconds(1200)) && !with(stall, seconds(1201)));
         assert!(with(stall, None) && with(frame, None));
     }
 
