@@ -151,6 +151,7 @@ impl BotBuilder {
     /// Where the bot remembers what it did, from one start to the next. With it, what was said while the bot was not
     /// running is answered at the next start, as after an outage; and whatever ends the process, no command is lost and
     /// none is answered twice. A bot that has never run answers nothing older than itself.
+    /// Without [catching up](Self::no_catch_up) it only remembers what runs at most once and what could not be sent.
     ///
     /// ```
     /// use rocketbotte::Bot;

@@ -119,6 +119,7 @@ impl BotBuilder {
     }
 
     #[cfg(not(feature = "journal"))]
+    #[expect(clippy::unused_self, reason = "with the feature it is used")]
     fn journal_at(self, _path: PathBuf, _wait: Option<&str>) -> Result<Self, BotError> {
         Err(BotError::configuration(format!(
             "{JOURNAL} is set, and this program was built without a journal on disk: build it with the feature `journal` of rocketbotte, or unset {JOURNAL} and {JOURNAL_WAIT}"

@@ -190,16 +190,13 @@ impl Writer {
             .unwrap_or_else(|_| Err(redb::Error::Corrupted("it contradicts itself".to_owned()))),
         };
         let database = database.map_err(|error| file::of_redb(path, error))?;
-        let result = catch_unwind(AssertUnwindSafe(|| write(&database, batch)))
-            .unwrap_or_else(|_| Err(redb::Error::Corrupted("it contradicts itself".to_owned())));
-        match result {
-            Ok(()) => {
-                *slot = Some(database);
-                Ok(())
-            }
-            // After a failure the database has to be opened anew; the lock on the file stays.
-            Err(error) => Err(file::of_redb(path, error)),
-        }
+        // After a failure the database has to be opened anew, and is closed here; the lock on the file stays.
+        let written = catch_unwind(AssertUnwindSafe(move || {
+            write(&database, batch).map(|()| database)
+        }))
+        .unwrap_or_else(|_| Err(redb::Error::Corrupted("it contradicts itself".to_owned())));
+        *slot = Some(written.map_err(|error| file::of_redb(path, error))?);
+        Ok(())
     }
 
     fn refuse(&self, waits: oneshot::Sender<Result<(), JournalError>>) {
