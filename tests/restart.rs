@@ -363,8 +363,11 @@ async fn killed_at_any_moment(seed: u64) {
             "none",
         )
     };
+    // A first start answers nothing older than itself.
     let mut bot = start();
     assert_eq!(bot.hear().as_deref(), Some("ready"));
+    bot.kill();
+    bot = start();
 
     let asked = Arc::new(Mutex::new(BTreeMap::<String, Vec<String>>::new()));
     let (log, asking, mut chance) = (Arc::clone(&asked), sandbox.clone(), random.fork());
@@ -392,9 +395,13 @@ async fn killed_at_any_moment(seed: u64) {
     });
     let mut were_ready = 0;
     for _ in 0..kills {
-        tokio::time::sleep(Duration::from_millis(random.u64(..700))).await;
+        // While it starts, or while it works: how long a start takes depends on the machine.
+        if random.bool() {
+            assert_eq!(bot.hear().as_deref(), Some("ready"));
+            were_ready += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(random.u64(..400))).await;
         bot.kill();
-        were_ready += usize::from(bot.hear().is_some());
         bot = start();
     }
     bot.silence();
@@ -418,7 +425,7 @@ async fn killed_at_any_moment(seed: u64) {
     }
     in_time.unwrap();
     let commands: usize = asked.values().map(Vec::len).sum();
-    println!("{commands} commands, {kills} kills, {were_ready} of them when it was ready");
+    println!("{commands} commands, {kills} kills, {were_ready} of them certainly when it was ready");
 }
 
 #[test]
