@@ -26,6 +26,12 @@ pub(crate) fn serve(part: &[String]) {
     let [url, id, token, journal] = part else {
         panic!("what for?")
     };
+    // `RUST_LOG` shows what it does.
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -4,7 +4,7 @@
 //! A short run is part of `cargo test`. The long one, with at least 1,000 faults and 20,000 commands for each seed:
 //!
 //! ```text
-//! ROCKETBOTTE_CHAOS=long cargo test --release --test chaos storm -- --nocapture
+//! ROCKETBOTTE_CHAOS=long cargo test --release --test chaos -- --nocapture
 //! ```
 //!
 //! `ROCKETBOTTE_CHAOS_SEED` takes other seeds, with commas between them.

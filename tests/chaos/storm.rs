@@ -134,7 +134,7 @@ impl Storm {
             1 => RestFault::Proxy(502),
             2 => RestFault::Proxy(503),
             3 => RestFault::Proxy(504),
-            4 => RestFault::Status(500 + self.rng.u16(0..5)),
+            4 => RestFault::Status(if self.rng.bool() { 500 } else { 503 }),
             5 => RestFault::LoseReply,
             6 => RestFault::HalfReply,
             7 => RestFault::CloseBeforeActing,

@@ -152,9 +152,9 @@ impl People {
             let missing: Vec<_> = (0..said).filter(|n| times(n) == 0).take(SHOWN).collect();
             let doubled: Vec<_> = (0..said).filter(|n| times(n) > 1).take(SHOWN).collect();
             let pairs = replies.windows(2);
-            let disordered: Vec<_> = pairs.filter(|pair| pair[0] >= pair[1]).take(SHOWN).collect();
+            let disordered: Vec<_> = pairs.filter(|pair| pair[1] != pair[0] + 1).take(SHOWN).collect();
             wrong.push(format!(
-                "{} {:?}: {said} commands, missing {missing:?}, doubled {doubled:?}, out of order {disordered:?}",
+                "{} {:?}: {said} commands, missing {missing:?}, doubled {doubled:?}, jumps {disordered:?}",
                 lane.room, lane.thread
             ));
         }
