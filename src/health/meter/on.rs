@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use crate::dispatch::Counters;
-use crate::health::Load;
+use crate::health::{JournalState, Load};
 use crate::response::Response;
 use crate::transport::Arrival;
 
@@ -72,6 +72,10 @@ names! {
         "Events that wait for the one before or for a place among the running.";
     gauge HANDLERS_RUNNING = "rocketbotte_handlers_running", Count,
         "Handlers that run.";
+    gauge ACTIONS_KEPT = "rocketbotte_actions_kept", Count,
+        "Actions that wait for a server that takes them.";
+    gauge JOURNAL_FAILING = "rocketbotte_journal_failing", Count,
+        "1 while the journal can not be written, else 0.";
     gauge REST_CALLS_WAITING = "rocketbotte_rest_calls_waiting", Count,
         "REST calls that wait for the server's limits.";
     histogram EVENT_DURATION = "rocketbotte_event_duration_seconds", Seconds,
@@ -108,6 +112,8 @@ struct Handles {
     lanes: Level,
     waiting: Level,
     running: Level,
+    kept: Level,
+    journal_failing: Level,
     event_duration: Histogram,
     gap: Histogram,
     catch_up_duration: Histogram,
@@ -176,6 +182,8 @@ impl Handles {
             lanes: Level::new(LANES),
             waiting: Level::new(EVENTS_WAITING),
             running: Level::new(HANDLERS_RUNNING),
+            kept: Level::new(ACTIONS_KEPT),
+            journal_failing: Level::new(JOURNAL_FAILING),
             event_duration: metrics::histogram!(EVENT_DURATION),
             gap: metrics::histogram!(CONNECTION_GAP),
             catch_up_duration: metrics::histogram!(CATCH_UP_DURATION),
@@ -206,7 +214,11 @@ impl Meter {
     /// Takes its part of the gauges back.
     pub(crate) fn end(&self) {
         self.with(|to| {
-            for level in [&to.connected, &to.behind, &to.lanes, &to.waiting, &to.running] {
+            let running = [&to.lanes, &to.waiting, &to.running];
+            for level in running
+                .into_iter()
+                .chain([&to.connected, &to.behind, &to.kept, &to.journal_failing])
+            {
                 level.set(0);
             }
         });
@@ -230,6 +242,14 @@ impl Meter {
             to.lanes.set(load.lanes as u64);
             to.waiting.set(load.waiting as u64);
             to.running.set(load.running as u64);
+        });
+    }
+
+    pub(crate) fn memory(&self, journal: JournalState, kept_actions: usize) {
+        self.with(|to| {
+            to.journal_failing
+                .set(matches!(journal, JournalState::Failing(_)).into());
+            to.kept.set(kept_actions as u64);
         });
     }
 
