@@ -93,7 +93,7 @@ impl Default for Vitals {
             waiting: AtomicUsize::default(),
             running: AtomicUsize::default(),
             server_version: Mutex::default(),
-            meter: Meter::default(),
+            meter: Meter::new(),
         }
     }
 }

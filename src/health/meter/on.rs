@@ -89,7 +89,6 @@ names! {
 }
 
 /// What one bot tells. Several bots in a process add up.
-#[derive(Default)]
 pub(crate) struct Meter(OnceLock<Handles>);
 
 struct Handles {
@@ -200,6 +199,10 @@ const fn arrival_name(arrival: Arrival) -> &'static str {
 }
 
 impl Meter {
+    pub(crate) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
     fn with(&self, tell: impl FnOnce(&Handles)) {
         if let Some(handles) = self.0.get() {
             tell(handles);
