@@ -1,9 +1,8 @@
 //! Counts and measures through the recorder that the program has installed.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 
@@ -15,7 +14,10 @@ use crate::transport::Arrival;
 /// Names, units and descriptions, each once.
 macro_rules! names {
     ($($kind:ident $constant:ident = $name:literal, $unit:ident, $description:literal;)*) => {
-        $(const $constant: &str = $name;)*
+        $(
+            #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "without a connection there is less to tell"))]
+            const $constant: &str = $name;
+        )*
 
         fn describe() {
             $(names!(@ $kind)($name.into(), Some(Unit::$unit), $description.into());)*
@@ -100,22 +102,45 @@ struct Handles {
     undelivered: Counter,
     withdrawn: Counter,
     loops_broken: Counter,
-    frames: Counter,
-    failures: Counter,
-    reconnects: Counter,
-    caught_up: Counter,
-    skipped: Counter,
     connected: Level,
     behind: Level,
-    last_frame: Gauge,
     lanes: Level,
     waiting: Level,
     running: Level,
     kept: Level,
     journal_failing: Level,
     event_duration: Histogram,
+    #[cfg(feature = "client")]
+    connection: Connection,
+}
+
+/// Of a connection.
+#[cfg(feature = "client")]
+struct Connection {
+    frames: Counter,
+    failures: Counter,
+    reconnects: Counter,
+    caught_up: Counter,
+    skipped: Counter,
+    last_frame: Gauge,
     gap: Histogram,
     catch_up_duration: Histogram,
+}
+
+#[cfg(feature = "client")]
+impl Connection {
+    fn new() -> Self {
+        Self {
+            frames: counter(FRAMES_RECEIVED),
+            failures: counter(CONNECTION_FAILURES),
+            reconnects: counter(RECONNECTS),
+            caught_up: counter(EVENTS_CAUGHT_UP),
+            skipped: counter(EVENTS_SKIPPED),
+            last_frame: metrics::gauge!(LAST_FRAME),
+            gap: metrics::histogram!(CONNECTION_GAP),
+            catch_up_duration: metrics::histogram!(CATCH_UP_DURATION),
+        }
+    }
 }
 
 /// A part of a gauge, which others have parts of too.
@@ -170,22 +195,16 @@ impl Handles {
             undelivered: counter(ACTIONS_UNDELIVERED),
             withdrawn: counter(ACTIONS_WITHDRAWN),
             loops_broken: counter(LOOPS_BROKEN),
-            frames: counter(FRAMES_RECEIVED),
-            failures: counter(CONNECTION_FAILURES),
-            reconnects: counter(RECONNECTS),
-            caught_up: counter(EVENTS_CAUGHT_UP),
-            skipped: counter(EVENTS_SKIPPED),
             connected: Level::new(CONNECTED),
             behind: Level::new(BEHIND),
-            last_frame: metrics::gauge!(LAST_FRAME),
             lanes: Level::new(LANES),
             waiting: Level::new(EVENTS_WAITING),
             running: Level::new(HANDLERS_RUNNING),
             kept: Level::new(ACTIONS_KEPT),
             journal_failing: Level::new(JOURNAL_FAILING),
             event_duration: metrics::histogram!(EVENT_DURATION),
-            gap: metrics::histogram!(CONNECTION_GAP),
-            catch_up_duration: metrics::histogram!(CATCH_UP_DURATION),
+            #[cfg(feature = "client")]
+            connection: Connection::new(),
         }
     }
 }
@@ -293,20 +312,24 @@ impl Meter {
 
 #[cfg(feature = "client")]
 impl Meter {
+    fn with_connection(&self, tell: impl FnOnce(&Connection)) {
+        self.with(|to| tell(&to.connection));
+    }
+
     pub(crate) fn frame(&self) {
-        self.with(|to| {
+        self.with_connection(|to| {
             to.frames.increment(1);
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             to.last_frame.set(now.unwrap_or_default());
         });
     }
 
     pub(crate) fn connection_failed(&self) {
-        self.with(|to| to.failures.increment(1));
+        self.with_connection(|to| to.failures.increment(1));
     }
 
     pub(crate) fn reconnected(&self, gap: Duration) {
-        self.with(|to| {
+        self.with_connection(|to| {
             to.reconnects.increment(1);
             to.gap.record(gap);
         });
@@ -317,11 +340,11 @@ impl Meter {
     }
 
     pub(crate) fn fetched(&self, events: u64) {
-        self.with(|to| to.caught_up.increment(events));
+        self.with_connection(|to| to.caught_up.increment(events));
     }
 
     pub(crate) fn caught_up(&self, skipped: u64, took: Duration) {
-        self.with(|to| {
+        self.with_connection(|to| {
             to.skipped.increment(skipped);
             to.catch_up_duration.record(took);
         });
@@ -331,7 +354,9 @@ impl Meter {
 /// What REST clients tell, of whatever bot, or of none.
 #[cfg(feature = "client")]
 pub(crate) mod rest {
-    use super::{Cow, Duration, REST_CALL_DURATION, REST_CALLS_WAITING, REST_RETRIES};
+    use std::borrow::Cow;
+
+    use super::{Duration, REST_CALL_DURATION, REST_CALLS_WAITING, REST_RETRIES};
 
     /// `status` is none where no answer came.
     pub(crate) fn answered(endpoint: &'static str, status: Option<u16>, took: Duration) {
