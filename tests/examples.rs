@@ -5,9 +5,17 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by a panic")]
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, SystemTime};
+
+use rocketbotte::sandbox::Sandbox;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// How long something may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where cargo puts an example, from where it put this test.
 fn path_of(example: &str) -> PathBuf {
@@ -25,7 +33,8 @@ fn changed_at(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
 }
 
-fn output_of(example: &str) -> String {
+/// Where an example is, built anew if its source is newer.
+fn built(example: &str) -> PathBuf {
     let path = path_of(example);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{example}.rs"));
     if changed_at(&path).is_none_or(|built_at| Some(built_at) < changed_at(&source)) {
@@ -38,14 +47,26 @@ fn output_of(example: &str) -> String {
             .expect("cargo starts");
         assert!(status.success(), "{example} does not build");
     }
-    let output = Command::new(path)
-        .stdin(Stdio::null())
-        .env_remove("ROCKETCHAT_URL")
-        .env_remove("ROCKETCHAT_USER_ID")
-        .env_remove("ROCKETCHAT_AUTH_TOKEN")
-        .env_remove("RUST_LOG")
-        .output()
-        .expect("the example starts");
+    path
+}
+
+/// An example as a person starts it, who has set nothing.
+fn command(example: &str) -> Command {
+    let mut command = Command::new(built(example));
+    command.stdin(Stdio::null());
+    for name in [
+        "ROCKETCHAT_URL",
+        "ROCKETCHAT_USER_ID",
+        "ROCKETCHAT_AUTH_TOKEN",
+        "RUST_LOG",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn output_of(example: &str) -> String {
+    let output = command(example).output().expect("the example starts");
     assert!(
         output.status.success(),
         "{}: {}",
@@ -112,4 +133,117 @@ acknowledged: Done
 6 events done, 0 handlers aborted, 0 events not started, 0 replies undelivered
 "
     );
+}
+
+/// A bot in another process that answers probes. It is killed when it is dropped.
+struct Probed {
+    child: Child,
+    address: String,
+}
+
+impl Probed {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let mut child = command("health")
+            .env("HEALTH_ADDR", "127.0.0.1:0")
+            .envs(settings.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the example starts");
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+        output.read_line(&mut line).expect("a line");
+        let address = line
+            .strip_prefix("http://")
+            .and_then(|line| line.strip_suffix("/readyz\n"));
+        let address = address
+            .unwrap_or_else(|| panic!("no address in {line:?}"))
+            .to_owned();
+        Self { child, address }
+    }
+
+    async fn ask(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).await.expect("it listens");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// Asks until the answer is this.
+    async fn wait_for(&self, path: &str, status: u16) {
+        let asked = async {
+            while self.ask(path).await.0 != status {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("in time");
+    }
+
+    /// Sends a signal, and waits for the end.
+    fn end(&mut self, signal: &str) -> ExitStatus {
+        let kill = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(kill.expect("there is a kill").success());
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Probed {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn health() {
+    let sandbox = Sandbox::start().await.expect("a port");
+    let account = sandbox.bot("rocketbotte");
+    let (url, id, token) = (sandbox.url(), account.id(), account.token());
+    let mut bot = Probed::start(&[
+        ("ROCKETCHAT_URL", &url),
+        ("ROCKETCHAT_USER_ID", id),
+        ("ROCKETCHAT_AUTH_TOKEN", &token),
+    ]);
+    bot.wait_for("/readyz", 200).await;
+    assert_eq!(bot.ask("/healthz").await, (200, "READY\n".to_owned()));
+    let ping = sandbox.user("ann").say("general", "!ping").await;
+    let pong = sandbox.wait_for_reply(&ping, PATIENCE).await.expect("an answer");
+    assert_eq!(pong.text, "pong");
+
+    sandbox.go_down().await;
+    bot.wait_for("/readyz", 503).await;
+    assert_eq!(bot.ask("/healthz").await, (200, "OFF, catching up\n".to_owned()));
+    let ping = sandbox.user("ann").say("general", "!ping").await;
+    sandbox.come_back().await;
+    bot.wait_for("/readyz", 200).await;
+    sandbox.wait_for_reply(&ping, PATIENCE).await.expect("an answer");
+    let (status, text) = bot.ask("/status").await;
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("reconnects: 1") && text.contains("last_caught_up: 1"),
+        "{text}"
+    );
+    assert!(!text.contains(&*token), "{text}");
+
+    assert_eq!(bot.end("-TERM").code(), Some(0));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn health_without_a_server() {
+    let mut bot = Probed::start(&[]);
+    bot.wait_for("/readyz", 200).await;
+    assert_eq!(bot.ask("/healthz").await.0, 200);
+    assert_eq!(bot.end("-INT").code(), Some(0));
 }

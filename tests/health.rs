@@ -5,12 +5,17 @@
 mod support;
 
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use rocketbotte::Router;
 use rocketbotte::command::CommandLayer;
 use rocketbotte::dispatch::BotHandle;
+use rocketbotte::health::JournalState;
+use rocketbotte::journal::{Change, Journal, JournalError, MemoryJournal};
 use rocketbotte::sandbox::{RestFault, Sandbox, UserSpec};
 use rocketbotte::transport::ConnectionState;
 use tokio::sync::mpsc;
@@ -230,6 +235,72 @@ async fn a_handler_that_blocks_the_loop_is_seen() {
     assert!(!health.is_live());
     after_secs(1).await;
     assert!(handle.health().is_live(), "{:?}", handle.health());
+}
+
+/// A journal that can not be written for the time being.
+struct FullDisk(Arc<AtomicBool>);
+
+impl Journal for FullDisk {
+    fn load(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
+        Ok(Vec::new())
+    }
+
+    fn write(&self, _changes: Vec<Change>) {}
+
+    fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn failing_for(&self) -> Option<Duration> {
+        self.0.load(Ordering::Relaxed).then_some(seconds(7))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_can_not_be_written_is_told() {
+    let chat = Chat::with(app!(ping())).await;
+    assert_eq!(chat.handle.health().journal, JournalState::None);
+
+    let is_full = Arc::new(AtomicBool::new(true));
+    let sandbox = people().start_in_memory();
+    let journal = FullDisk(Arc::clone(&is_full));
+    let chat = Chat::of(&sandbox, "rocketbotte", |bot| bot.journal(journal), app!(ping())).await;
+    let health = chat.handle.health();
+    assert_eq!(health.journal, JournalState::Failing(seconds(7)));
+    // It answers all the same.
+    assert!(health.is_live() && health.is_ready());
+    is_full.store(false, Ordering::Relaxed);
+    assert_eq!(chat.handle.health().journal, JournalState::Kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_that_could_not_be_sent_are_counted() {
+    let sandbox = people().start_in_memory();
+    let chat = Chat::of(
+        &sandbox,
+        "rocketbotte",
+        |bot| bot.journal(MemoryJournal::new()),
+        app!(ping()),
+    )
+    .await;
+    sandbox.user("ann").say("general", "!ping").await;
+    sandbox.fail_next_calls("chat.sendMessage", 1000, RestFault::Proxy(502));
+    after_secs(600).await;
+    let health = chat.handle.health();
+    assert_eq!(
+        (health.kept_actions, health.counters.delivered),
+        (1, 0),
+        "{health:?}"
+    );
+    sandbox.clear_faults();
+    sandbox.drop_connections();
+    after_secs(120).await;
+    let health = chat.handle.health();
+    assert_eq!(
+        (health.kept_actions, health.counters.delivered),
+        (0, 1),
+        "{health:?}"
+    );
 }
 
 /// A server with limits, and a bot whose account they hold for.

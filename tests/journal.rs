@@ -344,6 +344,7 @@ fn fill_the_disk(path: &str) {
         }
         let error = journal.flush().await.unwrap_err();
         assert_eq!(error.kind(), JournalErrorKind::Io, "{error}");
+        assert!(journal.failing_for().is_some());
         // It goes on, and nobody waits long for a disk that is full.
         let began = Instant::now();
         for n in 0..100_u8 {
@@ -358,6 +359,7 @@ fn fill_the_disk(path: &str) {
         while journal.flush().await.is_err() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        assert_eq!(journal.failing_for(), None);
     });
     say("written again");
 }

@@ -170,7 +170,8 @@ where
     /// The loop turns.
     pub(super) fn beat(&mut self) {
         let waits = self.lanes.waiting() > 0 || !self.urgent.is_empty();
-        self.vigil.beat(&self.handle, waits, Instant::now());
+        self.vigil
+            .beat(&self.handle, self.shared.ledger.as_deref(), waits);
     }
 
     pub(super) fn report(&self) -> ShutdownReport {

@@ -176,14 +176,14 @@ impl BotHandle {
 
     /// How the bot is doing, at this moment: for probes, and for people.
     pub fn health(&self) -> Health {
-        #[cfg_attr(
-            not(feature = "client"),
-            expect(unused_mut, reason = "only a client has limits")
-        )]
         let mut health = self.inner.vitals.health(self.state(), self.counters());
         #[cfg(feature = "client")]
         if let Some(client) = self.inner.shared.get().and_then(|shared| shared.client.as_ref()) {
             health.waiting_for_limits = client.limiter().waiting();
+        }
+        if let Some(ledger) = self.inner.shared.get().and_then(|shared| shared.ledger.as_ref()) {
+            health.journal = ledger.journal_state();
+            health.kept_actions = ledger.undelivered();
         }
         health
     }

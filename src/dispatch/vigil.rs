@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::handle::BotHandle;
+use crate::journal::Ledger;
 
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -32,13 +33,19 @@ impl Vigil {
     }
 
     /// `waits`: whether there is anything to be started.
-    pub(super) fn beat(&mut self, handle: &BotHandle, waits: bool, now: Instant) {
+    pub(super) fn beat(&mut self, handle: &BotHandle, ledger: Option<&Ledger>, waits: bool) {
+        let now = Instant::now();
         if std::mem::take(&mut self.has_moved) || !waits {
             self.stalled_since = None;
         } else {
             self.stalled_since.get_or_insert(now);
         }
         handle.vitals().turns(now, self.stalled_since);
+        if let Some(ledger) = ledger {
+            handle
+                .vitals()
+                .memory(ledger.journal_state(), ledger.undelivered());
+        }
         self.beats = (self.beats + 1) % TOLD_EVERY;
         if self.beats == 0 {
             tell(handle);
@@ -67,6 +74,8 @@ fn tell(handle: &BotHandle) {
         overflowed = health.counters.overflowed,
         delivered = health.counters.delivered,
         undelivered = health.counters.undelivered,
+        kept_actions = health.kept_actions,
+        journal = %health.journal,
         stalled = ?health.stalled,
         server = health.server_version.as_deref(),
         "health"

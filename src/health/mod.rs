@@ -7,6 +7,7 @@
 pub(crate) mod meter;
 mod vitals;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,30 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 
 /// The longest that one action may keep its room waiting is ten minutes for trouble, behind ten for a limit.
 const LONGEST_STALL: Duration = Duration::from_secs(1200);
+
+/// What becomes of what a bot remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JournalState {
+    /// There is no [journal](crate::journal): it ends with the process.
+    #[default]
+    None,
+    /// It is kept.
+    Kept,
+    /// For this long it could not be written: a full disk. The bot goes on; what it learned meanwhile would be lost with
+    /// the process.
+    Failing(Duration),
+}
+
+impl fmt::Display for JournalState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Kept => "kept",
+            Self::Failing(_) => "failing",
+        })
+    }
+}
 
 /// How a bot is doing, at one moment.
 ///
@@ -73,6 +98,11 @@ pub struct Health {
     /// What was counted since the bot began: among it the actions that were given up,
     /// [`undelivered`](Counters::undelivered).
     pub counters: Counters,
+    /// Actions that wait for a server that takes them: they are tried again when the connection is back, and after each
+    /// that went through.
+    pub kept_actions: usize,
+    /// What becomes of what the bot remembers.
+    pub journal: JournalState,
     /// The server's version, such as `8.8`, where it tells. It is asked again after each reconnect.
     pub server_version: Option<Arc<str>>,
     /// How long ago the loop last showed that it turns: about 5 seconds at most, unless a handler blocks its thread.

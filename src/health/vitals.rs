@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Health;
 use super::meter::Meter;
+use super::{Health, JournalState};
 use crate::dispatch::Counters;
 use crate::transport::{Arrival, ConnectionState};
 
@@ -93,7 +93,7 @@ impl Default for Vitals {
             waiting: AtomicUsize::default(),
             running: AtomicUsize::default(),
             server_version: Mutex::default(),
-            meter: Meter::default(),
+            meter: Meter::new(),
         }
     }
 }
@@ -133,6 +133,10 @@ impl Vitals {
         self.stalled_since.set(stalled_since, self.origin);
     }
 
+    pub(crate) fn memory(&self, journal: JournalState, kept_actions: usize) {
+        self.meter.memory(journal, kept_actions);
+    }
+
     /// All of it, but for what others know.
     pub(crate) fn health(&self, state: ConnectionState, counters: Counters) -> Health {
         let now = Instant::now();
@@ -153,6 +157,8 @@ impl Vitals {
             running: self.running.load(ORDER),
             waiting_for_limits: 0,
             counters,
+            kept_actions: 0,
+            journal: JournalState::None,
             server_version: self.server_version(),
             last_turn: self.last_turn.ago(now, self.origin),
             stalled: self.stalled_since.ago(now, self.origin),

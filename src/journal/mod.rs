@@ -11,6 +11,8 @@ mod ledger;
 mod memory;
 mod stored;
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 
 #[cfg(feature = "journal")]
@@ -55,6 +57,12 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// It is not, for the time being: a full disk. The bot goes on.
     fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>>;
+
+    /// For how long nothing that was written is kept: a full disk. `None` while all is well, and unless implemented.
+    /// [`Health`](crate::health::Health) tells it.
+    fn failing_for(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// One change of what a [`Journal`] keeps.

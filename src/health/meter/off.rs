@@ -4,20 +4,21 @@
 use std::time::Duration;
 
 use crate::dispatch::Counters;
-use crate::health::Load;
+use crate::health::{JournalState, Load};
 use crate::response::Response;
 use crate::transport::Arrival;
 
-#[derive(Default)]
 pub(crate) struct Meter;
 
 #[rustfmt::skip]
 impl Meter {
+    pub(crate) const fn new() -> Self { Self }
     pub(crate) fn begin(&self) {}
     pub(crate) fn end(&self) {}
     pub(crate) fn connected(&self, _is_connected: bool) {}
     pub(crate) fn received(&self, _arrival: Arrival) {}
     pub(crate) fn load(&self, _load: Load) {}
+    pub(crate) fn memory(&self, _journal: JournalState, _kept_actions: usize) {}
     pub(crate) fn counted(&self, _before: &Counters, _now: &Counters) {}
     pub(crate) fn answered(&self, _response: &Response, _took: impl FnOnce() -> Duration) {}
 }

@@ -1,21 +1,23 @@
 //! Counts and measures through the recorder that the program has installed.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use crate::dispatch::Counters;
-use crate::health::Load;
+use crate::health::{JournalState, Load};
 use crate::response::Response;
 use crate::transport::Arrival;
 
 /// Names, units and descriptions, each once.
 macro_rules! names {
     ($($kind:ident $constant:ident = $name:literal, $unit:ident, $description:literal;)*) => {
-        $(const $constant: &str = $name;)*
+        $(
+            #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "without a connection there is less to tell"))]
+            const $constant: &str = $name;
+        )*
 
         fn describe() {
             $(names!(@ $kind)($name.into(), Some(Unit::$unit), $description.into());)*
@@ -72,6 +74,10 @@ names! {
         "Events that wait for the one before or for a place among the running.";
     gauge HANDLERS_RUNNING = "rocketbotte_handlers_running", Count,
         "Handlers that run.";
+    gauge ACTIONS_KEPT = "rocketbotte_actions_kept", Count,
+        "Actions that wait for a server that takes them.";
+    gauge JOURNAL_FAILING = "rocketbotte_journal_failing", Count,
+        "1 while the journal can not be written, else 0.";
     gauge REST_CALLS_WAITING = "rocketbotte_rest_calls_waiting", Count,
         "REST calls that wait for the server's limits.";
     histogram EVENT_DURATION = "rocketbotte_event_duration_seconds", Seconds,
@@ -85,7 +91,6 @@ names! {
 }
 
 /// What one bot tells. Several bots in a process add up.
-#[derive(Default)]
 pub(crate) struct Meter(OnceLock<Handles>);
 
 struct Handles {
@@ -97,20 +102,45 @@ struct Handles {
     undelivered: Counter,
     withdrawn: Counter,
     loops_broken: Counter,
+    connected: Level,
+    behind: Level,
+    lanes: Level,
+    waiting: Level,
+    running: Level,
+    kept: Level,
+    journal_failing: Level,
+    event_duration: Histogram,
+    #[cfg(feature = "client")]
+    connection: Connection,
+}
+
+/// Of a connection.
+#[cfg(feature = "client")]
+struct Connection {
     frames: Counter,
     failures: Counter,
     reconnects: Counter,
     caught_up: Counter,
     skipped: Counter,
-    connected: Level,
-    behind: Level,
     last_frame: Gauge,
-    lanes: Level,
-    waiting: Level,
-    running: Level,
-    event_duration: Histogram,
     gap: Histogram,
     catch_up_duration: Histogram,
+}
+
+#[cfg(feature = "client")]
+impl Connection {
+    fn new() -> Self {
+        Self {
+            frames: counter(FRAMES_RECEIVED),
+            failures: counter(CONNECTION_FAILURES),
+            reconnects: counter(RECONNECTS),
+            caught_up: counter(EVENTS_CAUGHT_UP),
+            skipped: counter(EVENTS_SKIPPED),
+            last_frame: metrics::gauge!(LAST_FRAME),
+            gap: metrics::histogram!(CONNECTION_GAP),
+            catch_up_duration: metrics::histogram!(CATCH_UP_DURATION),
+        }
+    }
 }
 
 /// A part of a gauge, which others have parts of too.
@@ -165,20 +195,16 @@ impl Handles {
             undelivered: counter(ACTIONS_UNDELIVERED),
             withdrawn: counter(ACTIONS_WITHDRAWN),
             loops_broken: counter(LOOPS_BROKEN),
-            frames: counter(FRAMES_RECEIVED),
-            failures: counter(CONNECTION_FAILURES),
-            reconnects: counter(RECONNECTS),
-            caught_up: counter(EVENTS_CAUGHT_UP),
-            skipped: counter(EVENTS_SKIPPED),
             connected: Level::new(CONNECTED),
             behind: Level::new(BEHIND),
-            last_frame: metrics::gauge!(LAST_FRAME),
             lanes: Level::new(LANES),
             waiting: Level::new(EVENTS_WAITING),
             running: Level::new(HANDLERS_RUNNING),
+            kept: Level::new(ACTIONS_KEPT),
+            journal_failing: Level::new(JOURNAL_FAILING),
             event_duration: metrics::histogram!(EVENT_DURATION),
-            gap: metrics::histogram!(CONNECTION_GAP),
-            catch_up_duration: metrics::histogram!(CATCH_UP_DURATION),
+            #[cfg(feature = "client")]
+            connection: Connection::new(),
         }
     }
 }
@@ -192,6 +218,10 @@ const fn arrival_name(arrival: Arrival) -> &'static str {
 }
 
 impl Meter {
+    pub(crate) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
     fn with(&self, tell: impl FnOnce(&Handles)) {
         if let Some(handles) = self.0.get() {
             tell(handles);
@@ -206,7 +236,11 @@ impl Meter {
     /// Takes its part of the gauges back.
     pub(crate) fn end(&self) {
         self.with(|to| {
-            for level in [&to.connected, &to.behind, &to.lanes, &to.waiting, &to.running] {
+            let running = [&to.lanes, &to.waiting, &to.running];
+            for level in running
+                .into_iter()
+                .chain([&to.connected, &to.behind, &to.kept, &to.journal_failing])
+            {
                 level.set(0);
             }
         });
@@ -230,6 +264,14 @@ impl Meter {
             to.lanes.set(load.lanes as u64);
             to.waiting.set(load.waiting as u64);
             to.running.set(load.running as u64);
+        });
+    }
+
+    pub(crate) fn memory(&self, journal: JournalState, kept_actions: usize) {
+        self.with(|to| {
+            to.journal_failing
+                .set(matches!(journal, JournalState::Failing(_)).into());
+            to.kept.set(kept_actions as u64);
         });
     }
 
@@ -270,20 +312,24 @@ impl Meter {
 
 #[cfg(feature = "client")]
 impl Meter {
+    fn with_connection(&self, tell: impl FnOnce(&Connection)) {
+        self.with(|to| tell(&to.connection));
+    }
+
     pub(crate) fn frame(&self) {
-        self.with(|to| {
+        self.with_connection(|to| {
             to.frames.increment(1);
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             to.last_frame.set(now.unwrap_or_default());
         });
     }
 
     pub(crate) fn connection_failed(&self) {
-        self.with(|to| to.failures.increment(1));
+        self.with_connection(|to| to.failures.increment(1));
     }
 
     pub(crate) fn reconnected(&self, gap: Duration) {
-        self.with(|to| {
+        self.with_connection(|to| {
             to.reconnects.increment(1);
             to.gap.record(gap);
         });
@@ -294,11 +340,11 @@ impl Meter {
     }
 
     pub(crate) fn fetched(&self, events: u64) {
-        self.with(|to| to.caught_up.increment(events));
+        self.with_connection(|to| to.caught_up.increment(events));
     }
 
     pub(crate) fn caught_up(&self, skipped: u64, took: Duration) {
-        self.with(|to| {
+        self.with_connection(|to| {
             to.skipped.increment(skipped);
             to.catch_up_duration.record(took);
         });
@@ -308,7 +354,9 @@ impl Meter {
 /// What REST clients tell, of whatever bot, or of none.
 #[cfg(feature = "client")]
 pub(crate) mod rest {
-    use super::{Cow, Duration, REST_CALL_DURATION, REST_CALLS_WAITING, REST_RETRIES};
+    use std::borrow::Cow;
+
+    use super::{Duration, REST_CALL_DURATION, REST_CALLS_WAITING, REST_RETRIES};
 
     /// `status` is none where no answer came.
     pub(crate) fn answered(endpoint: &'static str, status: Option<u16>, took: Duration) {

@@ -156,6 +156,10 @@ impl Journal for DiskJournal {
             }
         })
     }
+
+    fn failing_for(&self) -> Option<Duration> {
+        self.queue.failing_for()
+    }
 }
 
 impl Drop for DiskJournal {

@@ -27,6 +27,7 @@ const ALARM: Duration = Duration::from_secs(300);
 pub(super) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
+    failing_since: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +43,16 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that is done under the lock leaves it half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when nothing can be written.
+    fn failing_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        // A value is put there as a whole.
+        self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn failing_for(&self) -> Option<Duration> {
+        self.failing_since().map(|since| since.elapsed())
     }
 
     pub(super) fn know(&self, keys: impl Iterator<Item = Vec<u8>>) {
@@ -206,6 +217,7 @@ impl Writer {
 
     fn failed(&mut self, error: &JournalError) {
         let now = Instant::now();
+        self.queue.failing_since().get_or_insert(now);
         let failure = self.failure.get_or_insert_with(|| {
             tracing::error!(%error, "the journal is not written: the bot goes on and remembers in memory only");
             Failure {
@@ -226,6 +238,7 @@ impl Writer {
 
     fn recovered(&mut self) {
         if let Some(failure) = self.failure.take() {
+            *self.queue.failing_since() = None;
             tracing::warn!(after = ?failure.since.elapsed(), "the journal is written again");
         }
     }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::stored::{Entry, Undelivered};
 use super::{Change, Journal, JournalError, JournalErrorKind, MemoryJournal};
 use crate::event::UserId;
+use crate::health::JournalState;
 
 /// Routes that are remembered as begun.
 const CLAIMED: usize = 20_000;
@@ -137,6 +138,20 @@ impl Ledger {
         let change = Entry::Undelivered(number, Box::new(oldest.clone())).remove();
         state.changes.push(change);
         Some(oldest)
+    }
+
+    /// How many actions wait for a server that takes them.
+    pub(crate) fn undelivered(&self) -> usize {
+        self.lock().undelivered.len()
+    }
+
+    /// How the journal is doing that was asked for.
+    pub(crate) fn journal_state(&self) -> JournalState {
+        match self.journal.failing_for() {
+            _ if !self.is_kept => JournalState::None,
+            None => JournalState::Kept,
+            Some(time) => JournalState::Failing(time),
+        }
     }
 
     pub(crate) fn has_undelivered(&self) -> bool {

@@ -138,6 +138,35 @@ fn limited(server: &Server) -> Limit<Server> {
     layer.layer(server.clone())
 }
 
+/// A server that was upgraded began to count anew, and by other rules.
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_a_server_of_before_go() {
+    let server = Server::new(true);
+    let service = limited(&server);
+    let limiter = service.config.limiter.clone();
+    let calls = (0..15).map(|order| service.clone().oneshot(request("rooms.info", order)));
+    let calls = tokio::spawn(join_all(calls));
+    tokio::time::sleep(SECOND).await;
+    assert_eq!((server.passed().len(), limiter.waiting()), (10, 5));
+    assert_eq!(limiter.account(), AccountLimit::Calls(10));
+
+    server.windows.lock().unwrap().clear();
+    limiter.server_changed();
+    assert_eq!(limiter.account(), AccountLimit::Unknown);
+    tokio::time::sleep(SECOND).await;
+    assert_eq!((server.passed().len(), limiter.waiting()), (15, 0));
+    let statuses = calls
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|result| result.unwrap().status());
+    assert!(statuses.into_iter().all(|status| status == 200));
+    assert_eq!(
+        (server.refused(), limiter.account()),
+        (0, AccountLimit::Calls(10))
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn first_come_first_served_and_none_refused() {
     let server = Server::new(true);

@@ -327,7 +327,7 @@ impl CatchUp {
                 run.delivered += events.len();
                 let fetched = events.iter().filter(|sorted| sorted.arrival != Arrival::Live);
                 let fetched = fetched.count() as u64;
-                self.fetched += if run.lost.is_some() { fetched } else { 0 };
+                self.fetched += if run.gap.is_some() { fetched } else { 0 };
                 self.vitals.fetched(fetched);
                 if run.told_at.elapsed() >= PROGRESS {
                     run.told_at = Instant::now();
