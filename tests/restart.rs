@@ -15,7 +15,7 @@ use rocketbotte::dispatch::{BotHandle, ShutdownReport};
 use rocketbotte::event::{Event, EventKind};
 use rocketbotte::extract::Args;
 use rocketbotte::journal::{DiskJournal, MemoryJournal};
-use rocketbotte::sandbox::{Sandbox, SandboxBuilder};
+use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder};
 use rocketbotte::transport::ConnectionState;
 use rocketbotte::{Bot, BotBuilder, BotError, BotErrorKind, Request, Router};
 use tokio::sync::Notify;
@@ -479,4 +479,46 @@ async fn three_times() {
         until(&sandbox, |sandbox| said(sandbox, room).len() >= 6).await;
         assert_eq!(said(&sandbox, room), numbers(0..6), "{room}");
     }
+}
+
+#[test]
+fn a_reply_that_is_on_its_way_at_a_crash_is_no_reason_for_it() {
+    if let Some(part) = process::part() {
+        return serve_until_killed(&part);
+    }
+    five_times_on_its_way();
+}
+
+#[tokio::main]
+async fn five_times_on_its_way() {
+    let sandbox = people().start().await.unwrap();
+    let folder = Folder::new();
+    let test = "a_reply_that_is_on_its_way_at_a_crash_is_no_reason_for_it";
+    let start = || start_bot(&sandbox, test, &folder, "3");
+    // The first start answers nothing from before.
+    let mut bot = start();
+    assert_eq!(bot.hear().as_deref(), Some("ready"));
+    bot.silence();
+    sandbox.fail_next_calls("chat.sendMessage", 10_000, RestFault::Status(503));
+    for n in 0..3 {
+        ask(&sandbox, "general", n).await;
+    }
+    let tries = |sandbox: &Sandbox| {
+        sandbox
+            .requests()
+            .get("chat.sendMessage")
+            .copied()
+            .unwrap_or_default()
+    };
+    for _ in 0..6 {
+        let before = tries(&sandbox);
+        // It is tried again: the first time was a while ago.
+        until(&sandbox, |sandbox| tries(sandbox) >= before + 2).await;
+        bot.kill();
+        bot = start();
+        bot.silence();
+    }
+    sandbox.clear_faults();
+    until(&sandbox, |sandbox| said(sandbox, "general").len() >= 3).await;
+    assert_eq!(said(&sandbox, "general"), numbers(0..3));
 }

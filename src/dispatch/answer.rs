@@ -66,9 +66,13 @@ where
                 },
             );
         }
+        let handled = piece.as_ref().and_then(Piece::handled);
         self.answer(&request, response, piece);
         if share.is_none_or(|share| Arc::into_inner(share).is_some()) {
             self.done += 1;
+            if let Some(handled) = handled {
+                handled();
+            }
         }
         is_whole
     }

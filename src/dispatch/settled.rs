@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::transport::Ack;
+use crate::transport::{Ack, Handled};
 
 /// An event's acknowledgement, shared by the pieces of work that it became.
 pub(super) struct EventWork {
@@ -44,6 +44,11 @@ impl Piece {
             work: Arc::clone(&self.work),
             is_done: false,
         }
+    }
+
+    /// What is to be called when all handlers of the event have ended.
+    pub(super) fn handled(&self) -> Option<Handled> {
+        self.work.ack.as_ref()?.handled()
     }
 
     pub(super) fn done(mut self) {

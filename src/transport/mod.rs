@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -182,21 +183,43 @@ pub enum Settled {
 /// ack.done();
 /// assert_eq!(receiver.try_recv().unwrap(), Settled::Done);
 /// ```
-pub struct Ack(Option<Box<dyn FnOnce(Settled) + Send + Sync>>);
+pub struct Ack {
+    settle: Option<Box<dyn FnOnce(Settled) + Send + Sync>>,
+    handled: Option<Handled>,
+}
+
+/// Called when an event's handlers have ended, before what they answered is delivered.
+pub(crate) type Handled = Arc<dyn Fn() + Send + Sync>;
 
 impl Ack {
     /// Calls a function when the delivery is settled.
     pub fn new(settle: impl FnOnce(Settled) + Send + Sync + 'static) -> Self {
-        Self(Some(Box::new(settle)))
+        Self {
+            settle: Some(Box::new(settle)),
+            handled: None,
+        }
     }
 
     /// An acknowledgement that nobody waits for.
     pub const fn none() -> Self {
-        Self(None)
+        Self {
+            settle: None,
+            handled: None,
+        }
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn on_handled(mut self, handled: Handled) -> Self {
+        self.handled = Some(handled);
+        self
+    }
+
+    pub(crate) fn handled(&self) -> Option<Handled> {
+        self.handled.clone()
     }
 
     pub(crate) fn is_awaited(&self) -> bool {
-        self.0.is_some()
+        self.settle.is_some()
     }
 
     /// The event is done with.
@@ -210,7 +233,7 @@ impl Ack {
     }
 
     fn settle(mut self, settled: Settled) {
-        if let Some(settle) = self.0.take() {
+        if let Some(settle) = self.settle.take() {
             settle(settled);
         }
     }
@@ -218,7 +241,7 @@ impl Ack {
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        if let Some(settle) = self.0.take() {
+        if let Some(settle) = self.settle.take() {
             settle(Settled::Interrupted);
         }
     }
@@ -226,6 +249,6 @@ impl Drop for Ack {
 
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ack").field(&self.0.is_some()).finish()
+        f.debug_tuple("Ack").field(&self.is_awaited()).finish()
     }
 }

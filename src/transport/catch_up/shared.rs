@@ -1,6 +1,6 @@
 //! The watermarks, which acknowledgements change from elsewhere, and their way into the journal.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -27,6 +27,45 @@ pub(super) enum Recovered {
     Together,
     /// It was there at a crash already: it is run alone, so that no other is suspected with it.
     Alone,
+}
+
+/// That an event may be what ends the process: while its handlers run, and not while an answer is on its way, which may
+/// take long.
+struct Suspicion {
+    shared: SharedMarks,
+    recovered: Recovered,
+    key: Option<Box<str>>,
+    has_ended: AtomicBool,
+}
+
+impl Suspicion {
+    fn of(shared: SharedMarks, recovered: Recovered, key: Option<Box<str>>) -> Self {
+        Self {
+            shared,
+            recovered,
+            key,
+            has_ended: AtomicBool::new(false),
+        }
+    }
+
+    /// It was not: the next process must not take its end for a crash.
+    fn end(&self) {
+        if self.has_ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let (Some(ledger), Some(key)) = (&self.shared.ledger, &self.key) {
+            ledger.not_recovered(key);
+            ledger.hurry();
+        }
+        if self.recovered == Recovered::Alone {
+            // One that was never handed over was not counted.
+            let _ = self
+                .shared
+                .suspects
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
+        }
+        self.shared.settled.notify_one();
+    }
 }
 
 impl SharedMarks {
@@ -68,37 +107,35 @@ impl SharedMarks {
             self.keep(&marks, room, None);
             ticket
         };
+        let suspicion =
+            recovered.map(|recovered| Arc::new(Suspicion::of(self.clone(), recovered, key.clone())));
+        let handled = suspicion.clone();
         let (shared, room) = (self.clone(), room.clone());
         let ack = Ack::new(move |settled| {
             let key = key.as_deref();
             let mut marks = shared.lock();
             match (settled, &shared.ledger) {
-                (Settled::Interrupted, Some(ledger)) => {
-                    // It is there for the next process, which must not take this for a crash.
+                // It is there for the next process.
+                (Settled::Interrupted, Some(_)) => {
                     marks.interrupted(&room, revision, ticket);
                     shared.keep(&marks, &room, None);
-                    if let Some(key) = key.filter(|_| recovered.is_some()) {
-                        ledger.not_recovered(key);
-                    }
                 }
                 // What the pipeline gives up it gives up on purpose: it is not fetched again.
                 (Settled::Done | Settled::Dropped | Settled::Interrupted, _) => {
                     marks.settled(&room, revision, ticket);
                     shared.keep(&marks, &room, key.map(|key| (revision, key)));
-                    if let (Some(ledger), Some(Recovered::Alone)) = (&shared.ledger, recovered) {
-                        ledger.hurry();
-                    }
                 }
             }
             drop(marks);
-            if recovered == Some(Recovered::Alone) {
-                // One that was never handed over was not counted.
-                let _ = shared
-                    .suspects
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
+            if let Some(suspicion) = suspicion {
+                suspicion.end();
             }
             shared.settled.notify_one();
         });
+        let ack = match handled {
+            Some(suspicion) => ack.on_handled(Arc::new(move || suspicion.end())),
+            None => ack,
+        };
         Delivery::live(event).arrived(arrival).with_ack(ack)
     }
 
