@@ -115,7 +115,12 @@ async fn an_outage_is_over_when_what_was_missed_is_fetched() {
     let health = chat.handle.health();
     assert!(!health.is_behind && health.is_ready(), "{health:?}");
     assert_eq!((health.last_caught_up, health.last_skipped), (3, 0));
-    assert_eq!(chat.said("general"), ["pong"; 3]);
+    // What is late by more than a minute has a quote before it.
+    let said = chat.said("general");
+    assert!(
+        said.len() == 3 && said.iter().all(|text| text.ends_with("pong")),
+        "{said:?}"
+    );
     let gap = health.last_gap.unwrap();
     assert!(gap >= seconds(21) && gap < seconds(100), "{gap:?}");
 
@@ -199,10 +204,10 @@ async fn handlers_that_all_hang_are_not_live() {
     assert_eq!(chat.handle.health().stalled, None);
 
     sandbox.user("ann").say("dev", "!ping").await;
-    after_secs(590).await;
+    after_secs(1190).await;
     let health = chat.handle.health();
     assert!(
-        health.is_live() && health.stalled.unwrap() > seconds(570),
+        health.is_live() && health.stalled.unwrap() > seconds(1170),
         "{health:?}"
     );
     let (log, _guard) = Log::start(tracing::Level::ERROR);

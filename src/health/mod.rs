@@ -119,7 +119,7 @@ impl Health {
     ///
     /// It is not where the bot has ended, where its loop has not turned for 30 seconds (a handler blocks its thread),
     /// where the connection counts as ready and has been silent for two minutes (its task hangs), and where events have
-    /// waited for ten minutes while nothing began or ended (all handlers hang, or a layer is never ready). A server that
+    /// waited for twenty minutes while nothing began or ended (all handlers hang, or a layer is never ready). A server that
     /// can not be reached is no reason.
     pub fn is_live(&self) -> bool {
         let is_within = |time: Option<Duration>, longest| time.is_none_or(|time| time <= longest);
