@@ -265,6 +265,11 @@ impl Drop for Fired {
 
 #[cfg(feature = "client")]
 impl PipelineHints for BotHandle {
+    fn has_urgent_routes(&self) -> bool {
+        let shared = self.inner.shared.get();
+        shared.is_some_and(|shared| shared.stack.skips_lanes())
+    }
+
     fn is_urgent(&self, event: &Event) -> bool {
         let Some(shared) = self.inner.shared.get() else {
             return false;

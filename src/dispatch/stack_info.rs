@@ -112,6 +112,12 @@ impl StackInfo {
             .collect()
     }
 
+    /// Whether any route does not wait for its turn.
+    #[cfg(feature = "client")]
+    pub(crate) fn skips_lanes(&self) -> bool {
+        self.skips_lanes.load(Ordering::Relaxed)
+    }
+
     /// How an event waits for its turn in its room or thread.
     pub(crate) fn lane_use(&self, request: &Request) -> LaneUse {
         if !self.skips_lanes.load(Ordering::Relaxed) {

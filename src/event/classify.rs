@@ -17,7 +17,8 @@ use super::{
 };
 
 /// Messages remembered to tell a new one from one sent again.
-const REMEMBERED_MESSAGES: usize = 10_000;
+/// More than one catch-up brings, with what was said before.
+const REMEMBERED_MESSAGES: usize = 32_768;
 
 /// A message that was never seen and was written this long before its last change is an old one that changed: the
 /// server stamps a new message and its `_updatedAt` in the same request.
@@ -171,6 +172,17 @@ impl Classifier {
         let parsed = Message::from_wire(&message, &wire, &room, args).ok()?;
         let content = Content::of(&parsed, &wire);
         Some(self.message(parsed, content, None))
+    }
+
+    /// The new message that a stream event stands for, without remembering it; `None` for anything else, and for what was
+    /// seen.
+    pub(crate) fn preview(&self, stream: &StreamEvent) -> Option<Event> {
+        let (json, room) = message_args(&stream.args)?;
+        let wire: WireMessage<'_> = wire::read(&json).ok()?;
+        let message = Message::from_wire(&json, &wire, &room, &stream.args).ok()?;
+        let is_new = Content::of(&message, &wire).is_untouched() && !is_old(&message);
+        let is_known = self.seen.contains_key(message.id().as_str());
+        (is_new && !is_known).then(|| Event::from(message))
     }
 
     /// The events that a message stands for which was fetched because it may have been missed. `None` where it is no

@@ -51,6 +51,9 @@ pub trait Transport: Stream<Item = Result<Delivery, TransportError>> + Send + 's
 /// What a pipeline tells a transport about itself, once it runs.
 #[cfg(feature = "client")]
 pub(crate) trait PipelineHints: Send + Sync + fmt::Debug {
+    /// Whether any route never waits.
+    fn has_urgent_routes(&self) -> bool;
+
     /// Whether the event never waits for those before it.
     fn is_urgent(&self, event: &Event) -> bool;
 

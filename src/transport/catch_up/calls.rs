@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::plan::{OVERLAP, RoomPlan};
@@ -15,6 +16,9 @@ pub(super) const ATTEMPTS: u32 = 30;
 
 /// How long one attempt to get the list of rooms may take.
 const LISTING_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A refusal without a reason is taken for one after so many attempts.
+pub(super) const DOUBTS: u32 = 5;
 
 /// A limit that is lifted within this time is waited for.
 const SHORT: Duration = Duration::from_secs(5);
@@ -42,22 +46,28 @@ pub(super) struct Lost {
     pub(super) server: Option<Timestamp>,
 }
 
-/// What to do about a room whose messages could not be had.
+/// What to do about a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The bot may not read it any more.
+    /// The bot may not do this any more: the server itself says so.
     Forget,
+    /// It is refused, and not said why: nothing but several attempts tells whether it is for good.
+    Doubt,
     /// There is more than fits into an answer.
     Narrow,
     Retry,
 }
 
 pub(super) fn verdict(error: &RestError) -> Verdict {
-    let is_refused = error.status().is_some_and(|status| status.is_client_error());
     match error.kind() {
-        RestErrorKind::Unauthorized | RestErrorKind::RateLimited { .. } => Verdict::Retry,
+        RestErrorKind::Forbidden | RestErrorKind::NotFound => Verdict::Forget,
         RestErrorKind::UnexpectedReply => Verdict::Narrow,
-        _ if is_refused => Verdict::Forget,
+        // With a code it is the server's word. Without one it may be an exception inside it.
+        RestErrorKind::Api if error.status() == Some(StatusCode::BAD_REQUEST) => match error.code() {
+            Some(_) => Verdict::Forget,
+            None => Verdict::Doubt,
+        },
+        // A proxy's page may have any status while a server starts again.
         _ => Verdict::Retry,
     }
 }
@@ -67,7 +77,8 @@ pub(super) fn verdict(error: &RestError) -> Verdict {
 pub(super) fn pause(failures: u32) -> Duration {
     let longest = match failures {
         0 => Duration::ZERO,
-        n => Duration::from_millis(250) * 2_u32.pow((n - 1).min(4)),
+        n @ 1..=30 => Duration::from_millis(250) * 2_u32.pow((n - 1).min(4)),
+        _ => Duration::from_secs(30),
     };
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
@@ -84,16 +95,24 @@ pub(super) fn asked_pause(error: &RestError) -> Option<Duration> {
 /// not, since what arrives live waits for this.
 pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, RestError> {
     let client = client.in_a_hurry(SHORT);
+    let mut subscriptions = None;
     let mut failures = 0;
     loop {
-        let result = tokio::time::timeout(LISTING_TIMEOUT, list_once(&client, lost)).await;
-        let error = match result {
+        // A server that is slow gets more time each time, and does not have to say twice what it said.
+        let time = LISTING_TIMEOUT * (failures + 1).min(20);
+        let listing = list_once(&client, lost, &mut subscriptions);
+        let error = match tokio::time::timeout(time, listing).await {
             Ok(Ok(listing)) => return Ok(listing),
             Ok(Err(error)) => error,
             Err(_) => RestError::new(RestErrorKind::Transport, "GET rooms.get", "no answer in time"),
         };
         let asked = asked_pause(&error);
-        if verdict(&error) == Verdict::Forget || asked.is_some_and(|asked| asked > SHORT) {
+        let is_refused = match verdict(&error) {
+            Verdict::Forget => true,
+            Verdict::Doubt => failures >= DOUBTS,
+            Verdict::Narrow | Verdict::Retry => false,
+        };
+        if is_refused || asked.is_some_and(|asked| asked > SHORT) {
             return Err(error);
         }
         failures += 1;
@@ -102,8 +121,15 @@ pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, 
     }
 }
 
-async fn list_once(client: &Client, lost: Option<Lost>) -> Result<Listing, RestError> {
-    let subscriptions = client.call(&Subscriptions::default()).await?.update;
+async fn list_once(
+    client: &Client,
+    lost: Option<Lost>,
+    known: &mut Option<Vec<Subscription>>,
+) -> Result<Listing, RestError> {
+    let subscriptions = match known {
+        Some(subscriptions) => subscriptions,
+        None => known.insert(client.call(&Subscriptions::default()).await?.update),
+    };
     let lost = lost.and_then(|lost| lost.server.or_else(|| client.clock().at(lost.at)));
     let changed = match lost {
         Some(lost) => {
@@ -117,7 +143,7 @@ async fn list_once(client: &Client, lost: Option<Lost>) -> Result<Listing, RestE
         None => HashSet::new(),
     };
     Ok(Listing {
-        subscriptions,
+        subscriptions: std::mem::take(subscriptions),
         changed,
         lost,
     })

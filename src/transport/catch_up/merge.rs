@@ -40,6 +40,8 @@ pub(super) struct Bounds<'a> {
     pub(super) oldest: Option<Timestamp>,
     /// Or delivered all the same, for some routes.
     pub(super) hears_any_age: bool,
+    /// But nothing that happened up to here.
+    pub(super) parked_to: Option<Timestamp>,
     /// How many events are too many.
     pub(super) events: usize,
     /// Which of too many.
@@ -173,8 +175,11 @@ fn bounded(mut sorted: Vec<Sorted>, bounds: Bounds<'_>) -> (Vec<Sorted>, u64) {
     let mut skipped = 0;
     let mut skip = |event: &Event| skipped += u64::from(!is_own(event));
     for sorted in &mut sorted {
-        sorted.is_too_old =
-            sorted.arrival != Arrival::Live && bounds.oldest.is_some_and(|oldest| sorted.happened < oldest);
+        sorted.is_too_old = sorted.arrival != Arrival::Live
+            && bounds.oldest.is_some_and(|oldest| sorted.happened < oldest)
+            && bounds
+                .parked_to
+                .is_none_or(|parked_to| sorted.happened > parked_to);
     }
     sorted.retain(|sorted| {
         let is_kept = !sorted.is_too_old || bounds.hears_any_age;

@@ -29,7 +29,7 @@ use self::outbox::Outbox;
 pub(crate) use self::plan::{Limits, LiveBounds};
 use self::recover::Recovery;
 pub(super) use self::run::News;
-use self::run::Run;
+use self::run::{Purpose, Run};
 use self::safety::SafetySync;
 use self::shared::SharedMarks;
 use super::{Arrival, Delivery, PipelineHints, TransportError};
@@ -69,6 +69,8 @@ pub(super) struct CatchUp {
     recovery: Option<Recovery>,
     /// When to fetch what was missed though the connection stood.
     retry_at: Option<Instant>,
+    /// The server wants to be left alone until then.
+    not_before: Option<Instant>,
     safety: Option<SafetySync>,
     skipped: u64,
     /// Events that were fetched for the outage that is not caught up yet.
@@ -104,6 +106,7 @@ impl CatchUp {
             alive_at: None,
             run: None,
             retry_at: None,
+            not_before: None,
             skipped: 0,
             fetched: 0,
             vitals: Arc::default(),
@@ -142,9 +145,16 @@ impl CatchUp {
                 server: self.started,
             });
         }
-        if self.lost.is_some() {
-            self.run = Some(Run::new(&self.client, self.lost, self.gap));
+        if let Some(lost) = self.lost {
+            let gap = self.gap;
+            self.fetch(Purpose::Outage { lost, gap });
+        } else if self.marks.lock().is_any_missed() {
+            self.retry_in(RETRY);
         }
+    }
+
+    fn fetch(&mut self, purpose: Purpose) {
+        self.run = Some(Run::new(&self.client, purpose, &self.marks.lock()));
     }
 
     /// The connection is lost; the last sign of life was at `at`.
@@ -158,7 +168,9 @@ impl CatchUp {
             run.restore(&mut self.marks.lock());
         }
         if self.lost.is_none() {
-            let server = self.client.clock().at(at).max(self.newest);
+            // The earlier of both: a clock may be ahead, the server's own or that of another instance.
+            let clock = self.client.clock().at(at);
+            let server = self.newest.into_iter().chain(clock).min();
             self.lost = Some(Lost { at, server });
         }
     }
@@ -172,7 +184,10 @@ impl CatchUp {
         // The one before may not be caught up yet.
         let gap = self.gap.map_or(gap, |before| before.max(gap));
         self.gap = Some(gap);
-        self.run = Some(Run::new(&self.client, self.lost, Some(gap)));
+        if let Some(lost) = self.lost {
+            let gap = Some(gap);
+            self.fetch(Purpose::Outage { lost, gap });
+        }
     }
 
     /// A live event: it is delivered, or waits for what happened before it.
@@ -203,6 +218,10 @@ impl CatchUp {
         classifier: &mut Classifier,
         deliveries: &Deliveries,
     ) {
+        if self.is_urgent(head, &event, classifier) {
+            let events = classifier.classify(&event);
+            return self.pass(events, Arrival::Live, &head.room_id, head.revision, deliveries);
+        }
         let mut marks = self.marks.lock();
         // It has to wait for what happened in the outage, and is fetched with that.
         if self.lost.is_some() && !self.is_connected {
@@ -230,12 +249,32 @@ impl CatchUp {
                 tracing::warn!("the pipeline does not take events in time: they will be fetched later");
             }
             marks.missed(&head.room_id, head.revision);
-            self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
-            return;
+            drop(marks);
+            return self.retry_in(RETRY);
         }
         drop(marks);
         let events = classifier.classify(&event);
         self.pass(events, Arrival::Live, &head.room_id, head.revision, deliveries);
+    }
+
+    /// Whether it never waits, where others of its room have to.
+    fn is_urgent(&self, head: &Head, event: &StreamEvent, classifier: &Classifier) -> bool {
+        let Some(hints) = self.hints.as_ref().filter(|hints| hints.has_urgent_routes()) else {
+            return false;
+        };
+        let marks = self.marks.lock();
+        let has_to_wait = self
+            .run
+            .as_ref()
+            .is_some_and(|run| run.holds(&head.room_id, &marks))
+            || marks.has_missed(&head.room_id)
+            || self.outbox.has(&head.room_id)
+            || self.limits.is_reached(&head.room_id, &marks);
+        drop(marks);
+        has_to_wait
+            && classifier
+                .preview(event)
+                .is_some_and(|event| hints.is_urgent(&event))
     }
 
     fn pass(
@@ -340,7 +379,8 @@ impl CatchUp {
         }
         let since = safety.next(Instant::now());
         // What arrives meanwhile does not wait: nearly always there is nothing to wait for.
-        self.run = Some(Run::new(&self.client, Some(since), None).without_hold());
+        let run = Run::new(&self.client, Purpose::Safety { since }, &self.marks.lock());
+        self.run = Some(run.without_hold());
     }
 
     /// Fetches what was missed, once the pipeline has room for it.
@@ -349,25 +389,25 @@ impl CatchUp {
         if self.run.is_some() || !self.is_connected {
             return;
         }
-        if self.lost.is_some() {
-            self.run = Some(Run::new(&self.client, self.lost, self.gap).without_hold());
+        if let Some(lost) = self.lost {
+            let gap = self.gap;
+            let run = Run::new(&self.client, Purpose::Outage { lost, gap }, &self.marks.lock());
+            self.run = Some(run.without_hold());
             return;
         }
         let marks = self.marks.lock();
-        if !marks.is_any_missed() {
-            return;
-        }
         let share = self.limits.waiting_in_room();
+        let is_due = marks.is_any_missed();
         let has_room = deliveries.capacity() > deliveries.max_capacity() / 2
             && self.outbox.len() <= self.limits.waiting / 2
             && marks
-                .missed_rooms()
+                .missing_rooms()
                 .any(|room| self.outbox.len_of(room) <= share / 2);
         drop(marks);
-        if has_room {
-            self.run = Some(Run::new(&self.client, None, None));
-        } else {
-            self.retry_at = Some(Instant::now() + RETRY);
+        if is_due && has_room {
+            self.fetch(Purpose::Missed);
+        } else if is_due {
+            self.retry_in(RETRY);
         }
     }
 }

@@ -84,6 +84,8 @@ pub(in crate::transport) struct RoomPlan {
     name: Option<String>,
     /// What is asked for, and what counts as new.
     pub(super) missed: Missed,
+    /// What happened up to here was missed though the connection stood: it is neither too old nor too much.
+    pub(super) parked_to: Option<Timestamp>,
     /// How often it failed.
     pub(super) failures: u32,
     /// How long the server wants us to wait.
@@ -112,6 +114,8 @@ pub(super) struct Situation<'a> {
     pub(super) subscriptions: &'a [Subscription],
     /// Rooms that the server names as changed since the connection was lost, less the overlap.
     pub(super) changed: &'a HashSet<RoomId>,
+    /// Whether what was missed before counts as said just now.
+    pub(super) keeps_parked: bool,
     /// Rooms of which so much waits already that more is fetched only after an outage.
     pub(super) busy: &'a HashSet<RoomId>,
     pub(super) limits: Limits,
@@ -138,6 +142,7 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
                 return None;
             }
             let delivered_to = marks.delivered_to(id);
+            let parked = marks.missing_since(id);
             marks.take_missed(id);
             let after = delivered_to.into_iter().chain(since).min()?;
             let is_direct = subscription.kind == "d";
@@ -151,6 +156,11 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
                     after,
                     floor: joined.into_iter().fold(situation.started, Timestamp::max),
                 },
+                parked_to: match situation.lost {
+                    Some(lost) => parked.filter(|parked| *parked <= lost).map(|_| lost),
+                    None => Some(Timestamp::from_millis(i64::MAX)),
+                }
+                .filter(|_| situation.keeps_parked),
                 failures: 0,
                 pause: Duration::ZERO,
             })
@@ -187,6 +197,7 @@ mod tests {
             lost: lost.map(at),
             started: at(5000),
             subscriptions,
+            keeps_parked: true,
             busy: &["busy".into()].into(),
             changed: &changed.iter().map(|id| RoomId::from(*id)).collect(),
             limits: Limits::default(),

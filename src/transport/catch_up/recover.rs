@@ -45,9 +45,15 @@ impl CatchUp {
         let now = self.started.unwrap_or(alive);
         self.started = ledger.began().or(self.started);
         self.newest = self.newest.max(Some(alive));
+        // Not later than the last event: the clock by which it lived may have been ahead.
+        let last = ledger
+            .places()
+            .into_iter()
+            .map(|(_, place)| place.watermark)
+            .max();
         self.lost = Some(Lost {
             at: Instant::now(),
-            server: Some(alive),
+            server: Some(last.map_or(alive, |last| last.min(alive))),
         });
         self.gap = Some(now.saturating_since(alive));
         self.recovery = Some(Recovery::default());

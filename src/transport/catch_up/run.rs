@@ -1,6 +1,6 @@
 //! One catch-up: asks for the rooms, then for their messages, a few at a time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::pending;
 use std::pin::Pin;
@@ -10,11 +10,11 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::calls::{ATTEMPTS, Listing, Lost, Verdict, asked_pause, list, sync, verdict};
+use super::calls::{ATTEMPTS, DOUBTS, Listing, Lost, Verdict, asked_pause, list, sync, verdict};
 use super::merge::{Bounds, Held, Keep, Merged, merge};
 use super::plan::{RoomPlan, Situation, plan};
 use super::watermarks::{TICK, Watermarks};
-use super::{CatchUp, Deliveries};
+use super::{CatchUp, Deliveries, RETRY};
 use crate::event::classify::{Classifier, StreamEvent};
 use crate::event::{Event, Reconnected, RoomId, Timestamp};
 use crate::health::CaughtUp;
@@ -52,11 +52,35 @@ pub(in crate::transport) enum News {
     Synced(Box<RoomPlan>, Result<SyncResult, RestError>),
 }
 
+/// What is fetched.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// What was said in an outage, and how long that was; `None` for the time until a first connection.
+    Outage { lost: Lost, gap: Option<Duration> },
+    /// What was missed though the connection stood.
+    Missed,
+    /// What the server has not told.
+    Safety { since: Lost },
+}
+
+impl Purpose {
+    fn since(self) -> Option<Lost> {
+        match self {
+            Self::Outage { lost, .. } => Some(lost),
+            Self::Missed => None,
+            Self::Safety { since } => Some(since),
+        }
+    }
+
+    fn is_outage(self) -> bool {
+        matches!(self, Self::Outage { .. })
+    }
+}
+
 pub(super) struct Run {
-    /// The outage that is caught up, if there was one.
-    lost: Option<Lost>,
-    /// How long it was.
-    gap: Option<Duration>,
+    purpose: Purpose,
+    /// Rooms of which something was missing when the list of rooms was asked for.
+    missing: HashSet<RoomId>,
     /// How long live events wait, unless they go on.
     hold_until: Option<Instant>,
     /// Some of it could not be had.
@@ -76,16 +100,16 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Catches up an outage, or only what was missed since.
-    pub(super) fn new(client: &Client, lost: Option<Lost>, gap: Option<Duration>) -> Self {
+    pub(super) fn new(client: &Client, purpose: Purpose, marks: &Watermarks) -> Self {
+        let now = Instant::now();
         Self {
-            lost,
-            gap,
-            hold_until: Some(Instant::now() + HOLD),
+            purpose,
+            missing: marks.missing_rooms().cloned().collect(),
+            hold_until: Some(now + HOLD),
             is_incomplete: false,
-            began: Instant::now(),
-            told_at: Instant::now(),
-            listing: Some(Box::pin(list(client.clone(), lost))),
+            began: now,
+            told_at: now,
+            listing: Some(Box::pin(list(client.clone(), purpose.since()))),
             waiting: VecDeque::new(),
             calls: FuturesUnordered::new(),
             rooms: HashMap::new(),
@@ -108,7 +132,7 @@ impl Run {
             return false;
         }
         match self.listing {
-            Some(_) => self.lost.is_some() || marks.has_missed(room),
+            Some(_) => self.purpose.is_outage() || marks.has_missed(room),
             None => self.rooms.contains_key(room),
         }
     }
@@ -192,8 +216,14 @@ impl CatchUp {
                     .unwrap_or_default();
                 let busy = self.outbox.rooms_above(self.limits.waiting_in_room() / 2);
                 let busy = busy.cloned().collect();
+                // What an outage of minutes finds unfinished is not too old by that; one of days is another matter.
+                let keeps_parked = match run.purpose {
+                    Purpose::Outage { gap, .. } => gap.is_none_or(|gap| gap < self.limits.age),
+                    Purpose::Missed | Purpose::Safety { .. } => true,
+                };
                 let situation = Situation {
                     lost: listing.lost,
+                    keeps_parked,
                     busy: &busy,
                     started,
                     subscriptions: &listing.subscriptions,
@@ -211,25 +241,29 @@ impl CatchUp {
                     .iter()
                     .map(|plan| (plan.id.clone(), plan.missed.after))
                     .collect();
-                // The bot is not in the others any more.
-                marks.clear_missing(|room| run.rooms.contains_key(room) || busy.contains(room));
+                // The bot is not in the others any more. One that it came into since is in the next list.
+                for room in &run.missing {
+                    if !run.rooms.contains_key(room) && !busy.contains(room) {
+                        marks.clear_missing(room);
+                    }
+                }
                 tracing::debug!(rooms = run.room_count, "catching up");
             }
             // This server does not have the call, or not for this account: the connection is back all the same.
-            Err(error) if verdict(&error) == Verdict::Forget => {
+            Err(error) if matches!(verdict(&error), Verdict::Forget | Verdict::Doubt) => {
                 tracing::error!(%error, "what was said meanwhile can not be fetched from this server");
-                self.marks.lock().clear_missing(|_| false);
+                let mut marks = self.marks.lock();
+                for room in &run.missing {
+                    marks.clear_missing(room);
+                }
             }
             Err(error) => {
-                // What arrives live goes on.
+                // What arrives live goes on, but where something was missed before.
                 let again_in = asked_pause(&error).map_or(GIVEN_UP, |asked| asked.min(GIVEN_UP));
                 tracing::error!(%error, ?again_in, "what was said meanwhile can not be fetched yet");
                 run.hold_until = None;
                 run.is_incomplete = true;
-                if run.lost.is_some() {
-                    self.marks.lock().take_all_missed();
-                }
-                self.retry_at = Some(Instant::now() + again_in);
+                self.not_before = Some(Instant::now() + again_in);
             }
         }
         // The other rooms go on.
@@ -260,13 +294,17 @@ impl CatchUp {
         }
     }
 
-    /// A room's live events that waited are delivered as if nothing had been.
+    /// A room's live events that waited are delivered as if nothing had been; or are fetched later with what is before
+    /// them.
     fn go_on_with(&mut self, room: &RoomId, classifier: &mut Classifier, deliveries: &Deliveries) {
         let held = self
             .run
             .as_mut()
             .map(|run| run.take_held(room))
             .unwrap_or_default();
+        if self.marks.lock().has_missed(room) {
+            return;
+        }
         for Held { event, revision } in held {
             let events = classifier.classify(&event);
             self.pass(events, Arrival::Live, room, revision, deliveries);
@@ -298,19 +336,18 @@ impl CatchUp {
                     .per_room
                     .min(self.limits.total.saturating_sub(run.delivered));
                 // What was parked is neither too old nor too much: what has no place yet comes later.
-                let (keeps, events) = match run.lost {
-                    Some(_) => (Keep::Newest, in_outage),
-                    None => {
+                let (keeps, events) = match room.parked_to {
+                    None => (Keep::Newest, in_outage),
+                    Some(_) => {
                         let waits = self.outbox.len_of(&room.id);
-                        (
-                            Keep::Oldest,
-                            self.limits.waiting_in_room().saturating_sub(waits).max(1),
-                        )
+                        let place = self.limits.waiting_in_room().saturating_sub(waits);
+                        (Keep::Oldest, place.max(1))
                     }
                 };
                 let bounds = Bounds {
-                    oldest: oldest.filter(|_| keeps == Keep::Newest),
+                    oldest,
                     hears_any_age: self.hints.as_ref().is_some_and(|hints| hints.hears_any_age()),
+                    parked_to: room.parked_to,
                     events,
                     keeps,
                     own: self.client.credentials().map(crate::Credentials::user_id),
@@ -327,7 +364,7 @@ impl CatchUp {
                 run.delivered += events.len();
                 let fetched = events.iter().filter(|sorted| sorted.arrival != Arrival::Live);
                 let fetched = fetched.count() as u64;
-                self.fetched += if run.gap.is_some() { fetched } else { 0 };
+                self.fetched += if run.purpose.is_outage() { fetched } else { 0 };
                 self.vitals.fetched(fetched);
                 if run.told_at.elapsed() >= PROGRESS {
                     run.told_at = Instant::now();
@@ -349,8 +386,13 @@ impl CatchUp {
             Some(asked) => room.pause = asked,
             None => (room.failures, room.pause) = (room.failures + 1, Duration::ZERO),
         }
+        let is_refused = match verdict(&error) {
+            Verdict::Forget => true,
+            Verdict::Doubt => room.failures >= DOUBTS,
+            Verdict::Narrow | Verdict::Retry => false,
+        };
         match verdict(&error) {
-            Verdict::Forget => {
+            _ if is_refused => {
                 tracing::warn!(room_id = %room.id, %error, "a room can not be read any more");
                 run.rooms.remove(&room.id);
                 self.marks.forget(&room.id);
@@ -370,15 +412,13 @@ impl CatchUp {
             _ => {
                 tracing::error!(room_id = %room.id, %error, "what was said in a room can not be fetched yet");
                 run.rooms.remove(&room.id);
-                if run.lost.is_some() {
-                    run.is_incomplete = true;
-                    self.go_on_with(&room.id, classifier, deliveries);
-                } else {
+                run.is_incomplete = true;
+                if !run.purpose.is_outage() {
                     // What waits here is fetched with it.
-                    run.take_held(&room.id);
-                    let missed = room.missed.after.saturating_add(Duration::from_millis(1));
+                    let missed = room.missed.after.saturating_add(TICK);
                     self.marks.lock().missed(&room.id, missed);
                 }
+                self.go_on_with(&room.id, classifier, deliveries);
             }
         }
     }
@@ -394,51 +434,66 @@ impl CatchUp {
         }
         if run.calls.is_empty() && !run.waiting.is_empty() {
             // The pipeline has to take what waits first.
-            self.retry_at = Some(Instant::now() + super::RETRY);
+            self.retry_in(RETRY);
+            return;
         }
         if run.listing.is_some() || !run.rooms.is_empty() {
             return;
         }
-        let (gap, events, rooms, took) = (run.gap, run.delivered, run.room_count, run.began.elapsed());
-        let (lost, is_incomplete) = (run.lost, run.is_incomplete);
-        self.run = None;
-        if let Some(lost) = lost.filter(|_| is_incomplete) {
-            if lost.at.elapsed() < self.limits.age {
-                self.retry_at.get_or_insert_with(|| Instant::now() + GIVEN_UP);
-                return;
+        if let Some(run) = self.run.take() {
+            self.ended(&run);
+        }
+    }
+
+    fn ended(&mut self, run: &Run) {
+        let (events, rooms, took) = (run.delivered, run.room_count, run.began.elapsed());
+        match run.purpose {
+            // What is too old by then is left out then.
+            Purpose::Outage { .. } if run.is_incomplete => return self.retry_in(GIVEN_UP),
+            Purpose::Outage { gap, .. } => {
+                self.lost = None;
+                if let Some(gap) = gap {
+                    self.gap = None;
+                    let skipped = std::mem::take(&mut self.skipped);
+                    tracing::info!(?gap, events, rooms, skipped, ?took, "caught up");
+                    self.vitals.caught_up(CaughtUp {
+                        events: std::mem::take(&mut self.fetched),
+                        skipped,
+                        took,
+                    });
+                    let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));
+                    self.outbox.push_first(Delivery::live(event));
+                    self.recovered();
+                    self.is_alive(self.newest);
+                }
             }
-            tracing::error!("what was said meanwhile can not be fetched, and is too old by now");
-        }
-        if lost.is_some() {
-            self.lost = None;
-        }
-        if gap.is_none() && lost.is_some() && events > 0 {
-            tracing::warn!(events, rooms, "events that did not arrive were fetched");
-        }
-        if let Some(gap) = gap {
-            self.gap = None;
-            let skipped = std::mem::take(&mut self.skipped);
-            tracing::info!(?gap, events, rooms, skipped, ?took, "caught up");
-            self.vitals.caught_up(CaughtUp {
-                events: std::mem::take(&mut self.fetched),
-                skipped,
-                took,
-            });
-            let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));
-            self.outbox.push_first(Delivery::live(event));
-            self.recovered();
-            self.is_alive(self.newest);
+            Purpose::Missed => {}
+            Purpose::Safety { .. } => {
+                if events > 0 {
+                    tracing::warn!(events, rooms, "events that did not arrive were fetched");
+                }
+                if let Some(safety) = self.safety.as_mut().filter(|_| !run.is_incomplete) {
+                    safety.done(run.began);
+                }
+            }
         }
         if self.marks.lock().is_any_missed() {
-            self.retry_at = Some(Instant::now() + super::RETRY);
+            self.retry_in(RETRY);
         }
+    }
+
+    /// Looks soon whether something can be fetched; not before the server's limit is over.
+    pub(super) fn retry_in(&mut self, pause: Duration) {
+        let at = Instant::now() + pause;
+        let at = self.not_before.map_or(at, |not_before| at.max(not_before));
+        self.retry_at = Some(self.retry_at.map_or(at, |retry_at| retry_at.min(at)));
     }
 }
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
-            .field("gap", &self.gap)
+            .field("purpose", &self.purpose)
             .field("rooms", &self.rooms.len())
             .field("held", &self.held_count)
             .finish_non_exhaustive()

@@ -60,12 +60,17 @@ impl SafetySync {
 
     /// It is time: since when something may be missing.
     pub(super) fn next(&mut self, now: Instant) -> Lost {
-        let since = self.since.replace(now).into_iter().chain(self.marks[0]).max();
+        let since = self.since.into_iter().chain(self.marks[0]).max();
         self.at = now.checked_add(self.every);
         Lost {
             at: since.unwrap_or(now),
             server: None,
         }
+    }
+
+    /// All that happened up to here was fetched.
+    pub(super) fn done(&mut self, up_to: Instant) {
+        self.since = Some(up_to);
     }
 }
 
@@ -82,7 +87,10 @@ mod tests {
         safety.begin(began);
         assert_eq!(safety.at(), Some(at(60)));
         assert_eq!(safety.next(at(60)).at, began);
-        assert_eq!(safety.next(at(120)).at, at(60));
+        // That did not work.
+        assert_eq!(safety.next(at(90)).at, began);
+        safety.done(at(90));
+        assert_eq!(safety.next(at(120)).at, at(90));
         for second in 121..=123 {
             (0..EVENTS).for_each(|_| safety.heard(at(second)));
         }

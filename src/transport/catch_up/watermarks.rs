@@ -160,15 +160,6 @@ impl Watermarks {
         missed
     }
 
-    /// The same for all rooms.
-    pub(crate) fn take_all_missed(&mut self) {
-        for marks in self.rooms.values_mut() {
-            marks.due = marks.missing();
-            marks.missed = None;
-        }
-        self.missed = 0;
-    }
-
     /// What was due in a room is here.
     pub(crate) fn fetched(&mut self, room: &RoomId) {
         if let Some(marks) = self.rooms.get_mut(room) {
@@ -176,13 +167,11 @@ impl Watermarks {
         }
     }
 
-    /// Nothing that is missing can be fetched, but in some rooms.
-    pub(crate) fn clear_missing(&mut self, but: impl Fn(&RoomId) -> bool) {
-        for (room, marks) in &mut self.rooms {
-            if !but(room) {
-                marks.due = None;
-                self.missed -= usize::from(marks.missed.take().is_some());
-            }
+    /// What is missing in a room can not be fetched.
+    pub(crate) fn clear_missing(&mut self, room: &RoomId) {
+        if let Some(marks) = self.rooms.get_mut(room) {
+            marks.due = None;
+            self.missed -= usize::from(marks.missed.take().is_some());
         }
     }
 
@@ -203,10 +192,15 @@ impl Watermarks {
         self.missed > 0
     }
 
-    /// The rooms in which something was missed and not fetched yet.
-    pub(crate) fn missed_rooms(&self) -> impl Iterator<Item = &RoomId> {
-        let missed = self.rooms.iter().filter(|(_, marks)| marks.missed.is_some());
-        missed.map(|(room, _)| room)
+    /// The rooms of which something is to be fetched.
+    pub(crate) fn missing_rooms(&self) -> impl Iterator<Item = &RoomId> {
+        let missing = self.rooms.iter().filter(|(_, marks)| marks.missing().is_some());
+        missing.map(|(room, _)| room)
+    }
+
+    /// Since when something of the room is to be fetched.
+    pub(crate) fn missing_since(&self, room: &RoomId) -> Option<Timestamp> {
+        self.rooms.get(room).and_then(Marks::missing)
     }
 
     /// How far a room is settled; `None` where nothing is known of it. A process that starts again would begin here.

@@ -26,6 +26,7 @@ fn room() -> RoomPlan {
         started: at(STARTED),
         subscriptions: &[subscription],
         changed: &HashSet::new(),
+        keeps_parked: true,
         busy: &HashSet::new(),
         limits: Limits::default(),
     };
@@ -73,6 +74,7 @@ const ALL: Bounds<'_> = Bounds {
     hears_any_age: false,
     events: usize::MAX,
     keeps: Keep::Newest,
+    parked_to: None,
     own: None,
 };
 
@@ -196,6 +198,7 @@ fn what_is_too_old_or_too_much_is_skipped_and_counted_once() {
         hears_any_age: false,
         events: 5,
         keeps: Keep::Newest,
+        parked_to: None,
         own: Some(&"uB".into()),
     };
     let Merged { events, skipped, .. } = merge(&room(), &result, Vec::new(), &mut classifier, bounds);
