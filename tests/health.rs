@@ -242,6 +242,51 @@ async fn a_handler_that_blocks_the_loop_is_seen() {
     assert!(handle.health().is_live(), "{:?}", handle.health());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_bot_that_goes_on_where_another_ended_is_ready_when_it_has_caught_up() {
+    let sandbox = people().start_in_memory();
+    let journal = MemoryJournal::new();
+    let first = journal.clone();
+    let chat = Chat::of(&sandbox, "rocketbotte", |bot| bot.journal(first), app!(ping())).await;
+    assert_eq!(chat.ask("!ping").await, ["pong"]);
+    chat.handle.shutdown();
+    chat.serving.await.unwrap().unwrap();
+    sandbox.user("ann").say("general", "!ping").await;
+    after_secs(30).await;
+
+    sandbox.fail_next("chat.syncMessages", RestFault::Slow(seconds(20)));
+    let bot = bot_in(&sandbox, "rocketbotte").journal(journal).build().unwrap();
+    let handle = bot.handle();
+    let _serving = tokio::spawn(bot.serve(app!(ping())));
+    after_secs(5).await;
+    let health = handle.health();
+    assert_eq!(health.state, ConnectionState::Ready);
+    assert!(health.is_behind && !health.is_ready(), "{health:?}");
+    after_secs(60).await;
+    let health = handle.health();
+    assert!(health.is_ready() && health.last_caught_up >= 1, "{health:?}");
+    assert_eq!(
+        (health.journal, health.reconnects, health.last_gap),
+        (JournalState::Kept, 0, None)
+    );
+}
+
+/// Of any stream of events: there are no frames, and nothing to catch up.
+#[tokio::test(start_paused = true)]
+async fn a_bot_without_a_server_has_health_too() {
+    let bot = support::drive(app!(ping()));
+    bot.say("!ping");
+    after_secs(60).await;
+    let health = bot.handle.health();
+    assert!(health.is_live() && health.is_ready(), "{health:?}");
+    assert_eq!((health.counters.received, health.counters.delivered), (2, 1));
+    assert_eq!((health.last_frame, health.server_version.clone()), (None, None));
+    assert!(health.last_turn.unwrap() <= seconds(5), "{health:?}");
+    let handle = bot.handle.clone();
+    bot.shut_down().await;
+    assert!(!handle.health().is_live());
+}
+
 /// A journal that can not be written for the time being.
 struct FullDisk(Arc<AtomicBool>);
 

@@ -92,6 +92,11 @@ fn app() -> impl tower::Service<
 + 'static {
     let router = Router::new()
         .command("ping", async || "pong")
+        .command(
+            "hang",
+            rocketbotte::handler::route(async || std::future::pending::<()>().await)
+                .timeout(Duration::from_secs(1)),
+        )
         .command("fail", async || {
             Err::<(), _>(rocketbotte::BoxError::from("broken"))
         })
@@ -125,6 +130,7 @@ async fn traffic_and_an_outage_are_measured() {
 
     assert_eq!(chat.ask("!ping").await, ["pong"]);
     chat.ask("!fail").await;
+    chat.ask("!hang").await;
     for room in ["general", "general", "dev"] {
         sandbox.user("ann").say(room, "!slow").await;
     }
@@ -167,14 +173,18 @@ async fn traffic_and_an_outage_are_measured() {
         ("rocketbotte_events_ignored_total{}", counted.ignored),
         ("rocketbotte_route_outcomes_total{route=ping,outcome=handled}", 4),
         ("rocketbotte_route_outcomes_total{route=fail,outcome=failed}", 1),
+        (
+            "rocketbotte_route_outcomes_total{route=hang,outcome=timed_out}",
+            1,
+        ),
         ("rocketbotte_route_outcomes_total{route=slow,outcome=handled}", 3),
-        ("rocketbotte_actions_delivered_total{}", 8),
+        ("rocketbotte_actions_delivered_total{}", 9),
         ("rocketbotte_actions_undelivered_total{}", 0),
         ("rocketbotte_rest_retries_total{}", 1),
     ] {
         assert_eq!(heard.value(name), value as f64, "{name}");
     }
-    assert_eq!(counted.delivered, 8);
+    assert_eq!(counted.delivered, 9);
     assert!(heard.value("rocketbotte_frames_received_total{}") > 10.0);
     assert!(heard.value("rocketbotte_connection_failures_total{}") >= 2.0);
     assert!(heard.value("rocketbotte_last_frame_timestamp_seconds{}") > 1.7e9);
@@ -194,7 +204,7 @@ async fn traffic_and_an_outage_are_measured() {
     );
     let sends =
         heard.histogram("rocketbotte_rest_call_duration_seconds{endpoint=chat.sendMessage,status=200}");
-    assert_eq!(sends.len(), 8);
+    assert_eq!(sends.len(), 9);
 
     chat.handle.shutdown();
     chat.serving.await.unwrap().unwrap();

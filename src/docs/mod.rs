@@ -1,5 +1,6 @@
 //! Pages about running a bot.
 
+#[cfg(feature = "client")]
 #[doc = include_str!("deployment.md")]
 pub mod deployment {}
 

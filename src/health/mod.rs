@@ -2,7 +2,7 @@
 //!
 //! [`BotHandle::health`](crate::dispatch::BotHandle::health) gives a [`Health`]. What is logged and measured besides is in
 //! [`docs::observability`](crate::docs::observability); how probes ask for it, in
-//! [`docs::deployment`](crate::docs::deployment).
+//! `docs::deployment`.
 
 pub(crate) mod meter;
 mod vitals;
@@ -52,8 +52,8 @@ impl fmt::Display for JournalState {
 
 /// How a bot is doing, at one moment.
 ///
-/// Taking it costs some loads of atomic numbers and three short locks, and does not wait for the bot: it may be taken
-/// as often as anybody asks.
+/// Taking it costs some loads of atomic numbers and a few short locks, and does not wait for the bot: it may be taken as
+/// often as anybody asks.
 ///
 /// ```
 /// use rocketbotte::dispatch::BotHandle;

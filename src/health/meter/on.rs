@@ -8,7 +8,7 @@ use metrics::{Counter, Gauge, Histogram, Unit};
 
 use crate::dispatch::Counters;
 use crate::health::{JournalState, Load};
-use crate::response::Response;
+use crate::response::{Outcome, Response};
 use crate::transport::Arrival;
 
 /// Names, units and descriptions, each once.
@@ -303,7 +303,10 @@ impl Meter {
             to.event_duration.record(took());
             for outcome in response.outcomes() {
                 let route = outcome.route().as_str().to_owned();
-                let name = outcome.outcome().name();
+                let name = match outcome.outcome() {
+                    Outcome::TimedOut(_) => "timed_out",
+                    other => other.name(),
+                };
                 metrics::counter!(ROUTE_OUTCOMES, "route" => route, "outcome" => name).increment(1);
             }
         });
