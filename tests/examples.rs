@@ -12,11 +12,20 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rocketbotte::event::Message;
+use rocketbotte::handler::route;
+use rocketbotte::layer::CommandLayer;
+use rocketbotte::rest::Client;
 use rocketbotte::sandbox::Sandbox;
+use rocketbotte::transport::{ConnectionState, Connector, TlsSettings};
+use rocketbotte::{Bot, Credentials, Router};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tower::Layer as _;
 
 /// How long something may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -251,4 +260,124 @@ async fn health_without_a_server() {
     bot.wait_for("/readyz", 200).await;
     assert_eq!(bot.ask("/healthz").await.0, 200);
     assert_eq!(bot.end("-INT").code(), Some(0));
+}
+
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The word behind another one, anywhere in a text.
+fn behind<'a>(text: &'a str, word: &str) -> &'a str {
+    let (_, rest) = text.split_once(word).expect("the word is there");
+    rest.split_whitespace().next().expect("another word behind it")
+}
+
+async fn ping() -> &'static str {
+    "pong"
+}
+
+/// The server alone: a bot and a person connect with what it printed, as programs of other people would.
+#[tokio::test]
+async fn sandbox() {
+    let mut server = command("sandbox");
+    let mut server = Killed(server.stdout(Stdio::piped()).spawn().expect("the example starts"));
+    let mut lines = BufReader::new(server.0.stdout.take().expect("its output")).lines();
+    let mut printed = String::new();
+    while !printed.contains("/api/v1/chat.postMessage") {
+        let line = lines.next().expect("more is to come").expect("UTF-8");
+        printed.push_str(&line);
+        printed.push('\n');
+    }
+    let url = behind(&printed, "ROCKETCHAT_URL=");
+    let account = printed
+        .lines()
+        .find(|line| line.starts_with("  ann "))
+        .expect("ann");
+    let (ann_id, ann_token) = (behind(account, " id "), behind(account, " token "));
+
+    let bot = Bot::builder(url)
+        .token(
+            behind(&printed, "ROCKETCHAT_USER_ID="),
+            behind(&printed, "ROCKETCHAT_AUTH_TOKEN="),
+        )
+        .build()
+        .expect("a bot");
+    let ann = Bot::builder(url)
+        .token(ann_id, ann_token)
+        .build()
+        .expect("a person");
+    let (heard, mut answers) = mpsc::channel(16);
+    let listens = move |message: Arc<Message>| {
+        let heard = heard.clone();
+        async move {
+            let said = (message.author().username().to_owned(), message.text().to_owned());
+            heard.send(said).await.expect("the test listens");
+        }
+    };
+    let people = Router::new().on_message(route(listens).named("listens").from_bots());
+    let handles = [bot.handle(), ann.handle()];
+    let app = CommandLayer::new("!").layer(Router::new().command("ping", ping));
+    let serving = [tokio::spawn(bot.serve(app)), tokio::spawn(ann.serve(people))];
+
+    let answer = async {
+        for handle in &handles {
+            let mut state = handle.watch_state();
+            state
+                .wait_for(|state| *state == ConnectionState::Ready)
+                .await
+                .expect("it connects");
+        }
+        // As the command line that was printed: what our own bots say is marked as a bot's.
+        let connector = Connector::tcp(&TlsSettings::new()).expect("a way there");
+        let client = Client::builder(url.parse().expect("a URL"), connector)
+            .credentials(Credentials::new(ann_id, ann_token).expect("what was printed"))
+            .build();
+        let body = serde_json::json!({"channel": "#general", "text": "!ping"});
+        let posted = client
+            .call_raw(http::Method::POST, "chat.postMessage", &[], Some(&body))
+            .await;
+        posted.expect("ann may write");
+        loop {
+            let (name, text) = answers.recv().await.expect("an answer");
+            if name == "rocketbotte" {
+                return text;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, answer).await;
+    assert_eq!(answer.expect("the bot answers in time"), "pong");
+    for (handle, serving) in handles.iter().zip(serving) {
+        handle.shutdown();
+        serving.await.expect("no panic").expect("no error");
+    }
+
+    // Ctrl-C ends it, and it says that all is well.
+    #[cfg(unix)]
+    {
+        let status = Command::new("kill")
+            .args(["-INT", &server.0.id().to_string()])
+            .status()
+            .expect("kill starts");
+        assert!(status.success());
+        assert!(server.0.wait().expect("it ends").success());
+    }
+}
+
+#[test]
+fn sandbox_refuses_what_is_no_port() {
+    let output = command("sandbox")
+        .arg("http")
+        .output()
+        .expect("the example starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(said.starts_with("sandbox: `http` is no port"), "{said}");
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Address, Command, as_u32};
 use crate::event::{Event, Message, Room};
 use crate::request::Request;
+use crate::router::NoCommand;
 
 /// A prefix for one room, instead of the ones for all.
 pub(super) type RoomPrefix = Arc<dyn Fn(&Room) -> Option<String> + Send + Sync>;
@@ -41,19 +42,30 @@ impl CommandParser {
 
     /// The command that the request is.
     pub(crate) fn parse(&self, request: &Request) -> Option<Command> {
+        self.find(request).ok()
+    }
+
+    /// The command that the request is, or why it is none.
+    #[inline]
+    pub(crate) fn find(&self, request: &Request) -> Result<Command, NoCommand> {
         let message = match request.event() {
             Event::Message(message) => message,
             Event::Livechat(message) if self.livechat => message,
             Event::Edited(edited) if self.edits => edited.message(),
-            _ => return None,
+            Event::Livechat(_) => return Err(NoCommand::Livechat),
+            Event::Edited(_) => return Err(NoCommand::Edit),
+            _ => return Err(NoCommand::OtherKind),
         };
-        if message.text().len() > u32::MAX as usize || (!self.own_messages && request.is_from_self()) {
-            return None;
+        if message.text().len() > u32::MAX as usize {
+            return Err(NoCommand::TooLong);
         }
-        self.parse_message(message, request)
+        if !self.own_messages && request.is_from_self() {
+            return Err(NoCommand::OwnMessage);
+        }
+        self.find_in(message, request)
     }
 
-    fn parse_message(&self, message: &Arc<Message>, request: &Request) -> Option<Command> {
+    fn find_in(&self, message: &Arc<Message>, request: &Request) -> Result<Command, NoCommand> {
         let text = message.text();
         let body = trim_start(skip_quotes(text));
         if let Some(rest) = self.strip_mention(body, request.context().identity().username()) {
@@ -61,20 +73,22 @@ impl CommandParser {
             // `@bot !ping` is what people write who know both ways.
             let after = self.strip_prefix(after, message.room()).unwrap_or(after);
             let after = after.trim_start_matches(is_invisible);
-            return Some(self.command(message, Address::Mention, body, rest, after));
+            return Ok(self.command(message, Address::Mention, body, rest, after));
         }
         if let Some(after) = self.strip_prefix(body, message.room()) {
             let word = after.trim_start_matches(is_invisible);
-            let is_command = !first_word(word).is_empty();
+            if first_word(word).is_empty() {
+                return Err(NoCommand::NoWord);
+            }
             // An empty prefix is none: in a direct conversation the words are mostly just talk.
             let is_bare = after.len() == body.len() && request.is_direct_with_bot();
             let address = if is_bare { Address::Direct } else { Address::Prefix };
-            return is_command.then(|| self.command(message, address, body, after, word));
+            return Ok(self.command(message, address, body, after, word));
         }
         if self.direct_without_prefix && request.is_direct_with_bot() && !first_word(body).is_empty() {
-            return Some(self.command(message, Address::Direct, body, body, body));
+            return Ok(self.command(message, Address::Direct, body, body, body));
         }
-        None
+        Err(NoCommand::NoPrefix)
     }
 
     /// All three are tails of the text: with the prefix, behind it, and from the command's word on.

@@ -9,6 +9,7 @@ use crate::handler::LaneUse;
 use crate::request::Request;
 #[cfg(feature = "client")]
 use crate::router::CommandInfo;
+use crate::router::NoCommand;
 use crate::router::table::Table;
 
 /// A stack has one or two of each; a program that makes them for each event is not followed.
@@ -152,6 +153,15 @@ impl StackInfo {
                 .filter_map(|parser| parser.parse(request))
                 .any(|command| is_known(&command)),
         }
+    }
+
+    /// The command that the stack's parsers find in an event, or why the first of them finds none; `None` where there is
+    /// no parser.
+    pub(crate) fn find_command(&self, request: &Request) -> Option<Result<Command, NoCommand>> {
+        let parsers = self.parsers.get();
+        let mut found = parsers.iter().map(|parser| parser.find(request));
+        let first = found.next()?;
+        Some(first.or_else(|why| found.find_map(Result::ok).ok_or(why)))
     }
 
     /// Whether an event reads like a command.

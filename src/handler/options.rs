@@ -10,6 +10,7 @@ use super::Handler;
 use crate::event::RoomId;
 use crate::request::Request;
 use crate::response::{Action, Response, Thread};
+use crate::router::Verdict;
 use crate::transport::Arrival;
 
 /// Wraps a handler to say how the router treats it.
@@ -129,13 +130,15 @@ impl Circumstances {
 }
 
 impl RouteOptions {
-    pub(crate) fn admits(&self, circumstances: Circumstances) -> bool {
-        let is_heard = match self.hears {
-            Hears::Live => !circumstances.is_caught_up,
-            Hears::Recent => !circumstances.is_too_old,
-            Hears::AnyAge => true,
-        };
-        is_heard && (!circumstances.is_from_bot || self.hears_bots)
+    /// Whether the route may run at all, or why not.
+    #[inline]
+    pub(crate) fn verdict(&self, circumstances: Circumstances) -> Verdict {
+        match self.hears {
+            Hears::Live if circumstances.is_caught_up => Verdict::CaughtUp,
+            Hears::Recent if circumstances.is_too_old => Verdict::TooOld,
+            _ if circumstances.is_from_bot && !self.hears_bots => Verdict::FromBot,
+            _ => Verdict::Runs,
+        }
     }
 }
 

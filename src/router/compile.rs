@@ -10,7 +10,7 @@ use super::future::RouterFuture;
 use super::help::CommandInfo;
 use super::route::{NamedRoute, Route};
 use super::table::{CommandSlot, Filter, Group, Listener, Table, TableParts, Target};
-use super::{CommandEntry, Definition, EntryTarget, Router};
+use super::{CommandEntry, Definition, EntryTarget, Explanation, Router};
 use crate::handler::{Hears, RouteOptions};
 use crate::request::Request;
 use crate::response::{Response, RouteKind, RouteName};
@@ -193,6 +193,43 @@ impl Router {
     /// ```
     pub fn commands(&self) -> Vec<CommandInfo> {
         self.compiled().table.commands()
+    }
+
+    /// Says for each route why it runs for a request, or why it does not.
+    ///
+    /// Predicates are called. Handlers and layers are not: those around the router, and those of routes and groups, may
+    /// still answer before a route runs. The request is taken as it is, so a command is found only if a
+    /// [`CommandLayer`](crate::command::CommandLayer) has seen it: explain in a layer behind it
+    /// ([`from_fn`](crate::layer::from_fn())), or give the request its command with
+    /// [`CommandLayer::parse`](crate::command::CommandLayer::parse).
+    ///
+    /// ```
+    /// use rocketbotte::command::CommandLayer;
+    /// use rocketbotte::event::{Message, Room, RoomKind, User};
+    /// use rocketbotte::router::Verdict;
+    /// use rocketbotte::{Request, Router};
+    ///
+    /// async fn ping() -> &'static str { "pong" }
+    /// async fn hello() -> &'static str { "world" }
+    ///
+    /// let router: Router = Router::new()
+    ///     .command("ping", ping)
+    ///     .listen(|request| request.message().is_some_and(|message| message.text().contains("hello")), hello);
+    ///
+    /// let message = Message::builder(Room::new("r", RoomKind::Channel), User::new("uA", "ann"), "!pong").build();
+    /// let mut request = Request::new(message);
+    /// request.set_command(CommandLayer::new("!").parse(&request));
+    ///
+    /// let why = router.explain(&request);
+    /// assert_eq!(why.route("ping").unwrap().verdict(), Verdict::OtherCommand);
+    /// assert_eq!(why.to_string(), "\
+    /// message: the command `pong` behind `!`, which the router does not have
+    /// - command ping           another command was asked for
+    /// - listener on_any/hello  its predicate does not pick the event");
+    /// ```
+    pub fn explain(&self, request: &Request) -> Explanation {
+        let compiled = self.compiled();
+        compiled.table.explain(request, compiled.layered.is_some())
     }
 
     fn compiled(&self) -> &Compiled {

@@ -1,6 +1,7 @@
 //! The router: which routes an event runs.
 
 mod compile;
+mod explain;
 mod future;
 mod help;
 mod merge;
@@ -9,6 +10,7 @@ mod run;
 pub(crate) mod runtime_listeners;
 pub(crate) mod table;
 mod unknown;
+mod visit;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -19,6 +21,9 @@ use std::time::Duration;
 use tower::{BoxError, Layer, Service};
 
 use self::compile::Compiled;
+pub use self::explain::{
+    Explanation, FoundCommand, LeadsTo, NoCommand, RouteExplanation, RouteRole, RouterAnswer, Verdict,
+};
 pub use self::future::RouterFuture;
 pub use self::help::CommandInfo;
 pub use self::merge::RouterError;

@@ -6,17 +6,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::explain::Verdict;
 use super::future::RouterFuture;
 use super::route::{NamedRoute, Route};
 use super::run::RunRoutes;
-use super::unknown;
-use crate::command::{Address, Command};
+use super::visit::{Visitor, hears_more};
+use crate::command::Command;
 use crate::event::{Event, EventKind};
-use crate::handler::{Circumstances, Hears, LaneUse, RouteOptions};
+use crate::handler::{Hears, LaneUse, RouteOptions};
 use crate::layer::catch_panic::panic_message;
-use crate::rejection::Rejection;
 use crate::request::Request;
-use crate::response::{DEFAULT_HOLD, Outcome, Response, RouteKind, RouteOutcome};
+use crate::response::{DEFAULT_HOLD, Response};
 
 /// Which events a listener hears.
 #[derive(Clone)]
@@ -40,19 +40,25 @@ impl Filter {
         }
     }
 
-    pub(super) fn matches(&self, request: &Request, is_command: bool) -> bool {
-        match self {
-            Self::Kind(kind) => *kind == request.kind(),
-            Self::Custom(name) => matches!(request.event(), Event::Custom(event) if event.name() == &**name),
-            Self::Command => is_command,
-            Self::Predicate(predicate) => {
-                // A predicate that panics picks nothing: it must not cost the other routes their replies.
-                catch_unwind(AssertUnwindSafe(|| predicate(request))).unwrap_or_else(|payload| {
+    #[inline]
+    pub(super) fn verdict(&self, request: &Request, is_command: bool) -> Verdict {
+        let (is_heard, otherwise) = match self {
+            Self::Kind(kind) => (*kind == request.kind(), Verdict::OtherKind),
+            Self::Custom(name) => match request.event() {
+                Event::Custom(event) => (event.name() == &**name, Verdict::OtherName),
+                _ => (false, Verdict::OtherKind),
+            },
+            Self::Command => (is_command, Verdict::NoCommand),
+            // A predicate that panics picks nothing: it must not cost the other routes their replies.
+            Self::Predicate(predicate) => match catch_unwind(AssertUnwindSafe(|| predicate(request))) {
+                Ok(is_picked) => (is_picked, Verdict::NotPicked),
+                Err(payload) => {
                     tracing::error!(panic = %panic_message(&*payload), "a listener's predicate panicked");
-                    false
-                })
-            }
-        }
+                    (false, Verdict::PredicatePanicked)
+                }
+            },
+        };
+        if is_heard { Verdict::Runs } else { otherwise }
     }
 }
 
@@ -95,8 +101,8 @@ pub(crate) struct Table {
     listeners: Vec<Listener>,
     /// For each kind of event, the listeners that may hear it, in order of registration.
     by_kind: [Vec<usize>; EventKind::ALL.len()],
-    fallback: Option<NamedRoute>,
-    unknown_command: Option<NamedRoute>,
+    pub(super) fallback: Option<NamedRoute>,
+    pub(super) unknown_command: Option<NamedRoute>,
     /// The words in front of this table's commands: `admin` for the table of that group.
     pub(super) path: Box<str>,
     /// How long finished replies wait, where the router says it itself.
@@ -233,168 +239,40 @@ impl Table {
             .unwrap_or_default()
     }
 
+    /// The listeners, in order of registration.
+    pub(super) fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Those that may hear a kind of event.
+    #[inline]
+    pub(super) fn listeners_of(&self, kind: EventKind) -> impl Iterator<Item = &Listener> {
+        self.by_kind[kind.index()]
+            .iter()
+            .map(|index| &self.listeners[*index])
+    }
+
     /// Runs every route that the event concerns.
     #[inline]
     pub(super) fn run(&self, mut request: Request) -> RouterFuture {
-        let listeners = &self.by_kind[request.kind().index()];
-        let hears_more = !request.is_inside_router() && request.context().shared().listeners.is_used();
-        if request.command().is_none() && listeners.is_empty() && self.fallback.is_none() && !hears_more {
+        let is_heard = !self.by_kind[request.kind().index()].is_empty();
+        if request.command().is_none() && !is_heard && self.fallback.is_none() && !hears_more(&request) {
             return RouterFuture::nothing();
         }
-
-        let circumstances = Circumstances::of(&request);
-        let may_run = |route: &NamedRoute| route.options.admits(circumstances);
-        let may_hint = !circumstances.is_from_bot && !circumstances.is_too_old;
-
         let mut run = RunRoutes::new(self.hold_of(&request), request.deadline());
         let mut starts = Starts::new(&mut run);
-        let mut command_route = None;
-        let mut is_command = false;
-        if let Some(asked) = request.command() {
-            let Selection {
-                target,
-                command,
-                order,
-            } = self.select(asked);
-            match target {
-                Selected::Route(route) => {
-                    is_command = true;
-                    if may_run(route) {
-                        match request.refusal() {
-                            Some(rejection) => starts.run.answer_with(refused(route, rejection)),
-                            None => command_route = Some((route, command, order)),
-                        }
-                    }
-                }
-                Selected::Unknown(table) if asked.address() != Address::Direct => {
-                    is_command = true;
-                    match &table.unknown_command {
-                        Some(route) if may_run(route) => command_route = Some((route, command, order)),
-                        None if may_hint => {
-                            let command = command.as_ref().unwrap_or(asked);
-                            starts.run.answer_with(unknown::answer(table, command, &request));
-                        }
-                        _ => {}
-                    }
-                    // A hint is an answer too: who is refused gets no more of them than of others.
-                    if let Some(refusal) = request.refusal()
-                        && (command_route.take().is_some() || starts.run.has_answer())
-                    {
-                        starts.run.answer_with(unknown::refuse(table, refusal));
-                    }
-                    if table.path.is_empty() {
-                        starts.run.mark_unknown_command();
-                    }
-                }
-                // A message in a direct conversation that begins with no command is just a message.
-                Selected::Unknown(_) => {
-                    request.set_command(None);
-                    // A rate limit around the router took it for a command.
-                    starts.run.mark_unknown_command();
-                }
-            }
-        }
-        let has_command_answer = command_route.is_some() || starts.run.has_answer();
-        for index in listeners {
-            let listener = &self.listeners[*index];
-            if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
-                if let Some((route, command, _)) =
-                    command_route.take_if(|(_, _, order)| *order < listener.route.order)
-                {
-                    starts.push(route, command, &request);
-                }
-                starts.push(&listener.route, None, &request);
-            }
-        }
-        if let Some((route, command, _)) = command_route {
-            starts.push(route, command, &request);
-        }
-        if hears_more {
-            request.context().shared().listeners.for_each(|listener| {
-                if may_run(&listener.route) && listener.filter.matches(&request, is_command) {
-                    starts.start_now(&listener.route, &request);
-                }
-            });
-        }
-        if let Some(fallback) = self.fallback.as_ref().filter(|route| may_run(route))
-            && starts.is_empty()
-            && !has_command_answer
-        {
-            starts.push(fallback, None, &request);
-        }
+        self.visit(&mut request, &mut starts);
         starts.start(&mut Some(request));
         RouterFuture::of_routes(run)
     }
 
     /// Runs the command alone: what a group does, whose listeners belong to the router around it.
-    pub(super) fn run_command(&self, mut request: Request) -> RouterFuture {
-        let circumstances = Circumstances::of(&request);
-        let may_run = |route: &NamedRoute| route.options.admits(circumstances);
-        let may_hint = !circumstances.is_from_bot && !circumstances.is_too_old;
-
+    pub(super) fn run_command(&self, request: Request) -> RouterFuture {
         let mut run = RunRoutes::new(self.hold_of(&request), request.deadline());
-        let Some(asked) = request.command() else {
-            return RouterFuture::of_routes(run);
-        };
-        let Selection { target, command, .. } = self.select(asked);
-        let route = match target {
-            Selected::Route(route) if may_run(route) => match request.refusal() {
-                // By one of the group's layers: an earlier one did not get here.
-                Some(rejection) => {
-                    run.answer_with(refused(route, rejection));
-                    None
-                }
-                None => Some(route),
-            },
-            Selected::Route(_) => None,
-            Selected::Unknown(table) => match &table.unknown_command {
-                Some(route) if may_run(route) => Some(route),
-                None if may_hint => {
-                    let command = command.as_ref().unwrap_or(asked);
-                    run.answer_with(unknown::answer(table, command, &request));
-                    None
-                }
-                _ => None,
-            },
-        };
-        if let Some(route) = route {
-            if command.is_some() {
-                request.set_command(command);
-            }
-            run.start(route, &mut Some(request));
-        }
+        let mut starts = Starts::new(&mut run);
+        self.visit_command(&request, &mut starts);
+        starts.start(&mut Some(request));
         RouterFuture::of_routes(run)
-    }
-
-    /// What a command leads to.
-    fn select<'a>(&'a self, asked: &Command) -> Selection<'a> {
-        match self
-            .find(asked.name(), asked.folds_case())
-            .map(|slot| &slot.target)
-        {
-            Some(Target::Command(route)) => Selection {
-                target: Selected::Route(route),
-                command: None,
-                order: route.order,
-            },
-            Some(Target::Group(group)) => {
-                let inner = asked.descend();
-                let mut selection = group.table.select(&inner);
-                selection.order += group.order;
-                if let Some(layered) = &group.layered {
-                    selection.target = Selected::Route(layered);
-                    selection.command = Some(inner);
-                } else {
-                    selection.command.get_or_insert(inner);
-                }
-                selection
-            }
-            None => Selection {
-                target: Selected::Unknown(self),
-                command: None,
-                order: self.unknown_command.as_ref().map_or(0, |route| route.order),
-            },
-        }
     }
 
     /// The group's table behind its layers, as a service.
@@ -404,57 +282,15 @@ impl Table {
     }
 }
 
-/// A command that did not run, for a reason that its author should read.
-fn refused(route: &NamedRoute, rejection: &Rejection) -> Response {
-    let mut response = Response::empty();
-    response.push_outcome(RouteOutcome::new(
-        route.name.clone(),
-        RouteKind::Command,
-        Outcome::Rejected(rejection.clone()),
-    ));
-    response
-}
-
-/// What a command leads to.
-struct Selection<'a> {
-    target: Selected<'a>,
-    /// The command as it reads in its group; `None` where it is read as it was asked.
-    command: Option<Command>,
-    /// When that was registered, compared with the listeners of the table that was asked.
-    order: u32,
-}
-
-enum Selected<'a> {
-    Route(&'a NamedRoute),
-    /// The table that does not have it: the router's own, or that of a group.
-    Unknown(&'a Table),
-}
-
 /// Starts routes one behind, so that the last one gets the request itself: only the others pay for a clone.
 struct Starts<'a, 'r> {
     run: &'r mut RunRoutes,
     next: Option<(&'a NamedRoute, Option<Command>)>,
 }
 
-impl<'a, 'r> Starts<'a, 'r> {
+impl<'r> Starts<'_, 'r> {
     fn new(run: &'r mut RunRoutes) -> Self {
         Self { run, next: None }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.next.is_none() && self.run.is_empty()
-    }
-
-    #[inline]
-    fn push(&mut self, route: &'a NamedRoute, command: Option<Command>, request: &Request) {
-        self.start_next(request);
-        self.next = Some((route, command));
-    }
-
-    /// For routes that are not there for long enough.
-    fn start_now(&mut self, route: &NamedRoute, request: &Request) {
-        self.start_next(request);
-        self.run.start(route, &mut Some(request.clone()));
     }
 
     fn start_next(&mut self, request: &Request) {
@@ -471,6 +307,37 @@ impl<'a, 'r> Starts<'a, 'r> {
             }
             self.run.start(route, request);
         }
+    }
+}
+
+impl<'a> Visitor<'a> for Starts<'a, '_> {
+    #[inline]
+    fn run(&mut self, route: &'a NamedRoute, command: Option<Command>, request: &Request) {
+        self.start_next(request);
+        self.next = Some((route, command));
+    }
+
+    fn run_added(&mut self, listener: &Listener, request: &Request) {
+        self.start_next(request);
+        self.run.start(&listener.route, &mut Some(request.clone()));
+    }
+
+    fn answer_with(&mut self, response: Response) {
+        self.run.answer_with(response);
+    }
+
+    #[inline]
+    fn has_answer(&self) -> bool {
+        self.run.has_answer()
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.next.is_none() && self.run.is_empty()
+    }
+
+    fn mark_unknown_command(&mut self) {
+        self.run.mark_unknown_command();
     }
 }
 
