@@ -324,6 +324,7 @@ impl Session {
                     stream,
                     "a subscription is over the server's limit, it is tried again"
                 );
+                self.check_ready();
             }
             lost @ Reply::Lost { stream, .. } => {
                 let reason = error

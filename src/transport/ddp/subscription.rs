@@ -119,11 +119,13 @@ impl Subscriptions {
         }
     }
 
-    /// Whether none is waited for.
+    /// Whether none is waited for. One that the bot can be without is not, while the server's limit holds it back.
     pub(crate) fn all_settled(&self) -> bool {
-        self.all
-            .iter()
-            .all(|subscription| matches!(subscription.state, State::Ready { .. } | State::Lost))
+        self.all.iter().all(|subscription| match subscription.state {
+            State::Ready { .. } | State::Lost => true,
+            State::Due(at) => at.is_some() && !subscription.required,
+            State::Sent { .. } => false,
+        })
     }
 
     /// One that is not answered in time: it is given up.

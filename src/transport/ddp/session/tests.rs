@@ -299,6 +299,18 @@ fn refused_subscriptions() {
         sub.contains("__my_messages__") && !sub.contains(r#""id":"2""#),
         "{sub}"
     );
+    // The bot does not wait for one that it can be without.
+    let mut driver = subscribe(
+        r#"{"msg":"nosub","id":"3","error":{"error":"too-many-requests","details":{"timeToReset":40000}}}"#,
+    );
+    assert_eq!(driver.frame(r#"{"msg":"ready","subs":["2"]}"#).ready, 1);
+    assert!(
+        driver
+            .pass(secs(40))
+            .sent
+            .iter()
+            .any(|frame| frame.contains("subscriptions-changed"))
+    );
     // Nosub of what is not ours.
     assert!(
         Driver::ready()
