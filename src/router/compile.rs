@@ -206,6 +206,7 @@ impl Router {
     /// ```
     /// use rocketbotte::command::CommandLayer;
     /// use rocketbotte::event::{Message, Room, RoomKind, User};
+    /// use rocketbotte::handler::route;
     /// use rocketbotte::router::Verdict;
     /// use rocketbotte::{Request, Router};
     ///
@@ -214,7 +215,10 @@ impl Router {
     ///
     /// let router: Router = Router::new()
     ///     .command("ping", ping)
-    ///     .listen(|request| request.message().is_some_and(|message| message.text().contains("hello")), hello);
+    ///     .listen(
+    ///         |request| request.message().is_some_and(|message| message.text().contains("hello")),
+    ///         route(hello).named("hello"),
+    ///     );
     ///
     /// let message = Message::builder(Room::new("r", RoomKind::Channel), User::new("uA", "ann"), "!pong").build();
     /// let mut request = Request::new(message);
