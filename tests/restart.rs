@@ -62,6 +62,11 @@ fn bot_at(url: &str, user_id: &str, token: &str) -> BotBuilder {
         .max_retry_time(Duration::from_millis(50))
 }
 
+fn settings(sandbox: &Sandbox) -> BotBuilder {
+    let account = sandbox.bot("rocketbotte");
+    bot_at(&sandbox.url(), account.id(), &account.token())
+}
+
 /// A bot that repeats what it is told.
 struct Echo {
     handle: BotHandle,
@@ -83,9 +88,11 @@ impl Echo {
         configure: impl FnOnce(BotBuilder) -> BotBuilder,
         gate: Option<Arc<Notify>>,
     ) -> Self {
-        let account = sandbox.bot("rocketbotte");
-        let bot = bot_at(&sandbox.url(), account.id(), &account.token()).journal(journal.clone());
-        let bot = configure(bot).build().unwrap();
+        Self::serving(configure(settings(sandbox).journal(journal.clone())), gate)
+    }
+
+    fn serving(settings: BotBuilder, gate: Option<Arc<Notify>>) -> Self {
+        let bot = settings.build().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (log, events) = (Arc::clone(&heard), Arc::clone(&heard));
         let echo = move |Args(text): Args<String>| {
@@ -284,6 +291,41 @@ async fn a_journal_belongs_to_one_account() {
     let error = bot.serve(Router::new()).await.unwrap_err();
     assert_eq!(error.kind(), BotErrorKind::Configuration);
     assert!(error.to_string().contains(other.id()), "{error}");
+}
+
+#[tokio::test]
+async fn a_program_serves_its_bot_again_with_one_journal() {
+    let sandbox = people().start().await.unwrap();
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    let settings = settings(&sandbox).journal(DiskJournal::open(&path).unwrap());
+    let mut handles = Vec::new();
+    for n in 0..3 {
+        let bot = Echo::serving(settings.clone(), None);
+        bot.ready().await;
+        handles.push(bot.handle.clone());
+        // Two at once would write over each other.
+        let second = settings.clone().build().unwrap();
+        let error = second.serve(Router::new()).await.unwrap_err();
+        assert_eq!(error.kind(), BotErrorKind::Configuration);
+        assert!(
+            error.to_string().contains("used by another bot of this process"),
+            "{error}"
+        );
+        until(&sandbox, |sandbox| said(sandbox, "general").len() == n).await;
+        // What was answered is not heard again.
+        let expected: Vec<_> = numbers(n.saturating_sub(1)..n);
+        let heard = bot.heard();
+        let commands = heard.iter().filter(|heard| heard.parse::<usize>().is_ok());
+        assert_eq!(commands.cloned().collect::<Vec<_>>(), expected, "{heard:?}");
+        bot.stop().await;
+        ask(&sandbox, "general", n).await;
+    }
+    // A handle keeps no file open.
+    drop(settings);
+    drop(DiskJournal::open(&path).unwrap());
+    drop(handles);
+    assert_eq!(said(&sandbox, "general"), numbers(0..2));
 }
 
 /// In the other process: a bot that repeats what it is told, until it is killed.

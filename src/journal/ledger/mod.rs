@@ -12,9 +12,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::slot::UsedJournal;
 use super::stored::{Entry, Undelivered};
-use super::{Change, Journal, JournalError, JournalErrorKind, MemoryJournal};
-use crate::event::UserId;
+use super::{Change, JournalError, JournalErrorKind, JournalSlot};
 use crate::health::JournalState;
 
 /// Routes that are remembered as begun.
@@ -26,15 +26,24 @@ const UNDELIVERED: usize = 1000;
 /// A bot's memory.
 pub(crate) struct Ledger {
     state: Mutex<State>,
-    journal: Arc<dyn Journal>,
     /// Whether it is the journal that somebody asked for.
     is_kept: bool,
     /// Whether a failure to keep it was told already.
     is_told: AtomicBool,
 }
 
+/// Whose memory it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner<'a> {
+    pub(crate) id: &'a str,
+    /// Where the account is: a copy of a server has the same ones. `None` where there is no server.
+    pub(crate) server: Option<&'a str>,
+}
+
 #[derive(Default)]
 struct State {
+    /// Where it is kept: nowhere, or not any more, where there is none.
+    journal: Option<Arc<UsedJournal>>,
     secret: Option<Vec<u8>>,
     #[cfg(feature = "client")]
     rooms: rooms::Rooms,
@@ -53,7 +62,6 @@ impl Ledger {
     pub(crate) fn in_memory() -> Self {
         Self {
             state: Mutex::default(),
-            journal: Arc::new(MemoryJournal::new()),
             is_kept: false,
             is_told: AtomicBool::new(false),
         }
@@ -65,7 +73,8 @@ impl Ledger {
     }
 
     /// What a journal holds. `owner` is the account that it is used for.
-    pub(crate) fn load(journal: Arc<dyn Journal>, owner: Option<&UserId>) -> Result<Self, JournalError> {
+    pub(crate) fn load(journal: &JournalSlot, owner: Option<Owner<'_>>) -> Result<Self, JournalError> {
+        let journal = journal.take()?;
         let mut state = State::default();
         let mut known_owner = None;
         for (key, value) in journal.load()? {
@@ -75,27 +84,29 @@ impl Ledger {
                 None => tracing::debug!(length = key.len(), "an entry of the journal is not understood"),
             }
         }
-        match (known_owner, owner) {
-            (Some(known), Some(owner)) if known != owner.as_str() => {
-                return Err(JournalError::new(
-                    JournalErrorKind::OtherAccount,
-                    format!(
-                        "the journal belongs to the account {known}, and the bot is {owner}: give each account a journal of its own"
-                    ),
-                ));
+        if let Some(owner) = owner {
+            let known = known_owner.as_deref().map(Owner::read);
+            owner.may_use(known)?;
+            if known.is_none_or(|known| known.server.is_none()) && known != Some(owner) {
+                state.put(Entry::Owner(owner.to_string()));
             }
-            (None, Some(owner)) => state.put(Entry::Owner(owner.to_string())),
-            _ => {}
         }
         state.claims.make_contiguous().sort_unstable();
+        state.journal = Some(Arc::new(journal));
         let ledger = Self {
             state: Mutex::new(state),
-            journal,
             is_kept: true,
             is_told: AtomicBool::new(false),
         };
         drop(ledger.change());
         Ok(ledger)
+    }
+
+    /// The bot has ended: its journal is somebody else's from here on. What still changes is forgotten.
+    pub(crate) fn close(&self) {
+        let journal = self.lock().journal.take();
+        // It may take a while.
+        drop(journal);
     }
 
     /// The secret that ids are derived with; the first time it is this one.
@@ -147,7 +158,8 @@ impl Ledger {
 
     /// How the journal is doing that was asked for.
     pub(crate) fn journal_state(&self) -> JournalState {
-        match self.journal.failing_for() {
+        let journal = self.lock().journal.clone();
+        match journal.and_then(|journal| journal.failing_for()) {
             _ if !self.is_kept => JournalState::None,
             None => JournalState::Kept,
             Some(time) => JournalState::Failing(time),
@@ -189,7 +201,21 @@ impl Ledger {
 
     /// Waits until all this is kept. Where that can not be done the bot goes on without, and says so.
     pub(crate) async fn flush(&self) {
-        match self.journal.flush().await {
+        let _ = self.try_flush().await;
+    }
+
+    /// The same, for those who do not go on.
+    async fn try_flush(&self) -> Result<(), JournalError> {
+        if !self.is_kept {
+            return Ok(());
+        }
+        let journal = self.lock().journal.clone();
+        let flushed = journal.map(|journal| journal.flush());
+        let Some(flushed) = flushed else {
+            return Err(JournalError::new(JournalErrorKind::Io, "the bot has ended"));
+        };
+        let result = flushed.await;
+        match &result {
             Ok(()) => self.is_told.store(false, Ordering::Relaxed),
             Err(error) => {
                 if !self.is_told.swap(true, Ordering::Relaxed) {
@@ -197,6 +223,7 @@ impl Ledger {
                 }
             }
         }
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -205,17 +232,13 @@ impl Ledger {
     }
 
     fn change(&self) -> Changing<'_> {
-        Changing {
-            state: self.lock(),
-            journal: &*self.journal,
-        }
+        Changing { state: self.lock() }
     }
 }
 
 /// The state while it changes. What changed is written before another may change it, so that the order is kept.
 struct Changing<'a> {
     state: MutexGuard<'a, State>,
-    journal: &'a dyn Journal,
 }
 
 impl std::ops::Deref for Changing<'_> {
@@ -234,8 +257,12 @@ impl std::ops::DerefMut for Changing<'_> {
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        if !self.state.changes.is_empty() {
-            self.journal.write(std::mem::take(&mut self.state.changes));
+        if self.state.changes.is_empty() {
+            return;
+        }
+        let changes = std::mem::take(&mut self.state.changes);
+        if let Some(journal) = &self.state.journal {
+            journal.write(changes);
         }
     }
 }
@@ -288,6 +315,50 @@ impl State {
     }
 }
 
+impl<'a> Owner<'a> {
+    fn read(stored: &'a str) -> Self {
+        match stored.split_once('\n') {
+            Some((id, server)) => Self {
+                id,
+                server: Some(server),
+            },
+            None => Self {
+                id: stored,
+                server: None,
+            },
+        }
+    }
+
+    /// Whether what `known` wrote is its own.
+    fn may_use(self, known: Option<Owner<'_>>) -> Result<(), JournalError> {
+        let Some(known) = known else { return Ok(()) };
+        let is_elsewhere = matches!((known.server, self.server), (Some(a), Some(b)) if a != b);
+        if known.id == self.id && !is_elsewhere {
+            return Ok(());
+        }
+        let place = |server: Option<&str>| server.map_or_else(String::new, |server| format!(" at {server}"));
+        Err(JournalError::new(
+            JournalErrorKind::OtherAccount,
+            format!(
+                "the journal belongs to the account {}{}, and the bot is {}{}: give each account a journal of its own",
+                known.id,
+                place(known.server),
+                self.id,
+                place(self.server)
+            ),
+        ))
+    }
+}
+
+impl fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.server {
+            Some(server) => write!(f, "{}\n{server}", self.id),
+            None => f.write_str(self.id),
+        }
+    }
+}
+
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger").finish_non_exhaustive()
@@ -297,6 +368,7 @@ impl fmt::Debug for Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{Journal as _, MemoryJournal};
     use crate::response::{Action, Send};
 
     fn undelivered(text: &str) -> Undelivered {
@@ -323,7 +395,7 @@ mod tests {
     #[test]
     fn what_could_not_be_sent_is_kept_in_order_and_bounded() {
         let journal = MemoryJournal::new();
-        let load = || Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
         let ledger = load();
         for n in 0..UNDELIVERED {
             // Given up by two runs of one handler it is one message.
@@ -346,22 +418,35 @@ mod tests {
     #[tokio::test]
     async fn claims_outlive_the_process_and_the_oldest_go_first() {
         let journal = MemoryJournal::new();
-        let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
         for n in 0..=CLAIMED {
             assert!(ledger.claim(&n.to_string(), "pay").await);
         }
-        let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
         assert!(!ledger.claim("1", "pay").await);
         assert!(ledger.claim("1", "other").await);
         assert!(ledger.claim("0", "pay").await);
         assert_eq!(journal.load().unwrap().len(), CLAIMED);
     }
 
+    #[tokio::test]
+    async fn one_uses_it_at_a_time() {
+        let slot = JournalSlot::new(MemoryJournal::new());
+        let ledger = Ledger::load(&slot, None).unwrap();
+        assert_eq!(
+            Ledger::load(&slot.clone(), None).unwrap_err().kind(),
+            JournalErrorKind::Locked
+        );
+        ledger.close();
+        assert!(ledger.try_flush().await.is_err());
+        Ledger::load(&slot, None).unwrap();
+    }
+
     #[test]
     fn the_secret_stays() {
         let journal = MemoryJournal::new();
         for first in [b"one", b"two"] {
-            let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+            let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
             assert_eq!(ledger.secret(|| first.to_vec()), b"one");
         }
     }
@@ -369,10 +454,19 @@ mod tests {
     #[test]
     fn it_belongs_to_one_account() {
         let journal = MemoryJournal::new();
-        let load = |owner: &str| Ledger::load(Arc::new(journal.clone()), Some(&UserId::from(owner)));
-        load("uA").unwrap();
-        load("uA").unwrap();
-        let error = load("uB").unwrap_err();
-        assert_eq!(error.kind(), JournalErrorKind::OtherAccount);
+        let load = |id, server| {
+            let owner = Owner { id, server };
+            Ledger::load(&JournalSlot::new(journal.clone()), Some(owner)).map_err(|error| error.kind())
+        };
+        load("uA", None).unwrap();
+        assert_eq!(load("uB", None).unwrap_err(), JournalErrorKind::OtherAccount);
+        // From here on it is known where that is.
+        for _ in 0..2 {
+            load("uA", Some("chat.example.org/sub")).unwrap();
+        }
+        let copy = load("uA", Some("staging.example.org"));
+        assert_eq!(copy.unwrap_err(), JournalErrorKind::OtherAccount);
+        load("uA", None).unwrap();
+        assert!(load("uA", Some("staging.example.org")).is_err());
     }
 }

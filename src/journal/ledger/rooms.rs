@@ -148,7 +148,8 @@ impl Ledger {
 
     /// Has everything kept at once, and does not wait for that.
     pub(crate) fn hurry(&self) {
-        drop(self.journal.flush());
+        let journal = self.lock().journal.clone();
+        drop(journal.map(|journal| journal.flush()));
     }
 }
 
@@ -258,12 +259,11 @@ impl Rooms {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::journal::{Journal as _, MemoryJournal};
+    use crate::journal::{Journal as _, JournalSlot, MemoryJournal};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -299,7 +299,7 @@ mod tests {
         #[test]
         fn a_restart_changes_nothing(steps in prop::collection::vec(step(), 0..120)) {
             let journal = MemoryJournal::new();
-            let load = || Ledger::load(Arc::new(journal.clone()), None).unwrap();
+            let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
             let mut ledger = load();
             let mut places = BTreeMap::new();
             let mut finished: Vec<(RoomId, i64)> = Vec::new();
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn it_is_bounded() {
         let journal = MemoryJournal::new();
-        let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
         let open = Place {
             watermark: at(0),
             is_open: true,

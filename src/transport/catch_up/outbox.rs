@@ -217,7 +217,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Event, Message, Room, RoomKind, User};
-    use crate::journal::{Change, Journal, JournalError, MemoryJournal};
+    use crate::journal::{Change, Journal, JournalError, JournalSlot, MemoryJournal};
 
     fn delivery(room: &str, text: &str) -> Delivery {
         let room = Room::new(room, RoomKind::Channel);
@@ -269,7 +269,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_arrives_meanwhile_does_not_hold_up_a_recovered_event() {
-        let ledger = Arc::new(Ledger::load(Arc::new(Slow(MemoryJournal::new())), None).unwrap());
+        let ledger = Arc::new(Ledger::load(&JournalSlot::new(Slow(MemoryJournal::new())), None).unwrap());
         let mut outbox = Outbox::default();
         for text in ["a1", "a2"] {
             outbox.push_recovered(&"a".into(), delivery("a", text), Recovered::Together);
