@@ -129,11 +129,20 @@ async fn that_it_begins_is_kept_before_it_begins() {
     journal.is_open.notify_one();
     after_secs(1).await;
     assert_eq!(*runs.lock().unwrap(), ["once"]);
-    // A disk that is full does not stop the bot.
+    // Where that can not be kept it does not begin: after a crash it would begin again. The others do.
     journal.is_broken.store(true, Ordering::Relaxed);
-    bot.say("!once");
+    let again = events::message("!once");
+    bot.deliver(again.clone());
+    bot.say("!again");
     after_secs(1).await;
-    assert_eq!(*runs.lock().unwrap(), ["once", "once"]);
+    assert_eq!(*runs.lock().unwrap(), ["once", "again"]);
+    // There is room again, and it has not begun.
+    journal.is_broken.store(false, Ordering::Relaxed);
+    journal.is_open.notify_one();
+    bot.deliver(again);
+    after_secs(1).await;
+    assert_eq!(*runs.lock().unwrap(), ["once", "again", "once"]);
+    journal.is_broken.store(true, Ordering::Relaxed);
     bot.end().await;
 }
 

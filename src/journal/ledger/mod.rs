@@ -4,21 +4,21 @@
 //! answered twice where this forgets that an event is done: its handlers run again, and that is all. What must not be
 //! forgotten is that something is *not* done: a watermark never passes it.
 
+mod claims;
 #[cfg(feature = "client")]
 mod rooms;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::claims::Claims;
 use super::slot::UsedJournal;
-use super::stored::{Entry, Undelivered};
+use super::stored::{self, Entry, Undelivered};
 use super::{Change, JournalError, JournalErrorKind, JournalSlot};
+use crate::event::{Event, RoomId, Timestamp};
 use crate::health::JournalState;
-
-/// Routes that are remembered as begun.
-const CLAIMED: usize = 20_000;
 
 /// Actions that wait for a server that takes them.
 const UNDELIVERED: usize = 1000;
@@ -47,8 +47,7 @@ struct State {
     secret: Option<Vec<u8>>,
     #[cfg(feature = "client")]
     rooms: rooms::Rooms,
-    claimed: HashSet<Box<str>>,
-    claims: VecDeque<(u64, Box<str>)>,
+    claims: Claims,
     undelivered: BTreeMap<u64, Undelivered>,
     /// Those that are on their way.
     taken: HashSet<u64>,
@@ -76,13 +75,20 @@ impl Ledger {
     pub(crate) fn load(journal: &JournalSlot, owner: Option<Owner<'_>>) -> Result<Self, JournalError> {
         let journal = journal.take()?;
         let mut state = State::default();
-        let mut known_owner = None;
+        let (mut known_owner, mut unknown) = (None, 0_usize);
         for (key, value) in journal.load()? {
+            state.next_number = state.next_number.max(stored::number(&key).unwrap_or_default());
             match Entry::read(&key, &value) {
                 Some(Entry::Owner(owner)) => known_owner = Some(owner),
                 Some(entry) => state.restore(entry),
-                None => tracing::debug!(length = key.len(), "an entry of the journal is not understood"),
+                None => unknown += 1,
             }
+        }
+        if unknown > 0 {
+            tracing::warn!(
+                entries = unknown,
+                "a part of the journal is not understood: it is left as it is"
+            );
         }
         if let Some(owner) = owner {
             let known = known_owner.as_deref().map(Owner::read);
@@ -91,7 +97,6 @@ impl Ledger {
                 state.put(Entry::Owner(owner.to_string()));
             }
         }
-        state.claims.make_contiguous().sort_unstable();
         state.journal = Some(Arc::new(journal));
         let ledger = Self {
             state: Mutex::new(state),
@@ -121,14 +126,25 @@ impl Ledger {
         secret
     }
 
-    /// Whether a route that runs at most once may run now. It is kept that it has begun before this says so.
-    pub(crate) async fn claim(&self, event_key: &str, route: &str) -> bool {
-        let claim: Box<str> = format!("{event_key}\n{route}").into();
-        if !self.change().claim(claim) {
-            return false;
+    /// Whether a route that runs at most once may run now. It is kept that it has begun before this says so; where that
+    /// can not be kept it is an error, and it has not begun.
+    pub(crate) async fn claim(
+        &self,
+        event: &Event,
+        event_key: &str,
+        route: &str,
+    ) -> Result<bool, JournalError> {
+        let name = format!("{event_key}\n{route}");
+        if !self.change().claim(event, &name)? {
+            return Ok(false);
         }
-        self.flush().await;
-        true
+        if let Err(error) = self.try_flush().await {
+            let mut state = self.change();
+            let State { claims, changes, .. } = &mut *state;
+            claims.remove(&name, changes);
+            return Err(error);
+        }
+        Ok(true)
     }
 
     /// Keeps an action that could not be carried out. Gives the oldest back where there are too many.
@@ -281,13 +297,8 @@ impl State {
         match entry {
             Entry::Secret(secret) => self.secret = Some(secret),
             Entry::Owner(_) => {}
-            Entry::Claimed(number, claim) => {
-                self.next_number = self.next_number.max(number);
-                self.claimed.insert(claim.clone());
-                self.claims.push_back((number, claim));
-            }
+            Entry::Claimed(number, place, name) => self.claims.insert(number, place, &name),
             Entry::Undelivered(number, undelivered) => {
-                self.next_number = self.next_number.max(number);
                 self.undelivered.insert(number, *undelivered);
             }
             #[cfg(feature = "client")]
@@ -298,20 +309,56 @@ impl State {
         }
     }
 
-    fn claim(&mut self, claim: Box<str>) -> bool {
-        if !self.claimed.insert(claim.clone()) {
-            return false;
+    fn claim(&mut self, event: &Event, name: &str) -> Result<bool, JournalError> {
+        if self.claims.contains(name) {
+            return Ok(false);
+        }
+        if self.claims.is_full() {
+            self.forget_claims();
+        }
+        if self.claims.is_full() {
+            return Err(JournalError::new(
+                JournalErrorKind::Full,
+                "too many events that run at most once are not settled: the oldest of their rooms have to be done first",
+            ));
         }
         let number = self.number();
-        self.put(Entry::Claimed(number, claim.clone()));
-        self.claims.push_back((number, claim));
-        if self.claims.len() > CLAIMED
-            && let Some((number, oldest)) = self.claims.pop_front()
+        let place = self.place_of(event);
+        self.put(Entry::Claimed(number, place.clone(), name.into()));
+        self.claims.insert(number, place, name);
+        Ok(true)
+    }
+
+    #[cfg(feature = "client")]
+    fn place_of(&self, event: &Event) -> Option<(RoomId, Timestamp)> {
+        let at = match event.message() {
+            Some(message) => message.updated_at().max(Some(message.created_at())),
+            // It has no time of its own: it is not older than what was received before it.
+            None => self.rooms.alive(),
+        };
+        // An id cut from a frame would keep the whole frame alive.
+        Some((RoomId::from(event.room_id()?.as_str()), at?))
+    }
+
+    /// Nobody says how far a room is settled.
+    #[cfg(not(feature = "client"))]
+    fn place_of(&self, _event: &Event) -> Option<(RoomId, Timestamp)> {
+        None
+    }
+
+    /// Makes room for others: what does not come back first, then the oldest of what nobody says that of.
+    fn forget_claims(&mut self) {
+        #[cfg(feature = "client")]
         {
-            self.claimed.remove(&oldest);
-            self.changes.push(Entry::Claimed(number, oldest).remove());
+            self.rooms.prune_all(&mut self.claims, &mut self.changes);
+            if self.claims.is_full() {
+                let rooms = &self.rooms;
+                self.claims
+                    .forget_oldest(|room| rooms.is_settled(room), &mut self.changes);
+            }
         }
-        true
+        #[cfg(not(feature = "client"))]
+        self.claims.forget_oldest(|_| false, &mut self.changes);
     }
 }
 
@@ -367,7 +414,9 @@ impl fmt::Debug for Ledger {
 
 #[cfg(test)]
 mod tests {
+    use super::claims::CLAIMED;
     use super::*;
+    use crate::event::{Message, Room, RoomKind, User};
     use crate::journal::{Journal as _, MemoryJournal};
     use crate::response::{Action, Send};
 
@@ -376,6 +425,12 @@ mod tests {
             action: Action::from(Send::text(text).to("r")),
             event_key: "m".to_owned(),
             route: None,
+        }
+    }
+
+    impl Ledger {
+        fn claims(&self) -> usize {
+            self.lock().claims.len()
         }
     }
 
@@ -415,18 +470,106 @@ mod tests {
         assert_eq!(texts(&load()), ["1", "2"]);
     }
 
+    /// A message of a room, written at a time.
+    fn message(room: &str, at: i64) -> Event {
+        let room = Room::new(room, RoomKind::Channel);
+        let message = Message::builder(room, User::new("uA", "ann"), "!pay");
+        Event::from(message.created_at(Timestamp::from_millis(at)).build())
+    }
+
     #[tokio::test]
-    async fn claims_outlive_the_process_and_the_oldest_go_first() {
+    async fn without_a_place_the_oldest_claims_go_first() {
         let journal = MemoryJournal::new();
-        let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
+        let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
+        let (ledger, event) = (load(), message("r", 1));
         for n in 0..=CLAIMED {
-            assert!(ledger.claim(&n.to_string(), "pay").await);
+            assert!(ledger.claim(&event, &n.to_string(), "pay").await.unwrap());
         }
+        let ledger = load();
+        assert!(!ledger.claim(&event, &CLAIMED.to_string(), "pay").await.unwrap());
+        assert!(
+            !ledger
+                .claim(&event, &(CLAIMED / 2).to_string(), "pay")
+                .await
+                .unwrap()
+        );
+        assert!(ledger.claim(&event, &CLAIMED.to_string(), "other").await.unwrap());
+        assert!(ledger.claim(&event, "0", "pay").await.unwrap());
+        assert!(journal.load().unwrap().len() <= CLAIMED);
+    }
+
+    #[cfg(feature = "client")]
+    #[tokio::test]
+    async fn a_claim_lives_as_long_as_its_event_may_come_back() {
+        let journal = MemoryJournal::new();
+        let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
+        let ledger = load();
+        let settle = |ledger: &Ledger, at| {
+            let watermark = Timestamp::from_millis(at);
+            ledger.set_alive(watermark);
+            let is_open = true;
+            ledger.settle(&"busy".into(), super::super::Place { watermark, is_open }, None);
+        };
+        // An event of long ago is open, and its room goes on.
+        settle(&ledger, 100_000);
+        for n in 0..CLAIMED {
+            let event = message("busy", 100_001 + n as i64);
+            assert!(ledger.claim(&event, &n.to_string(), "pay").await.unwrap());
+        }
+        let ledger = load();
+        let event = message("quiet", 100_000);
+        for _ in 0..2 {
+            let error = ledger.claim(&event, "one more", "pay").await.unwrap_err();
+            assert_eq!(error.kind(), JournalErrorKind::Full);
+        }
+        assert!(
+            !ledger.claim(&event, "0", "pay").await.unwrap(),
+            "nothing is forgotten"
+        );
+        // It is done, and what is behind the overlap does not come back.
+        settle(&ledger, 130_002);
+        assert!(ledger.claim(&event, "one more", "pay").await.unwrap());
+        assert!(!ledger.claim(&event, "2", "pay").await.unwrap());
+        assert_eq!(load().claims(), CLAIMED - 1);
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_kept_has_not_begun() {
+        struct Full;
+
+        impl crate::journal::Journal for Full {
+            fn load(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
+                Ok(Vec::new())
+            }
+
+            fn write(&self, _: Vec<Change>) {}
+
+            fn flush(&self) -> futures_util::future::BoxFuture<'static, Result<(), JournalError>> {
+                let error = JournalError::new(JournalErrorKind::Io, "no space left");
+                Box::pin(std::future::ready(Err(error)))
+            }
+        }
+
+        let ledger = Ledger::load(&JournalSlot::new(Full), None).unwrap();
+        for _ in 0..2 {
+            assert!(ledger.claim(&message("r", 1), "m", "pay").await.is_err());
+        }
+        assert_eq!(ledger.claims(), 0);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_left_as_it_is() {
+        let journal = MemoryJournal::new();
+        let mut key = vec![b'u'];
+        key.extend_from_slice(&7_u64.to_be_bytes());
+        let later = Change::put(key, *b"of a later version");
+        journal.write(vec![later.clone()]);
         let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
-        assert!(!ledger.claim("1", "pay").await);
-        assert!(ledger.claim("1", "other").await);
-        assert!(ledger.claim("0", "pay").await);
-        assert_eq!(journal.load().unwrap().len(), CLAIMED);
+        assert_eq!(ledger.keep_undelivered(undelivered("one")), None);
+        let entries = journal.load().unwrap();
+        assert_eq!(entries.len(), 2);
+        let (key, value) = later.into_parts();
+        assert!(entries.contains(&(key, value.unwrap())));
     }
 
     #[tokio::test]
