@@ -242,7 +242,7 @@ async fn what_the_server_refuses_is_told_and_not_repeated() {
             (&*asked, false)
         );
         assert_eq!(letter.route.as_ref().unwrap().as_str(), "hi");
-        assert!(matches!(&letter.action, Action::Send(send) if send.content() == "hello"));
+        assert!(matches!(&letter.action, Some(Action::Send(send)) if send.content() == "hello"));
     }
     sandbox.clear_faults();
     sandbox.drop_connections();

@@ -178,7 +178,7 @@ impl BotBuilder {
     }
 
     /// How often the process may end while an event that it recovered by its [`journal`](Self::journal) is running: then
-    /// the event is given up, and the log names it. Three times unless set. An event that was running at one such end
+    /// the event is given up: the log names it, and [`on_dead_letter`](Self::on_dead_letter) is told. Three times unless set. An event that was running at one such end
     /// runs alone from then on, so that no other is taken for the cause. `None`: each is tried again for ever.
     pub fn max_crashes(mut self, crashes: impl Into<Option<u8>>) -> Self {
         self.max_crashes = crashes.into();

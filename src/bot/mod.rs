@@ -157,6 +157,7 @@ where
     S::Future: Send + 'static,
 {
     let ledger = settings.ledger(session)?;
+    handle.set_dead_letters(settings.dead_letters.clone());
     let transport = settings
         .transport(session)
         .ledger(ledger.clone())
