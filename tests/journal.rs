@@ -70,6 +70,30 @@ fn it_is_there_again_and_nobody_else_may_read_it() {
     assert_eq!(names.len(), 1, "what it was made with is gone: {names:?}");
 }
 
+#[test]
+fn it_can_be_read_again() {
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    let whole = filled(&path, 3);
+    let journal = DiskJournal::open(&path).unwrap();
+    for _ in 0..2 {
+        assert_eq!(entries(&journal), whole);
+    }
+    // Whether the disk has it already or not.
+    journal.write(vec![Change::put(*b"a", *b"1")]);
+    let mut expected = whole.clone();
+    expected.insert(b"a".to_vec(), b"1".to_vec());
+    assert_eq!(entries(&journal), expected);
+    block_on(journal.flush()).unwrap();
+    journal.write(vec![Change::remove(*b"a")]);
+    assert_eq!(entries(&journal), whole);
+    drop(journal);
+    // Nor does it matter when it is read first.
+    let journal = DiskJournal::open(&path).unwrap();
+    journal.write(vec![Change::put(*b"a", *b"1")]);
+    assert_eq!(entries(&journal), expected);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, Vec<u8>),
@@ -352,6 +376,11 @@ fn fill_the_disk(path: &str) {
             assert!(journal.flush().await.is_err());
         }
         assert!(began.elapsed() < Duration::from_secs(10));
+        assert_eq!(
+            entries(&journal).len(),
+            261,
+            "what the disk does not take is there"
+        );
         // There is room again.
         for n in 0..160_u8 {
             journal.write(vec![Change::remove([n])]);

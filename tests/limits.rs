@@ -46,7 +46,7 @@ impl Letters {
 }
 
 fn text(letter: &DeadLetter) -> &str {
-    match &letter.action {
+    match letter.action.as_ref().unwrap() {
         rocketbotte::response::Action::Send(send) => send.content(),
         _ => "",
     }

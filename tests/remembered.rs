@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use rocketbotte::command::CommandLayer;
-use rocketbotte::dispatch::DeadLetter;
+use rocketbotte::dispatch::{DeadLetter, ServeError};
 use rocketbotte::event::Event;
 use rocketbotte::handler::route;
 use rocketbotte::journal::{Change, Journal, JournalError, JournalErrorKind, MemoryJournal};
 use rocketbotte::response::{Action, Send};
 use rocketbotte::sandbox::{RestFault, Sandbox};
 use rocketbotte::testing::events;
-use rocketbotte::{Request, Response, Router};
+use rocketbotte::{Identity, Request, Response, Router};
 use support::chat::{Chat, people};
 use support::{Recorder, after_secs, drive_with, settled};
 use tower::Layer;
@@ -60,7 +60,7 @@ async fn what_runs_at_most_once_does_not_begin_again() {
     ] {
         let bot = drive_with(
             Recorder::new(),
-            |serve| serve.journal(journal.clone()).unwrap().at_most_once(is_default),
+            |serve| serve.journal(journal.clone()).at_most_once(is_default),
             app(&runs),
         );
         // Each comes twice, as after a crash.
@@ -115,7 +115,7 @@ async fn that_it_begins_is_kept_before_it_begins() {
     let (runs, journal) = (Runs::default(), Slow::default());
     let bot = drive_with(
         Recorder::new(),
-        |serve| serve.journal(journal.clone()).unwrap(),
+        |serve| serve.journal(journal.clone()),
         app(&runs),
     );
     bot.say("!once");
@@ -129,11 +129,20 @@ async fn that_it_begins_is_kept_before_it_begins() {
     journal.is_open.notify_one();
     after_secs(1).await;
     assert_eq!(*runs.lock().unwrap(), ["once"]);
-    // A disk that is full does not stop the bot.
+    // Where that can not be kept it does not begin: after a crash it would begin again. The others do.
     journal.is_broken.store(true, Ordering::Relaxed);
-    bot.say("!once");
+    let again = events::message("!once");
+    bot.deliver(again.clone());
+    bot.say("!again");
     after_secs(1).await;
-    assert_eq!(*runs.lock().unwrap(), ["once", "once"]);
+    assert_eq!(*runs.lock().unwrap(), ["once", "again"]);
+    // There is room again, and it has not begun.
+    journal.is_broken.store(false, Ordering::Relaxed);
+    journal.is_open.notify_one();
+    bot.deliver(again);
+    after_secs(1).await;
+    assert_eq!(*runs.lock().unwrap(), ["once", "again", "once"]);
+    journal.is_broken.store(true, Ordering::Relaxed);
     bot.end().await;
 }
 
@@ -233,7 +242,7 @@ async fn what_the_server_refuses_is_told_and_not_repeated() {
             (&*asked, false)
         );
         assert_eq!(letter.route.as_ref().unwrap().as_str(), "hi");
-        assert!(matches!(&letter.action, Action::Send(send) if send.content() == "hello"));
+        assert!(matches!(&letter.action, Some(Action::Send(send)) if send.content() == "hello"));
     }
     sandbox.clear_faults();
     sandbox.drop_connections();
@@ -260,9 +269,23 @@ async fn a_journal_that_can_not_be_read_is_an_error() {
     }
 
     let source = rocketbotte::transport::from_stream(futures_util::stream::empty::<Event>());
-    let serve = rocketbotte::dispatch::Serve::new(source, Recorder::new());
-    assert_eq!(
-        serve.journal(Broken).unwrap_err().kind(),
-        JournalErrorKind::Damaged
-    );
+    let serve = rocketbotte::dispatch::Serve::new(source, Recorder::new()).journal(Broken);
+    let error = serve.run(app(&Runs::default())).await.unwrap_err();
+    let ServeError::Journal(error) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(error.kind(), JournalErrorKind::Damaged);
+}
+
+#[tokio::test]
+async fn a_journal_belongs_to_an_account_whenever_that_is_said() {
+    let journal = MemoryJournal::new();
+    for (id, is_refused) in [("uA", false), ("uB", true), ("uA", false)] {
+        let source = rocketbotte::transport::from_stream(futures_util::stream::empty::<Event>());
+        let serve = rocketbotte::dispatch::Serve::new(source, Recorder::new())
+            .journal(journal.clone())
+            .identity(Identity::new(id, "rocketbotte"));
+        let served = serve.run(app(&Runs::default())).await;
+        assert_eq!(matches!(served, Err(ServeError::Journal(_))), is_refused);
+    }
 }

@@ -6,12 +6,14 @@
 mod process;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use process::{Folder, Other, say, text};
 use rocketbotte::command::CommandLayer;
-use rocketbotte::dispatch::{BotHandle, ShutdownReport};
+use rocketbotte::dispatch::{BotHandle, DeadLetterError, ShutdownReport};
 use rocketbotte::event::{Event, EventKind};
 use rocketbotte::extract::Args;
 use rocketbotte::journal::{DiskJournal, MemoryJournal};
@@ -62,6 +64,11 @@ fn bot_at(url: &str, user_id: &str, token: &str) -> BotBuilder {
         .max_retry_time(Duration::from_millis(50))
 }
 
+fn settings(sandbox: &Sandbox) -> BotBuilder {
+    let account = sandbox.bot("rocketbotte");
+    bot_at(&sandbox.url(), account.id(), &account.token())
+}
+
 /// A bot that repeats what it is told.
 struct Echo {
     handle: BotHandle,
@@ -83,9 +90,11 @@ impl Echo {
         configure: impl FnOnce(BotBuilder) -> BotBuilder,
         gate: Option<Arc<Notify>>,
     ) -> Self {
-        let account = sandbox.bot("rocketbotte");
-        let bot = bot_at(&sandbox.url(), account.id(), &account.token()).journal(journal.clone());
-        let bot = configure(bot).build().unwrap();
+        Self::serving(configure(settings(sandbox).journal(journal.clone())), gate)
+    }
+
+    fn serving(settings: BotBuilder, gate: Option<Arc<Notify>>) -> Self {
+        let bot = settings.build().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (log, events) = (Arc::clone(&heard), Arc::clone(&heard));
         let echo = move |Args(text): Args<String>| {
@@ -286,6 +295,52 @@ async fn a_journal_belongs_to_one_account() {
     assert!(error.to_string().contains(other.id()), "{error}");
 }
 
+#[tokio::test]
+async fn a_program_serves_its_bot_again_with_one_journal() {
+    let sandbox = people().start().await.unwrap();
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    let settings = settings(&sandbox).journal(DiskJournal::open(&path).unwrap());
+    let mut handles = Vec::new();
+    for n in 0..3 {
+        let bot = Echo::serving(settings.clone(), None);
+        bot.ready().await;
+        handles.push(bot.handle.clone());
+        // Two at once would write over each other.
+        let second = settings.clone().build().unwrap();
+        let error = second.serve(Router::new()).await.unwrap_err();
+        assert_eq!(error.kind(), BotErrorKind::Configuration);
+        assert!(
+            error.to_string().contains("used by another bot of this process"),
+            "{error}"
+        );
+        until(&sandbox, |sandbox| said(sandbox, "general").len() == n).await;
+        // What was answered is not heard again.
+        let expected: Vec<_> = numbers(n.saturating_sub(1)..n);
+        let heard = bot.heard();
+        let commands = heard.iter().filter(|heard| heard.parse::<usize>().is_ok());
+        assert_eq!(commands.cloned().collect::<Vec<_>>(), expected, "{heard:?}");
+        bot.stop().await;
+        ask(&sandbox, "general", n).await;
+    }
+    // A handle keeps no file open.
+    drop(settings);
+    drop(DiskJournal::open(&path).unwrap());
+    drop(handles);
+    assert_eq!(said(&sandbox, "general"), numbers(0..2));
+}
+
+/// Where a bot writes down which events it gave up.
+fn given_up_beside(journal: &Path) -> PathBuf {
+    journal.with_file_name("given-up")
+}
+
+/// The ids of the messages that were given up.
+fn given_up(folder: &Folder) -> Vec<String> {
+    let written = std::fs::read_to_string(given_up_beside(&folder.path("journal"))).unwrap_or_default();
+    written.lines().map(str::to_owned).collect()
+}
+
 /// In the other process: a bot that repeats what it is told, until it is killed.
 #[tokio::main]
 async fn serve_until_killed(part: &[String]) {
@@ -299,6 +354,7 @@ async fn serve_until_killed(part: &[String]) {
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .init();
     }
+    let given_up = given_up_beside(Path::new(path));
     let journal = DiskJournal::builder(path)
         .wait_for_lock(Duration::from_secs(30))
         .open()
@@ -306,6 +362,16 @@ async fn serve_until_killed(part: &[String]) {
     let bot = bot_at(url, user_id, token)
         .journal(journal)
         .max_crashes(max_crashes.parse().ok())
+        .on_dead_letter(move |letter| {
+            assert!(letter.action.is_none() && letter.room_id.is_some());
+            assert!(matches!(letter.error, DeadLetterError::Crashed { times: 3 }));
+            let mut file = std::fs::File::options()
+                .append(true)
+                .create(true)
+                .open(&given_up)
+                .unwrap();
+            writeln!(file, "{}", letter.event_key).unwrap();
+        })
         .build()
         .unwrap();
     let router = Router::new()
@@ -343,33 +409,44 @@ fn killed_at_any_moment_it_loses_no_command_and_answers_none_twice() {
     if let Some(part) = process::part() {
         return serve_until_killed(&part);
     }
-    killed_at_any_moment(process::seed());
+    killed_at_any_moment(
+        "killed_at_any_moment_it_loses_no_command_and_answers_none_twice",
+        "none",
+        process::seed(),
+    );
+}
+
+/// With the limit that a bot has by itself. Chance may kill it three times while the same event runs: that one is given
+/// up then, as it should be, and told.
+#[test]
+fn killed_at_any_moment_it_gives_up_nothing_in_silence() {
+    if let Some(part) = process::part() {
+        return serve_until_killed(&part);
+    }
+    killed_at_any_moment(
+        "killed_at_any_moment_it_gives_up_nothing_in_silence",
+        "3",
+        process::seed(),
+    );
 }
 
 #[tokio::main]
-async fn killed_at_any_moment(seed: u64) {
+async fn killed_at_any_moment(test: &str, max_crashes: &str, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let kills = std::env::var("ROCKETBOTTE_KILLS").map_or(10, |kills| kills.parse().unwrap());
+    let kills = std::env::var("ROCKETBOTTE_KILLS").map_or(10_usize, |kills| kills.parse().unwrap());
     let sandbox = people().start().await.unwrap();
     let ann = sandbox.user("ann");
     let direct = ann.direct(&["rocketbotte"]).await;
     let root = ann.say("general", "a thread").await;
     let folder = Folder::new();
-    let start = || {
-        start_bot(
-            &sandbox,
-            "killed_at_any_moment_it_loses_no_command_and_answers_none_twice",
-            &folder,
-            "none",
-        )
-    };
+    let start = || start_bot(&sandbox, test, &folder, max_crashes);
     // A first start answers nothing older than itself.
     let mut bot = start();
     assert_eq!(bot.hear().as_deref(), Some("ready"));
     bot.kill();
     bot = start();
 
-    let asked = Arc::new(Mutex::new(BTreeMap::<String, Vec<String>>::new()));
+    let asked = Arc::new(Mutex::new(BTreeMap::<String, Vec<(String, String)>>::new()));
     let (log, asking, mut chance) = (Arc::clone(&asked), sandbox.clone(), random.fork());
     let (rooms, thread) = (
         ["general".to_owned(), "dev".to_owned(), "ops".to_owned(), direct],
@@ -380,17 +457,12 @@ async fn killed_at_any_moment(seed: u64) {
             tokio::time::sleep(Duration::from_millis(chance.u64(..8))).await;
             let (ann, command) = (asking.user("ann"), format!("!echo {n}"));
             let place = chance.usize(..=rooms.len());
-            let place = match rooms.get(place) {
-                Some(room) => {
-                    ann.say(room, &command).await;
-                    room.clone()
-                }
-                None => {
-                    ann.reply("general", &thread, &command).await;
-                    "thread".to_owned()
-                }
+            let (place, id) = match rooms.get(place) {
+                Some(room) => (room.clone(), ann.say(room, &command).await),
+                None => ("thread".to_owned(), ann.reply("general", &thread, &command).await),
             };
-            log.lock().unwrap().entry(place).or_default().push(n.to_string());
+            let mut log = log.lock().unwrap();
+            log.entry(place).or_default().push((id, n.to_string()));
         }
     });
     let mut were_ready = 0;
@@ -412,20 +484,35 @@ async fn killed_at_any_moment(seed: u64) {
         "thread" => said_in(sandbox, "general", Some(&root)),
         room => said(sandbox, room),
     };
-    let missing = |sandbox: &Sandbox| {
-        asked
+    // One that was given up may have been answered before.
+    let expected = |asked: &[(String, String)], answered: &[String]| {
+        let given_up = given_up(&folder);
+        let expected = asked
             .iter()
-            .any(|(place, asked)| answered(sandbox, place).len() < asked.len())
+            .filter(|(id, n)| !given_up.contains(id) || answered.contains(n));
+        expected.map(|(_, n)| n.clone()).collect::<Vec<_>>()
+    };
+    let missing = |sandbox: &Sandbox| {
+        asked.iter().any(|(place, asked)| {
+            let answered = answered(sandbox, place);
+            answered.len() < expected(asked, &answered).len()
+        })
     };
     let in_time = sandbox.wait_until(|sandbox| !missing(sandbox), PATIENCE).await;
     // A second answer would come now.
     tokio::time::sleep(Duration::from_millis(200)).await;
     for (place, asked) in &asked {
-        assert_eq!(&answered(&sandbox, place), asked, "in {place}");
+        let answered = answered(&sandbox, place);
+        assert_eq!(answered, expected(asked, &answered), "in {place}");
     }
     in_time.unwrap();
+    let given_up = given_up(&folder);
+    assert!(given_up.len() <= kills / 2, "{given_up:?}");
     let commands: usize = asked.values().map(Vec::len).sum();
-    println!("{commands} commands, {kills} kills, {were_ready} of them certainly when it was ready");
+    println!(
+        "{commands} commands, {kills} kills, {were_ready} of them certainly when it was ready, {} given up",
+        given_up.len()
+    );
 }
 
 #[test]
@@ -456,7 +543,7 @@ async fn three_times() {
         ask(&sandbox, "general", n).await;
         ask(&sandbox, "dev", n).await;
     }
-    sandbox.user("ann").say("dev", "!poison").await;
+    let poison = sandbox.user("ann").say("dev", "!poison").await;
     for n in 3..6 {
         ask(&sandbox, "general", n).await;
         ask(&sandbox, "dev", n).await;
@@ -475,6 +562,7 @@ async fn three_times() {
         assert!(crashes <= 3);
     }
     assert_eq!(crashes, 3);
+    assert_eq!(given_up(&folder), [poison]);
     for room in ["general", "dev"] {
         until(&sandbox, |sandbox| said(sandbox, room).len() >= 6).await;
         assert_eq!(said(&sandbox, room), numbers(0..6), "{room}");

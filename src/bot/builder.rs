@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Bot;
 use super::error::BotError;
 use crate::credentials::Credentials;
 use crate::dispatch::{DeadLetter, DeadLetters, Overflow, Settings};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalSlot};
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
 use crate::transport::{BackoffConfig, Connector, TlsSettings};
@@ -45,7 +44,7 @@ pub struct BotBuilder {
     pub(super) catch_up_age: Option<Duration>,
     pub(super) safety_sync: Option<Duration>,
     pub(super) dead_letters: DeadLetters,
-    pub(super) journal: Option<Arc<dyn Journal>>,
+    pub(super) journal: Option<JournalSlot>,
     pub(super) max_crashes: Option<u8>,
     pub(super) at_most_once: bool,
 }
@@ -153,6 +152,10 @@ impl BotBuilder {
     /// none is answered twice. A bot that has never run answers nothing older than itself.
     /// Without [catching up](Self::no_catch_up) it only remembers what runs at most once and what could not be sent.
     ///
+    /// It belongs to one account of one server, and one bot uses it at a time: clones of these settings share it, so a
+    /// program can serve the bot again once it has ended. A file is free again when the last of them is gone, whoever
+    /// still has a handle to the bot.
+    ///
     /// ```
     /// use rocketbotte::Bot;
     /// use rocketbotte::journal::MemoryJournal;
@@ -163,7 +166,7 @@ impl BotBuilder {
     /// # Ok::<_, rocketbotte::BotError>(())
     /// ```
     pub fn journal(mut self, journal: impl Journal) -> Self {
-        self.journal = Some(Arc::new(journal));
+        self.journal = Some(JournalSlot::new(journal));
         self
     }
 
@@ -175,7 +178,7 @@ impl BotBuilder {
     }
 
     /// How often the process may end while an event that it recovered by its [`journal`](Self::journal) is running: then
-    /// the event is given up, and the log names it. Three times unless set. An event that was running at one such end
+    /// the event is given up: the log names it, and [`on_dead_letter`](Self::on_dead_letter) is told. Three times unless set. An event that was running at one such end
     /// runs alone from then on, so that no other is taken for the cause. `None`: each is tried again for ever.
     pub fn max_crashes(mut self, crashes: impl Into<Option<u8>>) -> Self {
         self.max_crashes = crashes.into();

@@ -18,7 +18,7 @@ pub use self::builder::BotBuilder;
 use self::connect::Session;
 pub use self::error::{BotError, BotErrorKind};
 use crate::dispatch::{BotHandle, Fired, OnReady, Overflow, Serve, ServeError, ShutdownReport, Sink};
-use crate::journal::Ledger;
+use crate::journal::{Ledger, Owner};
 use crate::request::Request;
 use crate::response::Response;
 use crate::rest::RestSink;
@@ -157,6 +157,7 @@ where
     S::Future: Send + 'static,
 {
     let ledger = settings.ledger(session)?;
+    handle.set_dead_letters(settings.dead_letters.clone());
     let transport = settings
         .transport(session)
         .ledger(ledger.clone())
@@ -193,13 +194,11 @@ where
         .on_ready(log_ready(session))
         .run(service)
         .await;
-    if let Some(ledger) = &ledger {
-        ledger.flush().await;
-    }
     match report {
         Ok(report) => Ok(report),
         Err(ServeError::Transport(error)) => Err(error.into()),
         Err(ServeError::Service(error)) => Err(BotError::of_service(error)),
+        Err(ServeError::Journal(error)) => Err(error.into()),
     }
 }
 
@@ -241,7 +240,13 @@ impl BotBuilder {
         let Some(journal) = &self.journal else {
             return Ok(None);
         };
-        let ledger = Ledger::load(Arc::clone(journal), Some(session.identity.id()))?;
+        // Without the scheme: a server that gets a certificate is the same.
+        let server = format!("{}{}", session.url.authority(), session.url.subpath()).to_ascii_lowercase();
+        let owner = Owner {
+            id: session.identity.id().as_str(),
+            server: Some(&server),
+        };
+        let ledger = Ledger::load(journal, Some(owner))?;
         Ok(Some(Arc::new(ledger)))
     }
 

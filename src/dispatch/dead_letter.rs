@@ -1,4 +1,4 @@
-//! Actions that are given up: why, and who is told.
+//! Actions and events that are given up: why, and who is told.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,10 +8,13 @@ use tower::BoxError;
 
 use super::ResolveError;
 use crate::error_chain::Chain;
+#[cfg(feature = "client")]
+use crate::event::Event;
 use crate::event::RoomId;
 use crate::response::{Action, RouteName, RoutedAction};
 
-/// An action that was not carried out, and that nobody will try again: what there is to know of it.
+/// An action that was not carried out, or an event whose handlers did not run, and that nobody will try again: what
+/// there is to know of it.
 ///
 /// Told to the function of `on_dead_letter`, for what handlers return. What a handler sends by itself, and what the
 /// program sends through a [`BotHandle`](super::BotHandle), is told to the one who sends it instead. A reply that is
@@ -20,15 +23,16 @@ use crate::response::{Action, RouteName, RoutedAction};
 #[non_exhaustive]
 pub struct DeadLetter {
     /// What was to be done. Complete, with its room, thread and ids, unless the error is
-    /// [`Incomplete`](DeadLetterError::Incomplete).
-    pub action: Action,
+    /// [`Incomplete`](DeadLetterError::Incomplete). None where it is the event that was given up: see
+    /// [`Crashed`](DeadLetterError::Crashed).
+    pub action: Option<Action>,
     /// Why it was not.
     pub error: DeadLetterError,
-    /// The key of the event that it answers: the same whenever the event is delivered.
+    /// The key of the event, which the action answers: the same whenever the event is delivered.
     pub event_key: String,
-    /// The route that asked for it; none for a service without a router.
+    /// The route that asked for it; none for a service without a router, and for an event.
     pub route: Option<RouteName>,
-    /// The room that it was for.
+    /// The room that it was for, or that the event is of.
     pub room_id: Option<RoomId>,
 }
 
@@ -48,6 +52,12 @@ pub enum DeadLetterError {
     /// The bot was stopped before. Whether an action that was on its way was carried out nobody knows.
     #[error("the bot was stopped before it was carried out")]
     Stopped,
+    /// The process ended each time that the event was running, so often: see `BotBuilder::max_crashes`.
+    #[error("the process ended {times} times while the event was running")]
+    Crashed {
+        /// How often.
+        times: u8,
+    },
 }
 
 impl DeadLetterError {
@@ -57,7 +67,7 @@ impl DeadLetterError {
         match self {
             Self::Failed(error) => is_transient(error),
             Self::Stopped => true,
-            Self::Incomplete(_) | Self::Panicked => false,
+            Self::Incomplete(_) | Self::Panicked | Self::Crashed { .. } => false,
         }
     }
 }
@@ -96,19 +106,36 @@ impl DeadLetters {
         let is_done = !error.is_transient();
         let letter = DeadLetter {
             room_id: action.room_id().cloned(),
-            action,
+            action: Some(action),
             error,
             event_key: event_key.to_owned(),
             route,
         };
         tracing::error!(
-            action = letter.action.name(),
+            action = letter.action.as_ref().map(Action::name),
             room_id = letter.room_id.as_ref().map(tracing::field::display),
             route = letter.route.as_ref().map(tracing::field::display),
             event = letter.event_key,
             error = %Chain(&letter.error),
             "not delivered"
         );
+        self.tell(letter);
+        is_done
+    }
+
+    /// The transport gave up an event, and said so in the log.
+    #[cfg(feature = "client")]
+    pub(super) fn give_up_event(&self, event: &Event, times: u8) {
+        self.tell(DeadLetter {
+            action: None,
+            error: DeadLetterError::Crashed { times },
+            event_key: event.own_key().unwrap_or_default().into_owned(),
+            route: None,
+            room_id: event.room_id().cloned(),
+        });
+    }
+
+    fn tell(&self, letter: DeadLetter) {
         if let Some(hook) = &self.0 {
             // It is somebody else's code, and may run while another panic unwinds.
             let told = catch_unwind(AssertUnwindSafe(|| hook(letter)));
@@ -116,7 +143,6 @@ impl DeadLetters {
                 tracing::error!("the function for dead letters panicked");
             }
         }
-        is_done
     }
 }
 

@@ -8,6 +8,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tower::BoxError;
 
+#[cfg(feature = "client")]
+use super::DeadLetters;
 use super::{Counters, Receipt};
 use crate::context::Shared;
 use crate::event::{CustomEvent, RoomId};
@@ -43,6 +45,9 @@ struct Inner {
     vitals: Arc<Vitals>,
     listeners: Arc<RuntimeListeners>,
     shared: OnceLock<Arc<Shared>>,
+    /// Who is told of what the transport gives up.
+    #[cfg(feature = "client")]
+    dead_letters: OnceLock<DeadLetters>,
 }
 
 /// How far stopping has got.
@@ -70,6 +75,8 @@ impl BotHandle {
             vitals: Arc::default(),
             listeners: Arc::default(),
             shared: OnceLock::new(),
+            #[cfg(feature = "client")]
+            dead_letters: OnceLock::new(),
         };
         let handle = Self {
             inner: Arc::new(inner),
@@ -215,6 +222,12 @@ impl BotHandle {
         let _ = self.inner.shared.set(shared);
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn set_dead_letters(&self, dead_letters: DeadLetters) {
+        // A bot is served once.
+        let _ = self.inner.dead_letters.set(dead_letters);
+    }
+
     pub(crate) fn set_state(&self, state: ConnectionState) {
         let is_new = self
             .inner
@@ -282,6 +295,12 @@ impl PipelineHints for BotHandle {
     fn hears_any_age(&self) -> bool {
         let shared = self.inner.shared.get();
         shared.is_some_and(|shared| shared.stack.hears_any_age() || self.inner.listeners.hear_any_age())
+    }
+
+    fn given_up(&self, event: &Event, crashes: u8) {
+        if let Some(dead_letters) = self.inner.dead_letters.get() {
+            dead_letters.give_up_event(event, crashes);
+        }
     }
 }
 

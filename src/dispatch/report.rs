@@ -4,6 +4,7 @@ use std::fmt;
 
 use tower::BoxError;
 
+use crate::journal::JournalError;
 use crate::transport::TransportError;
 
 /// What was done, and what was not, when a bot stopped.
@@ -71,4 +72,7 @@ pub enum ServeError {
     /// The pipeline said that it will take no more requests.
     #[error("the pipeline failed: {0}")]
     Service(#[source] BoxError),
+    /// The journal can not be read, is used by another bot, or belongs to another account.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }

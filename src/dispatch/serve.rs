@@ -18,7 +18,7 @@ use super::stack_info::StackInfo;
 use super::vigil;
 use super::{Receipt, ServeError, ShutdownReport};
 use crate::context::{Identity, Perform, Shared};
-use crate::journal::{Journal, JournalError, Ledger};
+use crate::journal::{Journal, JournalSlot, Ledger, Owner};
 use crate::request::Request;
 use crate::response::{Action, DEFAULT_HOLD, Response};
 use crate::transport::{ConnectionState, Transport};
@@ -107,6 +107,7 @@ pub struct Serve<T> {
     shared: Shared,
     settings: Settings,
     id_secret: Option<Box<[u8]>>,
+    journal: Option<JournalSlot>,
     handle: BotHandle,
     fired: Fired,
     connection: Option<watch::Receiver<ConnectionState>>,
@@ -138,6 +139,7 @@ impl<T: Transport> Serve<T> {
             shared,
             settings: Settings::default(),
             id_secret: None,
+            journal: None,
             handle,
             fired,
             connection: None,
@@ -161,21 +163,12 @@ impl<T: Transport> Serve<T> {
     }
 
     /// Where it is written what [runs at most once](crate::handler::Configured::at_most_once) and what could not be
-    /// carried out, and which key ids are derived with where [`id_secret`](Self::id_secret) did not say it before.
+    /// carried out, and which key ids are derived with where [`id_secret`](Self::id_secret) does not say it.
     /// Without one, this lives as long as the bot.
-    ///
-    /// # Errors
-    ///
-    /// The journal can not be read, or belongs to another [`identity`](Self::identity).
-    pub fn journal(mut self, journal: impl Journal) -> Result<Self, JournalError> {
-        let id = self.shared.identity.id();
-        let owner = (!id.as_str().is_empty()).then_some(id);
-        let ledger = Ledger::load(Arc::new(journal), owner)?;
-        if self.id_secret.is_none() {
-            self.id_secret = Some(ledger.secret(|| crate::random::id().into_bytes()).into());
-        }
-        self.shared.ledger = Some(Arc::new(ledger));
-        Ok(self)
+    /// It is read by [`run`](Self::run).
+    pub fn journal(mut self, journal: impl Journal) -> Self {
+        self.journal = Some(JournalSlot::new(journal));
+        self
     }
 
     /// Whether every route [runs at most once](crate::handler::Configured::at_most_once) for an event, unless it says
@@ -290,7 +283,8 @@ impl<T: Transport> Serve<T> {
     ///
     /// # Errors
     ///
-    /// The transport failed for good, or the pipeline says that it will take no more requests.
+    /// The transport failed for good, the pipeline says that it will take no more requests, or the
+    /// [journal](Self::journal) can not be read or belongs to another [identity](Self::identity).
     pub async fn run<S>(self, service: S) -> Result<ShutdownReport, ServeError>
     where
         S: Service<Request, Response = Response> + Send + 'static,
@@ -298,7 +292,17 @@ impl<T: Transport> Serve<T> {
         S::Future: Send + 'static,
     {
         let mut shared = self.shared;
-        if let Some(secret) = &self.id_secret {
+        let mut id_secret = self.id_secret;
+        if let Some(journal) = &self.journal {
+            let id = shared.identity.id().as_str();
+            let owner = (!id.is_empty()).then_some(Owner { id, server: None });
+            let ledger = Ledger::load(journal, owner)?;
+            id_secret.get_or_insert_with(|| ledger.secret(|| crate::random::id().into_bytes()).into());
+            shared.ledger = Some(Arc::new(ledger));
+        }
+        // Dropped behind everything that still writes to it.
+        let remembers = Remembers(shared.ledger.clone());
+        if let Some(secret) = &id_secret {
             shared.ids = IdSource::new(shared.identity.id(), secret);
         }
         let shared = Arc::new(shared);
@@ -321,7 +325,22 @@ impl<T: Transport> Serve<T> {
             self.on_ready,
             self.dead_letters,
         );
-        run(dispatcher, sources, shutdown_timeout).await
+        let report = run(dispatcher, sources, shutdown_timeout).await;
+        if let Some(ledger) = &remembers.0 {
+            ledger.flush().await;
+        }
+        report
+    }
+}
+
+/// While the bot runs. Whoever has a handle to it then keeps no journal open.
+struct Remembers(Option<Arc<Ledger>>);
+
+impl Drop for Remembers {
+    fn drop(&mut self) {
+        if let Some(ledger) = &self.0 {
+            ledger.close();
+        }
     }
 }
 

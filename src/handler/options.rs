@@ -193,6 +193,10 @@ impl<H> Configured<H> {
     /// journal first. For a handler that does something outside of the chat which must not be done twice: what the end
     /// of the process cuts off is not done again, and its answer may be missing.
     ///
+    /// Where the journal can not keep that it begins (a full disk), it fails and does not begin; it may begin when the event
+    /// comes back. That it has begun is remembered for as long as its event may come back, and of events that are not
+    /// caught up for the next 99,000 such routes at least.
+    ///
     /// Without a [journal](crate::journal) on disk the process is as far as this goes.
     ///
     /// ```

@@ -27,6 +27,8 @@ pub enum JournalErrorKind {
     OtherAccount,
     /// The file may not be read or written.
     Permission,
+    /// There is more to be remembered than it may hold.
+    Full,
     /// Reading or writing failed: a full disk, a missing folder.
     Io,
 }

@@ -9,6 +9,7 @@ mod disk;
 mod error;
 mod ledger;
 mod memory;
+mod slot;
 mod stored;
 
 use std::time::Duration;
@@ -18,8 +19,9 @@ use futures_util::future::BoxFuture;
 #[cfg(feature = "journal")]
 pub use self::disk::{DiskJournal, DiskJournalBuilder};
 pub use self::error::{JournalError, JournalErrorKind};
-pub(crate) use self::ledger::Ledger;
+pub(crate) use self::ledger::{Ledger, Owner};
 pub use self::memory::MemoryJournal;
+pub(crate) use self::slot::JournalSlot;
 #[cfg(feature = "client")]
 pub(crate) use self::stored::Place;
 pub(crate) use self::stored::Undelivered;
@@ -40,7 +42,8 @@ pub(crate) use self::stored::Undelivered;
 /// # }
 /// ```
 pub trait Journal: Send + Sync + 'static {
-    /// Everything that was put and not removed since, in any order. Called once, before anything is written.
+    /// Everything that was put and not removed since, in any order, kept by now or not. Called once for each start of a
+    /// bot, before that one writes anything: a program may serve a bot again with the same journal. It may block.
     ///
     /// # Errors
     ///

@@ -22,8 +22,8 @@ pub(super) enum Entry {
     Finished(RoomId, Timestamp, Box<str>),
     /// An event that was handed over again after a crash, and how often.
     Recovered(Box<str>, u8),
-    /// A route that runs at most once for an event has begun.
-    Claimed(u64, Box<str>),
+    /// A route that runs at most once for an event has begun, and where the event is.
+    Claimed(u64, Option<(RoomId, Timestamp)>, Box<str>),
     /// An action that could not be carried out.
     Undelivered(u64, Box<Undelivered>),
 }
@@ -72,18 +72,14 @@ impl Entry {
             }
             Self::Finished(room, revision, event) => {
                 key.push(FINISHED);
-                // The length tells where the room ends, whatever it is made of.
-                let room = room.as_str().as_bytes();
-                key.extend_from_slice(&u32::try_from(room.len()).unwrap_or(u32::MAX).to_be_bytes());
-                key.extend_from_slice(room);
-                key.extend_from_slice(&revision.as_millis().to_be_bytes());
+                put_place(&mut key, room, *revision);
                 key.extend_from_slice(event.as_bytes());
             }
             Self::Recovered(event, _) => {
                 key.push(RECOVERED);
                 key.extend_from_slice(event.as_bytes());
             }
-            Self::Claimed(number, _) => {
+            Self::Claimed(number, ..) => {
                 key.push(CLAIMED);
                 key.extend_from_slice(&number.to_be_bytes());
             }
@@ -108,7 +104,14 @@ impl Entry {
             }
             Self::Finished(..) => Vec::new(),
             Self::Recovered(_, times) => vec![times],
-            Self::Claimed(_, claim) => claim.into_string().into_bytes(),
+            Self::Claimed(_, place, claim) => {
+                let mut value = vec![u8::from(place.is_some())];
+                if let Some((room, at)) = place {
+                    put_place(&mut value, &room, at);
+                }
+                value.extend_from_slice(claim.as_bytes());
+                value
+            }
             // Ids and text have a form in JSON, whatever they hold.
             Self::Undelivered(_, undelivered) => serde_json::to_vec(&undelivered).unwrap_or_default(),
         };
@@ -138,14 +141,17 @@ impl Entry {
                 Self::Room(RoomId::from(&*text(rest)?), place)
             }
             FINISHED => {
-                let (length, rest) = rest.split_at_checked(4)?;
-                let length = usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
-                let (room, rest) = rest.split_at_checked(length)?;
-                let (revision, event) = rest.split_at_checked(8)?;
-                Self::Finished(RoomId::from(&*text(room)?), timestamp(revision)?, text(event)?)
+                let (room, revision, event) = read_place(rest)?;
+                Self::Finished(room, revision, text(event)?)
             }
             RECOVERED => Self::Recovered(text(rest)?, *value.first()?),
-            CLAIMED => Self::Claimed(number(rest)?, text(value)?),
+            CLAIMED => match value.split_first()? {
+                (0, claim) => Self::Claimed(number(rest)?, None, text(claim)?),
+                (_, value) => {
+                    let (room, at, claim) = read_place(value)?;
+                    Self::Claimed(number(rest)?, Some((room, at)), text(claim)?)
+                }
+            },
             UNDELIVERED => {
                 let undelivered = serde_json::from_slice(value).ok()?;
                 Self::Undelivered(number(rest)?, Box::new(undelivered))
@@ -153,6 +159,35 @@ impl Entry {
             _ => return None,
         })
     }
+}
+
+/// The number in a key, whether its value is understood or not: it must not be used again.
+pub(super) fn number(key: &[u8]) -> Option<u64> {
+    match key.split_first()? {
+        (&(CLAIMED | UNDELIVERED), number) => Some(u64::from_be_bytes(number.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+/// The length tells where the room ends, whatever it is made of.
+fn put_place(bytes: &mut Vec<u8>, room: &RoomId, at: Timestamp) {
+    let room = room.as_str().as_bytes();
+    bytes.extend_from_slice(&u32::try_from(room.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(room);
+    bytes.extend_from_slice(&at.as_millis().to_be_bytes());
+}
+
+/// A place, and what is behind it.
+fn read_place(bytes: &[u8]) -> Option<(RoomId, Timestamp, &[u8])> {
+    let (length, rest) = bytes.split_at_checked(4)?;
+    let length = usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
+    let (room, rest) = rest.split_at_checked(length)?;
+    let (at, rest) = rest.split_at_checked(8)?;
+    Some((
+        RoomId::from(std::str::from_utf8(room).ok()?),
+        timestamp(at)?,
+        rest,
+    ))
 }
 
 fn timestamp(bytes: &[u8]) -> Option<Timestamp> {
@@ -179,7 +214,8 @@ mod tests {
                 .prop_map(|(room, watermark, is_open)| Entry::Room(room, Place { watermark, is_open })),
             (room(), at(), text()).prop_map(|(room, at, key)| Entry::Finished(room, at, key)),
             (text(), any::<u8>()).prop_map(|(key, times)| Entry::Recovered(key, times)),
-            (any::<u64>(), text()).prop_map(|(number, claim)| Entry::Claimed(number, claim)),
+            (any::<u64>(), prop::option::of((room(), at())), text())
+                .prop_map(|(number, place, claim)| Entry::Claimed(number, place, claim)),
             (any::<u64>(), any::<String>(), any::<String>()).prop_map(|(number, text, event_key)| {
                 let action = Action::from(Send::text(text).to("r"));
                 Entry::Undelivered(
@@ -209,7 +245,7 @@ mod tests {
                 | (Entry::Began(_), Entry::Began(_)) | (Entry::Alive(_), Entry::Alive(_)) => true,
                 (Entry::Room(a, _), Entry::Room(b, _)) => a == b,
                 (Entry::Recovered(a, _), Entry::Recovered(b, _)) => a == b,
-                (Entry::Claimed(a, _), Entry::Claimed(b, _)) => a == b,
+                (Entry::Claimed(a, ..), Entry::Claimed(b, ..)) => a == b,
                 (Entry::Undelivered(a, _), Entry::Undelivered(b, _)) => a == b,
                 (Entry::Finished(..), Entry::Finished(..)) => a == b,
                 _ => false,

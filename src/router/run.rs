@@ -151,7 +151,11 @@ fn run_once(
 ) -> BoxFuture<'static, Result<Response, BoxError>> {
     let (name, route) = (route.name.clone(), route.route.clone());
     Box::pin(async move {
-        if !ledger.claim(&request.key(), name.as_str()).await {
+        // Where it can not be kept that it begins it does not: after a crash it would begin again.
+        if !ledger
+            .claim(request.event(), &request.key(), name.as_str())
+            .await?
+        {
             tracing::info!(route = %name, event = &*request.key(), "it has begun before, and runs at most once");
             return Ok(Response::empty());
         }

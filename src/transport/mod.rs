@@ -59,6 +59,9 @@ pub(crate) trait PipelineHints: Send + Sync + fmt::Debug {
 
     /// Whether any route hears events of any age.
     fn hears_any_age(&self) -> bool;
+
+    /// The event is not handed over: the process ended so often while it was running.
+    fn given_up(&self, event: &Event, crashes: u8);
 }
 
 /// How an event reached the bot.

@@ -7,19 +7,24 @@
 mod file;
 mod overlay;
 mod pending;
+mod queue;
 mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
 use self::file::Opened;
-use self::writer::{Queue, Writer};
+use self::queue::Queue;
+use self::writer::Writer;
 use super::{Change, Journal, JournalError, JournalErrorKind};
+
+/// All pairs of key and value.
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// So often it is looked whether the lock is free.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -42,7 +47,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub struct DiskJournal {
     path: PathBuf,
     queue: Arc<Queue>,
-    entries: std::sync::Mutex<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// What the file held when it was opened, until it is asked for.
+    entries: Mutex<Option<Entries>>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -55,8 +61,8 @@ pub struct DiskJournalBuilder {
 }
 
 impl DiskJournal {
-    /// Opens a journal, or makes a new one where there is no file. It reads the whole file once, and blocks the thread
-    /// while it does.
+    /// Opens a journal, or makes a new one where there is no file. It looks through the whole file before it uses it,
+    /// and blocks the thread while it does.
     ///
     /// # Errors
     ///
@@ -85,12 +91,15 @@ impl DiskJournal {
         let writer = Writer::new(Arc::clone(&queue), &path, opened);
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(|| writer.run())
+            .spawn(|| {
+                let _running = queue::Running::of(Arc::clone(&writer.queue));
+                writer.run();
+            })
             .map_err(|error| file::of_io(&path, error))?;
         Ok(Self {
             path,
             queue,
-            entries: std::sync::Mutex::new(entries),
+            entries: Mutex::new(Some(entries)),
             writer: Some(writer),
         })
     }
@@ -133,11 +142,12 @@ impl DiskJournalBuilder {
 
 impl Journal for DiskJournal {
     fn load(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
-        let mut entries = self
-            .entries
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok(std::mem::take(&mut *entries))
+        // A value is taken as a whole.
+        let opened = self.entries.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match opened {
+            Some(entries) if !self.queue.was_written_to() => Ok(entries),
+            _ => self.queue.read(),
+        }
     }
 
     fn write(&self, changes: Vec<Change>) {
@@ -146,12 +156,9 @@ impl Journal for DiskJournal {
 
     fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
         let waits = self.queue.wait();
-        let gone = JournalErrorKind::Io;
         Box::pin(async move {
-            match waits {
-                Some(waits) => waits
-                    .await
-                    .unwrap_or_else(|_| Err(JournalError::new(gone, "the journal was closed"))),
+            match waits? {
+                Some(waits) => waits.await.unwrap_or_else(|_| Err(queue::closed())),
                 None => Ok(()),
             }
         })

@@ -34,6 +34,12 @@ impl Pending {
         }
     }
 
+    /// What is not on the disk yet.
+    pub(super) fn waiting(&self) -> Batch {
+        let changes = self.changes.iter();
+        changes.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     /// What is to be written now. From here on it may be on the disk.
     pub(super) fn take(&mut self) -> Batch {
         let batch: Batch = self.changes.drain().collect();

@@ -1,16 +1,19 @@
 //! The thread that writes: all that came meanwhile goes into one transaction.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use redb::Database;
 use tokio::sync::oneshot;
 
+use super::Entries;
 use super::file::{self, Bytes, ENTRIES, Opened};
-use super::pending::{Batch, Pending};
-use crate::journal::{Change, JournalError, JournalErrorKind};
+use super::pending::Batch;
+use super::queue::Queue;
+use crate::journal::{JournalError, JournalErrorKind};
 
 /// So often it is written, unless somebody waits for it.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -21,78 +24,6 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 /// So often it is said that nothing is written.
 const ALARM: Duration = Duration::from_secs(300);
-
-/// What the thread and those who write share.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
-    wake: Condvar,
-    failing_since: Mutex<Option<Instant>>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    pending: Pending,
-    waiting: Vec<oneshot::Sender<Result<(), JournalError>>>,
-    /// Whether the thread has a batch that is not on the disk yet.
-    is_writing: bool,
-    is_closed: bool,
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that is done under the lock leaves it half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Since when nothing can be written.
-    fn failing_since(&self) -> MutexGuard<'_, Option<Instant>> {
-        // A value is put there as a whole.
-        self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn failing_for(&self) -> Option<Duration> {
-        self.failing_since().map(|since| since.elapsed())
-    }
-
-    pub(super) fn know(&self, keys: impl Iterator<Item = Vec<u8>>) {
-        let mut state = self.lock();
-        for key in keys {
-            state.pending.is_on_disk(&key);
-        }
-    }
-
-    pub(super) fn push(&self, changes: Vec<Change>) {
-        let mut state = self.lock();
-        let was_empty = state.pending.is_empty();
-        for change in changes {
-            state.pending.push(change);
-        }
-        drop(state);
-        if was_empty {
-            self.wake.notify_one();
-        }
-    }
-
-    /// `None` where there is nothing to wait for.
-    pub(super) fn wait(&self) -> Option<oneshot::Receiver<Result<(), JournalError>>> {
-        let mut state = self.lock();
-        if state.pending.is_empty() && !state.is_writing {
-            return None;
-        }
-        let (sender, receiver) = oneshot::channel();
-        state.waiting.push(sender);
-        drop(state);
-        self.wake.notify_one();
-        Some(receiver)
-    }
-
-    /// The thread writes what is left and ends.
-    pub(super) fn close(&self) {
-        self.lock().is_closed = true;
-        self.wake.notify_one();
-    }
-}
 
 /// What the thread owns.
 pub(super) struct Writer {
@@ -128,6 +59,17 @@ impl Writer {
         let mut written_at: Option<Instant> = None;
         let mut state = queue.lock();
         loop {
+            if !state.reading.is_empty() {
+                let reading = std::mem::take(&mut state.reading);
+                let waits_for_disk = state.pending.waiting();
+                drop(state);
+                for reads in reading {
+                    // Whoever is gone reads no more.
+                    let _ = reads.send(self.read(&waits_for_disk));
+                }
+                state = queue.lock();
+                continue;
+            }
             let now = Instant::now();
             let has_work = !state.pending.is_empty();
             let is_urgent = !state.waiting.is_empty() || state.is_closed;
@@ -192,22 +134,36 @@ impl Writer {
         if batch.is_empty() && self.failure.is_none() {
             return Ok(());
         }
-        let (path, bytes, slot) = (&self.path, &self.bytes, &mut self.database);
-        let database = match slot.take() {
-            Some(database) => Ok(database),
-            None => catch_unwind(AssertUnwindSafe(|| {
-                file::database(bytes).map_err(redb::Error::from)
-            }))
-            .unwrap_or_else(|_| Err(redb::Error::Corrupted("it contradicts itself".to_owned()))),
-        };
-        let database = database.map_err(|error| file::of_redb(path, error))?;
+        let database = self.database()?;
         // After a failure the database has to be opened anew, and is closed here; the lock on the file stays.
-        let written = catch_unwind(AssertUnwindSafe(move || {
-            write(&database, batch).map(|()| database)
-        }))
-        .unwrap_or_else(|_| Err(redb::Error::Corrupted("it contradicts itself".to_owned())));
-        *slot = Some(written.map_err(|error| file::of_redb(path, error))?);
+        let written = unpanicked(move || write(&database, batch).map(|()| database));
+        self.database = Some(written.map_err(|error| file::of_redb(&self.path, error))?);
         Ok(())
+    }
+
+    /// Takes the database, which is opened again where a failure closed it.
+    fn database(&mut self) -> Result<Database, JournalError> {
+        let database = match self.database.take() {
+            Some(database) => return Ok(database),
+            None => unpanicked(|| file::database(&self.bytes).map_err(redb::Error::from)),
+        };
+        database.map_err(|error| file::of_redb(&self.path, error))
+    }
+
+    /// All that was written, whether the disk has it or not.
+    fn read(&mut self, waits_for_disk: &Batch) -> Result<Entries, JournalError> {
+        let database = self.database()?;
+        let read = unpanicked(move || file::read_entries(&database).map(|entries| (database, entries)));
+        let (database, entries) = read.map_err(|error| file::of_redb(&self.path, error))?;
+        self.database = Some(database);
+        let mut entries: HashMap<_, _> = entries.into_iter().collect();
+        for (key, value) in waits_for_disk.iter().cloned() {
+            match value {
+                Some(value) => entries.insert(key, value),
+                None => entries.remove(&key),
+            };
+        }
+        Ok(entries.into_iter().collect())
     }
 
     fn refuse(&self, waits: oneshot::Sender<Result<(), JournalError>>) {
@@ -242,6 +198,12 @@ impl Writer {
             tracing::warn!(after = ?failure.since.elapsed(), "the journal is written again");
         }
     }
+}
+
+/// The library panics over some of what a disk may return.
+fn unpanicked<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(redb::Error::Corrupted("it contradicts itself".to_owned())))
 }
 
 fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {

@@ -4,21 +4,21 @@
 //! answered twice where this forgets that an event is done: its handlers run again, and that is all. What must not be
 //! forgotten is that something is *not* done: a watermark never passes it.
 
+mod claims;
 #[cfg(feature = "client")]
 mod rooms;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::stored::{Entry, Undelivered};
-use super::{Change, Journal, JournalError, JournalErrorKind, MemoryJournal};
-use crate::event::UserId;
+use self::claims::Claims;
+use super::slot::UsedJournal;
+use super::stored::{self, Entry, Undelivered};
+use super::{Change, JournalError, JournalErrorKind, JournalSlot};
+use crate::event::{Event, RoomId, Timestamp};
 use crate::health::JournalState;
-
-/// Routes that are remembered as begun.
-const CLAIMED: usize = 20_000;
 
 /// Actions that wait for a server that takes them.
 const UNDELIVERED: usize = 1000;
@@ -26,20 +26,28 @@ const UNDELIVERED: usize = 1000;
 /// A bot's memory.
 pub(crate) struct Ledger {
     state: Mutex<State>,
-    journal: Arc<dyn Journal>,
     /// Whether it is the journal that somebody asked for.
     is_kept: bool,
     /// Whether a failure to keep it was told already.
     is_told: AtomicBool,
 }
 
+/// Whose memory it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner<'a> {
+    pub(crate) id: &'a str,
+    /// Where the account is: a copy of a server has the same ones. `None` where there is no server.
+    pub(crate) server: Option<&'a str>,
+}
+
 #[derive(Default)]
 struct State {
+    /// Where it is kept: nowhere, or not any more, where there is none.
+    journal: Option<Arc<UsedJournal>>,
     secret: Option<Vec<u8>>,
     #[cfg(feature = "client")]
     rooms: rooms::Rooms,
-    claimed: HashSet<Box<str>>,
-    claims: VecDeque<(u64, Box<str>)>,
+    claims: Claims,
     undelivered: BTreeMap<u64, Undelivered>,
     /// Those that are on their way.
     taken: HashSet<u64>,
@@ -53,7 +61,6 @@ impl Ledger {
     pub(crate) fn in_memory() -> Self {
         Self {
             state: Mutex::default(),
-            journal: Arc::new(MemoryJournal::new()),
             is_kept: false,
             is_told: AtomicBool::new(false),
         }
@@ -65,37 +72,46 @@ impl Ledger {
     }
 
     /// What a journal holds. `owner` is the account that it is used for.
-    pub(crate) fn load(journal: Arc<dyn Journal>, owner: Option<&UserId>) -> Result<Self, JournalError> {
+    pub(crate) fn load(journal: &JournalSlot, owner: Option<Owner<'_>>) -> Result<Self, JournalError> {
+        let journal = journal.take()?;
         let mut state = State::default();
-        let mut known_owner = None;
+        let (mut known_owner, mut unknown) = (None, 0_usize);
         for (key, value) in journal.load()? {
+            state.next_number = state.next_number.max(stored::number(&key).unwrap_or_default());
             match Entry::read(&key, &value) {
                 Some(Entry::Owner(owner)) => known_owner = Some(owner),
                 Some(entry) => state.restore(entry),
-                None => tracing::debug!(length = key.len(), "an entry of the journal is not understood"),
+                None => unknown += 1,
             }
         }
-        match (known_owner, owner) {
-            (Some(known), Some(owner)) if known != owner.as_str() => {
-                return Err(JournalError::new(
-                    JournalErrorKind::OtherAccount,
-                    format!(
-                        "the journal belongs to the account {known}, and the bot is {owner}: give each account a journal of its own"
-                    ),
-                ));
-            }
-            (None, Some(owner)) => state.put(Entry::Owner(owner.to_string())),
-            _ => {}
+        if unknown > 0 {
+            tracing::warn!(
+                entries = unknown,
+                "a part of the journal is not understood: it is left as it is"
+            );
         }
-        state.claims.make_contiguous().sort_unstable();
+        if let Some(owner) = owner {
+            let known = known_owner.as_deref().map(Owner::read);
+            owner.may_use(known)?;
+            if known.is_none_or(|known| known.server.is_none()) && known != Some(owner) {
+                state.put(Entry::Owner(owner.to_string()));
+            }
+        }
+        state.journal = Some(Arc::new(journal));
         let ledger = Self {
             state: Mutex::new(state),
-            journal,
             is_kept: true,
             is_told: AtomicBool::new(false),
         };
         drop(ledger.change());
         Ok(ledger)
+    }
+
+    /// The bot has ended: its journal is somebody else's from here on. What still changes is forgotten.
+    pub(crate) fn close(&self) {
+        let journal = self.lock().journal.take();
+        // It may take a while.
+        drop(journal);
     }
 
     /// The secret that ids are derived with; the first time it is this one.
@@ -110,14 +126,25 @@ impl Ledger {
         secret
     }
 
-    /// Whether a route that runs at most once may run now. It is kept that it has begun before this says so.
-    pub(crate) async fn claim(&self, event_key: &str, route: &str) -> bool {
-        let claim: Box<str> = format!("{event_key}\n{route}").into();
-        if !self.change().claim(claim) {
-            return false;
+    /// Whether a route that runs at most once may run now. It is kept that it has begun before this says so; where that
+    /// can not be kept it is an error, and it has not begun.
+    pub(crate) async fn claim(
+        &self,
+        event: &Event,
+        event_key: &str,
+        route: &str,
+    ) -> Result<bool, JournalError> {
+        let name = format!("{event_key}\n{route}");
+        if !self.change().claim(event, &name)? {
+            return Ok(false);
         }
-        self.flush().await;
-        true
+        if let Err(error) = self.try_flush().await {
+            let mut state = self.change();
+            let State { claims, changes, .. } = &mut *state;
+            claims.remove(&name, changes);
+            return Err(error);
+        }
+        Ok(true)
     }
 
     /// Keeps an action that could not be carried out. Gives the oldest back where there are too many.
@@ -147,7 +174,8 @@ impl Ledger {
 
     /// How the journal is doing that was asked for.
     pub(crate) fn journal_state(&self) -> JournalState {
-        match self.journal.failing_for() {
+        let journal = self.lock().journal.clone();
+        match journal.and_then(|journal| journal.failing_for()) {
             _ if !self.is_kept => JournalState::None,
             None => JournalState::Kept,
             Some(time) => JournalState::Failing(time),
@@ -189,7 +217,21 @@ impl Ledger {
 
     /// Waits until all this is kept. Where that can not be done the bot goes on without, and says so.
     pub(crate) async fn flush(&self) {
-        match self.journal.flush().await {
+        let _ = self.try_flush().await;
+    }
+
+    /// The same, for those who do not go on.
+    async fn try_flush(&self) -> Result<(), JournalError> {
+        if !self.is_kept {
+            return Ok(());
+        }
+        let journal = self.lock().journal.clone();
+        let flushed = journal.map(|journal| journal.flush());
+        let Some(flushed) = flushed else {
+            return Err(JournalError::new(JournalErrorKind::Io, "the bot has ended"));
+        };
+        let result = flushed.await;
+        match &result {
             Ok(()) => self.is_told.store(false, Ordering::Relaxed),
             Err(error) => {
                 if !self.is_told.swap(true, Ordering::Relaxed) {
@@ -197,6 +239,7 @@ impl Ledger {
                 }
             }
         }
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -205,17 +248,13 @@ impl Ledger {
     }
 
     fn change(&self) -> Changing<'_> {
-        Changing {
-            state: self.lock(),
-            journal: &*self.journal,
-        }
+        Changing { state: self.lock() }
     }
 }
 
 /// The state while it changes. What changed is written before another may change it, so that the order is kept.
 struct Changing<'a> {
     state: MutexGuard<'a, State>,
-    journal: &'a dyn Journal,
 }
 
 impl std::ops::Deref for Changing<'_> {
@@ -234,8 +273,12 @@ impl std::ops::DerefMut for Changing<'_> {
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        if !self.state.changes.is_empty() {
-            self.journal.write(std::mem::take(&mut self.state.changes));
+        if self.state.changes.is_empty() {
+            return;
+        }
+        let changes = std::mem::take(&mut self.state.changes);
+        if let Some(journal) = &self.state.journal {
+            journal.write(changes);
         }
     }
 }
@@ -254,13 +297,8 @@ impl State {
         match entry {
             Entry::Secret(secret) => self.secret = Some(secret),
             Entry::Owner(_) => {}
-            Entry::Claimed(number, claim) => {
-                self.next_number = self.next_number.max(number);
-                self.claimed.insert(claim.clone());
-                self.claims.push_back((number, claim));
-            }
+            Entry::Claimed(number, place, name) => self.claims.insert(number, place, &name),
             Entry::Undelivered(number, undelivered) => {
-                self.next_number = self.next_number.max(number);
                 self.undelivered.insert(number, *undelivered);
             }
             #[cfg(feature = "client")]
@@ -271,20 +309,100 @@ impl State {
         }
     }
 
-    fn claim(&mut self, claim: Box<str>) -> bool {
-        if !self.claimed.insert(claim.clone()) {
-            return false;
+    fn claim(&mut self, event: &Event, name: &str) -> Result<bool, JournalError> {
+        if self.claims.contains(name) {
+            return Ok(false);
+        }
+        if self.claims.is_full() {
+            self.forget_claims();
+        }
+        if self.claims.is_full() {
+            return Err(JournalError::new(
+                JournalErrorKind::Full,
+                "too many events that run at most once are not settled: the oldest of their rooms have to be done first",
+            ));
         }
         let number = self.number();
-        self.put(Entry::Claimed(number, claim.clone()));
-        self.claims.push_back((number, claim));
-        if self.claims.len() > CLAIMED
-            && let Some((number, oldest)) = self.claims.pop_front()
+        let place = self.place_of(event);
+        self.put(Entry::Claimed(number, place.clone(), name.into()));
+        self.claims.insert(number, place, name);
+        Ok(true)
+    }
+
+    #[cfg(feature = "client")]
+    fn place_of(&self, event: &Event) -> Option<(RoomId, Timestamp)> {
+        let at = match event.message() {
+            Some(message) => message.updated_at().max(Some(message.created_at())),
+            // It has no time of its own: it is not older than what was received before it.
+            None => self.rooms.alive(),
+        };
+        // An id cut from a frame would keep the whole frame alive.
+        Some((RoomId::from(event.room_id()?.as_str()), at?))
+    }
+
+    /// Nobody says how far a room is settled.
+    #[cfg(not(feature = "client"))]
+    fn place_of(&self, _event: &Event) -> Option<(RoomId, Timestamp)> {
+        None
+    }
+
+    /// Makes room for others: what does not come back first, then the oldest of what nobody says that of.
+    fn forget_claims(&mut self) {
+        #[cfg(feature = "client")]
         {
-            self.claimed.remove(&oldest);
-            self.changes.push(Entry::Claimed(number, oldest).remove());
+            self.rooms.prune_all(&mut self.claims, &mut self.changes);
+            if self.claims.is_full() {
+                let rooms = &self.rooms;
+                self.claims
+                    .forget_oldest(|room| rooms.is_settled(room), &mut self.changes);
+            }
         }
-        true
+        #[cfg(not(feature = "client"))]
+        self.claims.forget_oldest(|_| false, &mut self.changes);
+    }
+}
+
+impl<'a> Owner<'a> {
+    fn read(stored: &'a str) -> Self {
+        match stored.split_once('\n') {
+            Some((id, server)) => Self {
+                id,
+                server: Some(server),
+            },
+            None => Self {
+                id: stored,
+                server: None,
+            },
+        }
+    }
+
+    /// Whether what `known` wrote is its own.
+    fn may_use(self, known: Option<Owner<'_>>) -> Result<(), JournalError> {
+        let Some(known) = known else { return Ok(()) };
+        let is_elsewhere = matches!((known.server, self.server), (Some(a), Some(b)) if a != b);
+        if known.id == self.id && !is_elsewhere {
+            return Ok(());
+        }
+        let place = |server: Option<&str>| server.map_or_else(String::new, |server| format!(" at {server}"));
+        Err(JournalError::new(
+            JournalErrorKind::OtherAccount,
+            format!(
+                "the journal belongs to the account {}{}, and the bot is {}{}: give each account a journal of its own",
+                known.id,
+                place(known.server),
+                self.id,
+                place(self.server)
+            ),
+        ))
+    }
+}
+
+impl fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.server {
+            Some(server) => write!(f, "{}\n{server}", self.id),
+            None => f.write_str(self.id),
+        }
     }
 }
 
@@ -296,7 +414,10 @@ impl fmt::Debug for Ledger {
 
 #[cfg(test)]
 mod tests {
+    use super::claims::CLAIMED;
     use super::*;
+    use crate::event::{Message, Room, RoomKind, User};
+    use crate::journal::{Journal as _, MemoryJournal};
     use crate::response::{Action, Send};
 
     fn undelivered(text: &str) -> Undelivered {
@@ -304,6 +425,12 @@ mod tests {
             action: Action::from(Send::text(text).to("r")),
             event_key: "m".to_owned(),
             route: None,
+        }
+    }
+
+    impl Ledger {
+        fn claims(&self) -> usize {
+            self.lock().claims.len()
         }
     }
 
@@ -323,7 +450,7 @@ mod tests {
     #[test]
     fn what_could_not_be_sent_is_kept_in_order_and_bounded() {
         let journal = MemoryJournal::new();
-        let load = || Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
         let ledger = load();
         for n in 0..UNDELIVERED {
             // Given up by two runs of one handler it is one message.
@@ -343,25 +470,126 @@ mod tests {
         assert_eq!(texts(&load()), ["1", "2"]);
     }
 
+    /// A message of a room, written at a time.
+    fn message(room: &str, at: i64) -> Event {
+        let room = Room::new(room, RoomKind::Channel);
+        let message = Message::builder(room, User::new("uA", "ann"), "!pay");
+        Event::from(message.created_at(Timestamp::from_millis(at)).build())
+    }
+
     #[tokio::test]
-    async fn claims_outlive_the_process_and_the_oldest_go_first() {
+    async fn without_a_place_the_oldest_claims_go_first() {
         let journal = MemoryJournal::new();
-        let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
+        let (ledger, event) = (load(), message("r", 1));
         for n in 0..=CLAIMED {
-            assert!(ledger.claim(&n.to_string(), "pay").await);
+            assert!(ledger.claim(&event, &n.to_string(), "pay").await.unwrap());
         }
-        let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
-        assert!(!ledger.claim("1", "pay").await);
-        assert!(ledger.claim("1", "other").await);
-        assert!(ledger.claim("0", "pay").await);
-        assert_eq!(journal.load().unwrap().len(), CLAIMED);
+        let ledger = load();
+        assert!(!ledger.claim(&event, &CLAIMED.to_string(), "pay").await.unwrap());
+        assert!(
+            !ledger
+                .claim(&event, &(CLAIMED / 2).to_string(), "pay")
+                .await
+                .unwrap()
+        );
+        assert!(ledger.claim(&event, &CLAIMED.to_string(), "other").await.unwrap());
+        assert!(ledger.claim(&event, "0", "pay").await.unwrap());
+        assert!(journal.load().unwrap().len() <= CLAIMED);
+    }
+
+    #[cfg(feature = "client")]
+    #[tokio::test]
+    async fn a_claim_lives_as_long_as_its_event_may_come_back() {
+        let journal = MemoryJournal::new();
+        let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
+        let ledger = load();
+        let settle = |ledger: &Ledger, at| {
+            let watermark = Timestamp::from_millis(at);
+            ledger.set_alive(watermark);
+            let is_open = true;
+            ledger.settle(&"busy".into(), super::super::Place { watermark, is_open }, None);
+        };
+        // An event of long ago is open, and its room goes on.
+        settle(&ledger, 100_000);
+        for n in 0..CLAIMED {
+            let event = message("busy", 100_001 + n as i64);
+            assert!(ledger.claim(&event, &n.to_string(), "pay").await.unwrap());
+        }
+        let ledger = load();
+        let event = message("quiet", 100_000);
+        for _ in 0..2 {
+            let error = ledger.claim(&event, "one more", "pay").await.unwrap_err();
+            assert_eq!(error.kind(), JournalErrorKind::Full);
+        }
+        assert!(
+            !ledger.claim(&event, "0", "pay").await.unwrap(),
+            "nothing is forgotten"
+        );
+        // It is done, and what is behind the overlap does not come back.
+        settle(&ledger, 130_002);
+        assert!(ledger.claim(&event, "one more", "pay").await.unwrap());
+        assert!(!ledger.claim(&event, "2", "pay").await.unwrap());
+        assert_eq!(load().claims(), CLAIMED - 1);
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_kept_has_not_begun() {
+        struct Full;
+
+        impl crate::journal::Journal for Full {
+            fn load(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
+                Ok(Vec::new())
+            }
+
+            fn write(&self, _: Vec<Change>) {}
+
+            fn flush(&self) -> futures_util::future::BoxFuture<'static, Result<(), JournalError>> {
+                let error = JournalError::new(JournalErrorKind::Io, "no space left");
+                Box::pin(std::future::ready(Err(error)))
+            }
+        }
+
+        let ledger = Ledger::load(&JournalSlot::new(Full), None).unwrap();
+        for _ in 0..2 {
+            assert!(ledger.claim(&message("r", 1), "m", "pay").await.is_err());
+        }
+        assert_eq!(ledger.claims(), 0);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_left_as_it_is() {
+        let journal = MemoryJournal::new();
+        let mut key = vec![b'u'];
+        key.extend_from_slice(&7_u64.to_be_bytes());
+        let later = Change::put(key, *b"of a later version");
+        journal.write(vec![later.clone()]);
+        let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
+        assert_eq!(ledger.keep_undelivered(undelivered("one")), None);
+        let entries = journal.load().unwrap();
+        assert_eq!(entries.len(), 2);
+        let (key, value) = later.into_parts();
+        assert!(entries.contains(&(key, value.unwrap())));
+    }
+
+    #[tokio::test]
+    async fn one_uses_it_at_a_time() {
+        let slot = JournalSlot::new(MemoryJournal::new());
+        let ledger = Ledger::load(&slot, None).unwrap();
+        assert_eq!(
+            Ledger::load(&slot.clone(), None).unwrap_err().kind(),
+            JournalErrorKind::Locked
+        );
+        ledger.close();
+        assert!(ledger.try_flush().await.is_err());
+        Ledger::load(&slot, None).unwrap();
     }
 
     #[test]
     fn the_secret_stays() {
         let journal = MemoryJournal::new();
         for first in [b"one", b"two"] {
-            let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+            let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
             assert_eq!(ledger.secret(|| first.to_vec()), b"one");
         }
     }
@@ -369,10 +597,19 @@ mod tests {
     #[test]
     fn it_belongs_to_one_account() {
         let journal = MemoryJournal::new();
-        let load = |owner: &str| Ledger::load(Arc::new(journal.clone()), Some(&UserId::from(owner)));
-        load("uA").unwrap();
-        load("uA").unwrap();
-        let error = load("uB").unwrap_err();
-        assert_eq!(error.kind(), JournalErrorKind::OtherAccount);
+        let load = |id, server| {
+            let owner = Owner { id, server };
+            Ledger::load(&JournalSlot::new(journal.clone()), Some(owner)).map_err(|error| error.kind())
+        };
+        load("uA", None).unwrap();
+        assert_eq!(load("uB", None).unwrap_err(), JournalErrorKind::OtherAccount);
+        // From here on it is known where that is.
+        for _ in 0..2 {
+            load("uA", Some("chat.example.org/sub")).unwrap();
+        }
+        let copy = load("uA", Some("staging.example.org"));
+        assert_eq!(copy.unwrap_err(), JournalErrorKind::OtherAccount);
+        load("uA", None).unwrap();
+        assert!(load("uA", Some("staging.example.org")).is_err());
     }
 }

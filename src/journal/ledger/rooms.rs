@@ -1,8 +1,10 @@
 //! How far each room is settled, which events behind that are done, and which were handed over again.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::claims::Claims;
 use super::{Ledger, State};
 use crate::event::{RoomId, Timestamp};
 use crate::journal::Change;
@@ -11,9 +13,11 @@ use crate::journal::stored::{Entry, Place};
 /// Rooms that are remembered.
 const ROOMS: usize = 10_000;
 
-/// Events that are remembered as done, of one room and of all.
-const FINISHED_IN_ROOM: usize = 1000;
+/// Events that are remembered as done.
 const FINISHED: usize = 100_000;
+
+/// So many are forgotten at once where there are too many: all of one room.
+const FORGOTTEN: usize = FINISHED / 100;
 
 /// Events that are remembered as handed over again.
 const RECOVERED: usize = 20_000;
@@ -33,7 +37,49 @@ pub(super) struct Rooms {
 #[derive(Default)]
 struct Room {
     place: Option<Place>,
-    finished: BTreeSet<(Timestamp, Box<str>)>,
+    finished: Finished,
+}
+
+/// The events of a room that are done, and may come again.
+#[derive(Default)]
+struct Finished {
+    by_time: BTreeSet<(Timestamp, Arc<str>)>,
+    times: HashMap<Arc<str>, Timestamp>,
+}
+
+impl Finished {
+    fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// False where it is known, as late or later.
+    fn insert(&mut self, at: Timestamp, key: &str, room: &RoomId, changes: &mut Vec<Change>) -> bool {
+        if self.times.get(key).is_some_and(|known| *known >= at) {
+            return false;
+        }
+        self.remove(key, room, changes);
+        let key: Arc<str> = key.into();
+        self.by_time.insert((at, Arc::clone(&key)));
+        self.times.insert(key, at);
+        true
+    }
+
+    fn remove(&mut self, key: &str, room: &RoomId, changes: &mut Vec<Change>) {
+        if let Some((key, at)) = self.times.remove_entry(key) {
+            changes.push(Entry::Finished(room.clone(), at, (*key).into()).remove());
+            self.by_time.remove(&(at, key));
+        }
+    }
+
+    fn pop_first(&mut self, room: &RoomId, changes: &mut Vec<Change>) {
+        if let Some((_, key)) = self.by_time.first().cloned() {
+            self.remove(&key, room, changes);
+        }
+    }
+
+    fn first(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
 }
 
 impl Ledger {
@@ -73,13 +119,18 @@ impl Ledger {
     /// How far a room is settled now, and the event that this follows from if it is done.
     pub(crate) fn settle(&self, room: &RoomId, place: Place, finished: Option<(Timestamp, &str)>) {
         let mut state = self.change();
-        let State { rooms, changes, .. } = &mut *state;
+        let State {
+            rooms,
+            claims,
+            changes,
+            ..
+        } = &mut *state;
         rooms.settle(room, place, changes);
         if let Some((revision, key)) = finished {
             rooms.forget_recovered(key, changes);
             rooms.finish(room, revision, key, changes);
         }
-        rooms.prune(room, changes);
+        rooms.prune(room, claims, changes);
     }
 
     /// The bot may not read this room any more.
@@ -93,14 +144,16 @@ impl Ledger {
     pub(crate) fn is_finished(&self, room: &RoomId, key: &str) -> bool {
         let state = self.lock();
         let room = state.rooms.rooms.get(room);
-        room.is_some_and(|room| room.finished.iter().any(|(_, finished)| **finished == *key))
+        room.is_some_and(|room| room.finished.times.contains_key(key))
     }
 
     /// The events that are done, the oldest first.
-    pub(crate) fn finished(&self) -> Vec<(Timestamp, Box<str>)> {
+    pub(crate) fn finished(&self) -> Vec<(Timestamp, Arc<str>)> {
         let state = self.lock();
         let rooms = state.rooms.rooms.values();
-        let mut finished: Vec<_> = rooms.flat_map(|room| room.finished.iter().cloned()).collect();
+        let mut finished: Vec<_> = rooms
+            .flat_map(|room| room.finished.by_time.iter().cloned())
+            .collect();
         finished.sort_unstable();
         finished
     }
@@ -148,7 +201,8 @@ impl Ledger {
 
     /// Has everything kept at once, and does not wait for that.
     pub(crate) fn hurry(&self) {
-        drop(self.journal.flush());
+        let journal = self.lock().journal.clone();
+        drop(journal.map(|journal| journal.flush()));
     }
 }
 
@@ -159,8 +213,11 @@ impl Rooms {
             Entry::Alive(at) => self.alive = Some(at),
             Entry::Room(room, place) => self.rooms.entry(room).or_default().place = Some(place),
             Entry::Finished(room, revision, key) => {
-                let finished = &mut self.rooms.entry(room).or_default().finished;
-                self.finished += usize::from(finished.insert((revision, key)));
+                let finished = &mut self.rooms.entry(room.clone()).or_default().finished;
+                let before = finished.len();
+                // What was written is right: no key is there twice.
+                finished.insert(revision, &key, &room, &mut Vec::new());
+                self.finished += finished.len() - before;
             }
             Entry::Recovered(key, times) => {
                 self.recovered.insert(key, times);
@@ -176,7 +233,15 @@ impl Rooms {
                 .rooms
                 .iter()
                 .min_by_key(|(_, room)| room.place.map(|place| (place.is_open, place.watermark)));
-            if let Some(quietest) = quietest.map(|(room, _)| room.clone()) {
+            if let Some((quietest, is_open)) =
+                quietest.map(|(id, room)| (id.clone(), room.place.is_some_and(|place| place.is_open)))
+            {
+                if is_open {
+                    tracing::warn!(
+                        room_id = %quietest,
+                        "too many rooms: one is forgotten in which something is not done, and a crash now loses that"
+                    );
+                }
                 self.forget(&quietest, changes);
             }
         }
@@ -194,44 +259,65 @@ impl Rooms {
     }
 
     fn finish(&mut self, room: &RoomId, revision: Timestamp, key: &str, changes: &mut Vec<Change>) {
+        if self.finished >= FINISHED {
+            self.forget_finished(changes);
+        }
         let Some(remembered) = self.rooms.get_mut(room) else {
             return;
         };
-        let is_full = self.finished >= FINISHED || remembered.finished.len() >= FINISHED_IN_ROOM;
-        let oldest = is_full.then(|| remembered.finished.pop_first()).flatten();
-        if is_full && oldest.is_none() {
-            return;
-        }
-        let is_new = remembered.finished.insert((revision, key.into()));
-        if let Some((revision, key)) = oldest {
-            self.finished -= 1;
-            changes.push(Entry::Finished(room.clone(), revision, key).remove());
-        }
-        if is_new {
-            self.finished += 1;
+        let before = remembered.finished.len();
+        if remembered.finished.insert(revision, key, room, changes) {
             changes.push(Entry::Finished(room.clone(), revision, key.into()).put());
         }
+        self.finished += remembered.finished.len() - before;
+    }
+
+    /// Makes room for others: where most are remembered, the oldest go. Their handlers may run again.
+    fn forget_finished(&mut self, changes: &mut Vec<Change>) {
+        let fullest = self.rooms.iter_mut().max_by_key(|(_, room)| room.finished.len());
+        let Some((id, room)) = fullest else { return };
+        let before = room.finished.len();
+        for _ in 0..FORGOTTEN {
+            room.finished.pop_first(id, changes);
+        }
+        self.finished -= before - room.finished.len();
+        tracing::warn!(room_id = %id, "too many events wait for an older one of their room: handlers of those that are done may run again");
+    }
+
+    /// Up to where nothing of a room comes again.
+    fn settled(&self, room: &Room) -> Option<Timestamp> {
+        let settled = room.place.map(|place| place.watermark).min(self.alive);
+        settled.map(|settled| settled.saturating_sub(OVERLAP))
+    }
+
+    /// Whether somebody says how far a room is settled.
+    pub(super) fn is_settled(&self, room: &RoomId) -> bool {
+        self.rooms.get(room).is_some_and(|room| room.place.is_some())
+    }
+
+    pub(super) fn alive(&self) -> Option<Timestamp> {
+        self.alive
     }
 
     /// Forgets events that do not come again.
-    fn prune(&mut self, room: &RoomId, changes: &mut Vec<Change>) {
-        let Some(remembered) = self.rooms.get_mut(room) else {
+    fn prune(&mut self, room: &RoomId, claims: &mut Claims, changes: &mut Vec<Change>) {
+        let until = self.rooms.get(room).and_then(|room| self.settled(room));
+        let (Some(until), Some(remembered)) = (until, self.rooms.get_mut(room)) else {
             return;
         };
-        let settled = remembered.place.map(|place| place.watermark).min(self.alive);
-        let Some(until) = settled.map(|settled| settled.saturating_sub(OVERLAP)) else {
-            return;
-        };
-        while remembered
-            .finished
-            .first()
-            .is_some_and(|(revision, _)| *revision <= until)
-        {
-            let Some((revision, key)) = remembered.finished.pop_first() else {
-                break;
-            };
-            self.finished -= 1;
-            changes.push(Entry::Finished(room.clone(), revision, key).remove());
+        let before = remembered.finished.len();
+        while remembered.finished.first().is_some_and(|first| first <= until) {
+            remembered.finished.pop_first(room, changes);
+        }
+        self.finished -= before - remembered.finished.len();
+        claims.prune(room, until, changes);
+    }
+
+    /// The same in all rooms: quiet ones are not settled anew.
+    pub(super) fn prune_all(&mut self, claims: &mut Claims, changes: &mut Vec<Change>) {
+        let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+        for room in rooms {
+            self.prune(&room, claims, changes);
         }
     }
 
@@ -243,8 +329,8 @@ impl Rooms {
         if let Some(place) = forgotten.place {
             changes.push(Entry::Room(room.clone(), place).remove());
         }
-        for (revision, key) in forgotten.finished {
-            changes.push(Entry::Finished(room.clone(), revision, key).remove());
+        for (revision, key) in forgotten.finished.by_time {
+            changes.push(Entry::Finished(room.clone(), revision, (*key).into()).remove());
         }
     }
 
@@ -258,12 +344,11 @@ impl Rooms {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::journal::{Journal as _, MemoryJournal};
+    use crate::journal::{Journal as _, JournalSlot, MemoryJournal};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -299,7 +384,7 @@ mod tests {
         #[test]
         fn a_restart_changes_nothing(steps in prop::collection::vec(step(), 0..120)) {
             let journal = MemoryJournal::new();
-            let load = || Ledger::load(Arc::new(journal.clone()), None).unwrap();
+            let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
             let mut ledger = load();
             let mut places = BTreeMap::new();
             let mut finished: Vec<(RoomId, i64)> = Vec::new();
@@ -362,19 +447,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_inside_the_overlap_is_known_however_much_it_is() {
+        let journal = MemoryJournal::new();
+        let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
+        let ledger = load();
+        for n in 0..5000 {
+            let watermark = at(100_000 + n);
+            ledger.set_alive(watermark);
+            let place = Place {
+                watermark,
+                is_open: false,
+            };
+            ledger.settle(&"busy".into(), place, Some((watermark, &n.to_string())));
+        }
+        let ledger = load();
+        assert!((0..5000).all(|n| ledger.is_finished(&"busy".into(), &n.to_string())));
+    }
+
+    #[test]
     fn it_is_bounded() {
         let journal = MemoryJournal::new();
-        let ledger = Ledger::load(Arc::new(journal.clone()), None).unwrap();
+        let ledger = Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
         let open = Place {
             watermark: at(0),
             is_open: true,
         };
         // Nothing is ever settled.
-        for n in 0..FINISHED_IN_ROOM as i64 + 500 {
+        for n in 0..FINISHED as i64 + 1 {
             ledger.settle(&"busy".into(), open, Some((at(n), &n.to_string())));
         }
-        assert_eq!(ledger.finished().len(), FINISHED_IN_ROOM);
-        assert_eq!(ledger.finished()[0].0, at(500));
+        assert_eq!(ledger.finished().len(), FINISHED + 1 - FORGOTTEN);
+        assert_eq!(ledger.finished()[0].0, at(FORGOTTEN as i64));
+        // Another room pays nothing for that.
+        ledger.settle(&"other".into(), open, Some((at(1), "other")));
+        assert!(ledger.is_finished(&"other".into(), "other"));
+        ledger.forget_room(&"other".into());
         let idle = Place {
             watermark: at(1),
             is_open: false,
@@ -385,6 +492,6 @@ mod tests {
         let places = ledger.places();
         assert_eq!(places.len(), ROOMS);
         assert!(places.contains(&("busy".into(), open)), "what is open goes last");
-        assert_eq!(journal.load().unwrap().len(), ROOMS + FINISHED_IN_ROOM);
+        assert_eq!(journal.load().unwrap().len(), ROOMS + FINISHED + 1 - FORGOTTEN);
     }
 }

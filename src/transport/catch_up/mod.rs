@@ -12,6 +12,7 @@ mod recover;
 mod run;
 mod safety;
 mod shared;
+mod suspects;
 mod watermarks;
 
 use std::convert::Infallible;
@@ -443,8 +444,8 @@ async fn hand_over(
         match deliveries.reserve().await {
             Ok(permit) => {
                 if let Some(next) = outbox.pop() {
-                    if next.is_suspect() {
-                        marks.suspect_goes();
+                    if let Some(key) = next.suspect() {
+                        marks.suspect_goes(key);
                     }
                     permit.send(Ok(next.delivery));
                 }

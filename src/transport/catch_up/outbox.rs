@@ -2,10 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use super::shared::Recovered;
+use super::suspects::{Mark, Marks, Recovered};
 use crate::event::RoomId;
 use crate::journal::Ledger;
 use crate::transport::Delivery;
@@ -17,26 +16,15 @@ pub(super) struct Waiting {
     mark: Option<Mark>,
 }
 
-/// That an event which an earlier process may have begun is handed over has to be kept before it is.
-#[derive(Debug)]
-struct Mark {
-    key: Box<str>,
-    recovered: Recovered,
-    /// In which row the marks were written; `None` where this was not.
-    number: Option<u64>,
-}
-
-impl Mark {
-    fn mark(&mut self, number: u64, ledger: &Ledger) {
-        ledger.recover(&self.key);
-        self.number = Some(number);
-    }
-}
-
 impl Waiting {
+    /// The key of an event that was there at a crash.
+    pub(super) fn suspect(&self) -> Option<&str> {
+        let mark = self.mark.as_ref().filter(|mark| mark.is_suspect());
+        mark.map(Mark::key)
+    }
+
     pub(super) fn is_suspect(&self) -> bool {
-        let recovered = self.mark.as_ref().map(|mark| mark.recovered);
-        recovered == Some(Recovered::Alone)
+        self.suspect().is_some()
     }
 }
 
@@ -54,22 +42,14 @@ pub(super) struct Outbox {
     /// What belongs to no room goes first.
     first: VecDeque<Delivery>,
     len: usize,
-    /// How many marks were written, and up to which they are kept.
-    marked: u64,
-    kept: u64,
-    /// While it is waited for that those up to a number are kept.
-    flush: Option<(u64, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    marks: Marks,
 }
 
 impl Outbox {
     /// An event that an earlier process may have begun.
     pub(super) fn push_recovered(&mut self, room: &RoomId, delivery: Delivery, recovered: Recovered) {
         let key = delivery.event().own_key().unwrap_or_default().into();
-        let mark = Some(Mark {
-            key,
-            recovered,
-            number: None,
-        });
+        let mark = Some(Mark::of(key, recovered));
         self.push(room, Waiting { delivery, mark });
     }
 
@@ -79,50 +59,22 @@ impl Outbox {
         if !self.first.is_empty() {
             return;
         }
-        let Some(room) = self.turns.front().cloned() else {
+        let Some(room) = self.turns.front() else { return };
+        let Some(next) = mark_of(&mut self.rooms, room) else {
             return;
         };
-        let number = self.marked + 1;
-        let Some(next) = self.next(&room).and_then(|next| next.mark.as_mut()) else {
-            return;
-        };
-        if next.number.is_none() {
-            next.mark(number, ledger);
-            let goes_with_others = next.recovered == Recovered::Together;
-            self.marked = number;
-            if goes_with_others {
-                self.mark_with_it(ledger, window);
-            }
+        if self.marks.write(next, ledger) {
+            // All that go with it are kept with one write.
+            let waiting = self
+                .rooms
+                .values_mut()
+                .flat_map(|room| room.iter_mut().take(window));
+            self.marks
+                .write_with_it(waiting.filter_map(|waiting| waiting.mark.as_mut()), ledger);
         }
-        let number = self.next(&room).and_then(|next| next.mark.as_ref()?.number);
-        while number > Some(self.kept) {
-            // It goes on where this is dropped: what arrives meanwhile would begin it anew each time, and never end it.
-            let (marked, flush) = self.flush.get_or_insert_with(|| {
-                let ledger = Arc::clone(ledger);
-                let flush = Box::pin(async move { ledger.flush().await });
-                (self.marked, flush)
-            });
-            flush.await;
-            self.kept = *marked;
-            self.flush = None;
+        if let Some(next) = mark_of(&mut self.rooms, room) {
+            self.marks.kept(next, ledger).await;
         }
-    }
-
-    /// All that go with it are kept with one write.
-    fn mark_with_it(&mut self, ledger: &Ledger, window: usize) {
-        for room in self.rooms.values_mut() {
-            let marks = room
-                .iter_mut()
-                .take(window)
-                .filter_map(|waiting| waiting.mark.as_mut());
-            for mark in marks.filter(|mark| mark.number.is_none() && mark.recovered == Recovered::Together) {
-                mark.mark(self.marked, ledger);
-            }
-        }
-    }
-
-    fn next(&mut self, room: &RoomId) -> Option<&mut Waiting> {
-        self.rooms.get_mut(room)?.front_mut()
     }
 
     pub(super) fn push(&mut self, room: &RoomId, delivery: Waiting) {
@@ -201,6 +153,11 @@ impl Outbox {
     }
 }
 
+/// What has to be kept before the next of a room is handed over.
+fn mark_of<'a>(rooms: &'a mut HashMap<RoomId, VecDeque<Waiting>>, room: &RoomId) -> Option<&'a mut Mark> {
+    rooms.get_mut(room)?.front_mut()?.mark.as_mut()
+}
+
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox")
@@ -217,7 +174,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Event, Message, Room, RoomKind, User};
-    use crate::journal::{Change, Journal, JournalError, MemoryJournal};
+    use crate::journal::{Change, Journal, JournalError, JournalSlot, MemoryJournal};
 
     fn delivery(room: &str, text: &str) -> Delivery {
         let room = Room::new(room, RoomKind::Channel);
@@ -269,7 +226,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_arrives_meanwhile_does_not_hold_up_a_recovered_event() {
-        let ledger = Arc::new(Ledger::load(Arc::new(Slow(MemoryJournal::new())), None).unwrap());
+        let ledger = Arc::new(Ledger::load(&JournalSlot::new(Slow(MemoryJournal::new())), None).unwrap());
         let mut outbox = Outbox::default();
         for text in ["a1", "a2"] {
             outbox.push_recovered(&"a".into(), delivery("a", text), Recovered::Together);

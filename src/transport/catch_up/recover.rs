@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::CatchUp;
 use super::calls::Lost;
 use super::merge::Sorted;
-use super::shared::Recovered;
+use super::suspects::Recovered;
 use super::watermarks::TICK;
 use crate::event::classify::Classifier;
 use crate::event::{RoomId, Timestamp};
@@ -127,6 +127,9 @@ impl CatchUp {
                 crashes,
                 "the process ended each time that this event was running: it is given up"
             );
+            if let Some(hints) = &self.hints {
+                hints.given_up(&event, crashes);
+            }
             return self.marks.pass(&event, room, revision);
         }
         let recovered = match crashes {

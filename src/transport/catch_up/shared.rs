@@ -1,71 +1,19 @@
 //! The watermarks, which acknowledgements change from elsewhere, and their way into the journal.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-
+use super::suspects::{Recovered, Settled, Suspicion};
 use super::watermarks::Watermarks;
 use crate::event::{Event, RoomId, Timestamp};
 use crate::journal::Ledger;
-use crate::transport::{Ack, Arrival, Delivery, Settled};
+use crate::transport::{self, Ack, Arrival, Delivery};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedMarks {
     marks: Arc<Mutex<Watermarks>>,
-    pub(super) settled: Arc<Notify>,
+    pub(super) settled: Arc<Settled>,
     /// What the bot remembers from one start to the next, if anything.
     pub(super) ledger: Option<Arc<Ledger>>,
-    /// Events in the pipeline that may have ended earlier processes.
-    suspects: Arc<AtomicUsize>,
-}
-
-/// An event that an earlier process may have begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Recovered {
-    /// With the others.
-    Together,
-    /// It was there at a crash already: it is run alone, so that no other is suspected with it.
-    Alone,
-}
-
-/// That an event may be what ends the process: while its handlers run, and not while an answer is on its way, which may
-/// take long.
-struct Suspicion {
-    shared: SharedMarks,
-    recovered: Recovered,
-    key: Option<Box<str>>,
-    has_ended: AtomicBool,
-}
-
-impl Suspicion {
-    fn of(shared: SharedMarks, recovered: Recovered, key: Option<Box<str>>) -> Self {
-        Self {
-            shared,
-            recovered,
-            key,
-            has_ended: AtomicBool::new(false),
-        }
-    }
-
-    /// It was not: the next process must not take its end for a crash.
-    fn end(&self) {
-        if self.has_ended.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        if let (Some(ledger), Some(key)) = (&self.shared.ledger, &self.key) {
-            ledger.not_recovered(key);
-            ledger.hurry();
-        }
-        if self.recovered == Recovered::Alone {
-            // One that was never handed over was not counted.
-            let _ = self
-                .shared
-                .suspects
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
-        }
-        self.shared.settled.notify_one();
-    }
 }
 
 impl SharedMarks {
@@ -107,8 +55,10 @@ impl SharedMarks {
             self.keep(&marks, room, None);
             ticket
         };
-        let suspicion =
-            recovered.map(|recovered| Arc::new(Suspicion::of(self.clone(), recovered, key.clone())));
+        let suspicion = recovered.map(|_| {
+            let (ledger, settled) = (self.ledger.clone(), Arc::clone(&self.settled));
+            Arc::new(Suspicion::of(ledger, settled, key.clone()))
+        });
         let handled = suspicion.clone();
         let (shared, room) = (self.clone(), room.clone());
         let ack = Ack::new(move |settled| {
@@ -116,12 +66,15 @@ impl SharedMarks {
             let mut marks = shared.lock();
             match (settled, &shared.ledger) {
                 // It is there for the next process.
-                (Settled::Interrupted, Some(_)) => {
+                (transport::Settled::Interrupted, Some(_)) => {
                     marks.interrupted(&room, revision, ticket);
                     shared.keep(&marks, &room, None);
                 }
                 // What the pipeline gives up it gives up on purpose: it is not fetched again.
-                (Settled::Done | Settled::Dropped | Settled::Interrupted, _) => {
+                (
+                    transport::Settled::Done | transport::Settled::Dropped | transport::Settled::Interrupted,
+                    _,
+                ) => {
                     marks.settled(&room, revision, ticket);
                     shared.keep(&marks, &room, key.map(|key| (revision, key)));
                 }
@@ -167,11 +120,12 @@ impl SharedMarks {
         }
     }
 
+    /// Whether another suspect has to wait.
     pub(super) fn has_suspect(&self) -> bool {
-        self.suspects.load(Ordering::Relaxed) > 0
+        self.settled.has_suspect()
     }
 
-    pub(super) fn suspect_goes(&self) {
-        self.suspects.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn suspect_goes(&self, key: &str) {
+        self.settled.suspect_goes(key);
     }
 }
