@@ -169,9 +169,10 @@ impl CatchUp {
             run.restore(&mut self.marks.lock());
         }
         if self.lost.is_none() {
-            // The earlier of both: a clock may be ahead, the server's own or that of another instance.
-            let clock = self.client.clock().at(at);
-            let server = self.newest.into_iter().chain(clock).min();
+            let server = match (self.client.clock().at(at), self.newest) {
+                (Some(clock), Some(newest)) => Some(earlier(clock, newest, self.limits)),
+                (clock, newest) => clock.or(newest),
+            };
             self.lost = Some(Lost { at, server });
         }
     }
@@ -411,6 +412,12 @@ impl CatchUp {
             self.retry_in(RETRY);
         }
     }
+}
+
+/// When at the latest everything had arrived, by a clock and by the last event: either may be ahead, the clock of a proxy
+/// or that of another instance. Of a server where nothing was said for long the clock alone is believed.
+fn earlier(clock: Timestamp, newest: Timestamp, limits: Limits) -> Timestamp {
+    clock.min(newest).max(clock.saturating_sub(limits.age))
 }
 
 async fn hand_over(

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::CatchUp;
 use super::calls::Lost;
 use super::merge::Sorted;
 use super::suspects::Recovered;
 use super::watermarks::TICK;
+use super::{CatchUp, earlier};
 use crate::event::classify::Classifier;
 use crate::event::{RoomId, Timestamp};
 use crate::transport::{Arrival, Delivery};
@@ -45,7 +45,6 @@ impl CatchUp {
         let now = self.started.unwrap_or(alive);
         self.started = ledger.began().or(self.started);
         self.newest = self.newest.max(Some(alive));
-        // Not later than the last event: the clock by which it lived may have been ahead.
         let last = ledger
             .places()
             .into_iter()
@@ -53,7 +52,7 @@ impl CatchUp {
             .max();
         self.lost = Some(Lost {
             at: Instant::now(),
-            server: Some(last.map_or(alive, |last| last.min(alive))),
+            server: Some(last.map_or(alive, |last| earlier(alive, last, self.limits))),
         });
         self.gap = Some(now.saturating_since(alive));
         self.recovery = Some(Recovery::default());
