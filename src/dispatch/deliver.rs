@@ -169,6 +169,9 @@ impl Deliveries {
             }
         };
         let takes = self.progress.take(counters);
+        if takes {
+            self.kept.takes();
+        }
         if let Some(room_id) = self.task_rooms.remove(&id) {
             match stuck {
                 Some(stuck) => self.stuck(&room_id, *stuck, counters),
@@ -194,21 +197,20 @@ impl Deliveries {
             error = %Chain(&error),
             "not delivered yet: it is kept in the journal, and what follows in the room waits behind it"
         );
-        match open.request.take() {
-            None => self.kept.failed(room_id, left.into_iter(), Instant::now()),
-            Some(request) => {
-                let mut actions: SmallVec<[RoutedAction; 1]> =
-                    left.into_iter().map(|item| item.routed).collect();
-                if !open.is_quoted
-                    && let Some(first) = actions.first_mut()
-                {
-                    quote(first, room_id, &request);
-                }
-                counters.undelivered += self.kept.keep(actions, &request.key());
-                self.kept.failed(room_id, std::iter::empty(), Instant::now());
-                open.finish();
-            }
+        let now = Instant::now();
+        let Some(request) = open.request.take() else {
+            counters.undelivered += self.kept.failed(room_id, left.into_iter(), error, now);
+            return;
+        };
+        let mut actions: SmallVec<[RoutedAction; 1]> = left.into_iter().map(|item| item.routed).collect();
+        if !open.is_quoted
+            && let Some(first) = actions.first_mut()
+        {
+            quote(first, room_id, &request);
         }
+        counters.undelivered += self.kept.keep(actions, &request.key());
+        counters.undelivered += self.kept.failed(room_id, std::iter::empty(), error, now);
+        open.finish();
     }
 
     /// Keeps an answer behind what is kept in its room already. Its event is done with that.

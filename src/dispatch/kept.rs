@@ -26,12 +26,17 @@ const LEAST_PAUSE: Duration = Duration::from_secs(5);
 /// Nobody waits for an answer any more that is older.
 const TOO_OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How often an action may fail while the server takes others. Then the trouble is its own, and its room goes on.
+const MOST_TRIES: u32 = 5;
+
 /// Rooms with actions that are still to be carried out.
 pub(super) struct Kept {
     /// None for a bot without a journal.
     ledger: Option<Arc<Ledger>>,
     rooms: HashMap<RoomId, Room>,
     dead_letters: DeadLetters,
+    /// How often the server took something.
+    taken: u64,
 }
 
 struct Room {
@@ -42,6 +47,18 @@ struct Room {
     retry_at: Instant,
     /// Whether its next attempt waits for its turn, or is made.
     is_trying: bool,
+    /// The action that failed last.
+    head: Head,
+}
+
+/// How an action fares that all others of its room wait for.
+#[derive(Default)]
+struct Head {
+    number: u64,
+    /// How often it failed after the server took others.
+    tries: u32,
+    /// How much the server had taken when it failed last.
+    taken: u64,
 }
 
 struct Action {
@@ -57,6 +74,7 @@ impl Kept {
             ledger: ledger.filter(|ledger| ledger.is_kept()),
             rooms: HashMap::new(),
             dead_letters,
+            taken: 0,
         };
         kept.adopt();
         kept
@@ -136,6 +154,7 @@ impl Kept {
                 not_before: now,
                 retry_at: now + FIRST_PAUSE,
                 is_trying: false,
+                head: Head::default(),
             });
             let action = Action {
                 number,
@@ -188,15 +207,21 @@ impl Kept {
         taken
     }
 
-    /// An attempt has failed: these are still to be carried out.
+    /// The server takes what it is given.
+    pub(super) fn takes(&mut self) {
+        self.taken += 1;
+    }
+
+    /// An attempt has failed: these are still to be carried out. Gives the number of those that were given up.
     pub(super) fn failed(
         &mut self,
         room_id: &RoomId,
         left: impl DoubleEndedIterator<Item = Item>,
+        error: DeadLetterError,
         now: Instant,
-    ) {
-        let Some(room) = self.rooms.get_mut(room_id) else {
-            return;
+    ) -> u64 {
+        let (Some(ledger), Some(room)) = (&self.ledger, self.rooms.get_mut(room_id)) else {
+            return 0;
         };
         for Item { routed, number } in left.rev() {
             if let Some(number) = number {
@@ -213,11 +238,36 @@ impl Kept {
                 });
             }
         }
+        room.is_trying = false;
+        let head = room.actions.front().map_or(0, |action| action.number);
+        if head != room.head.number {
+            // What went out before it was taken.
+            room.failures = 0;
+            room.head = Head {
+                number: head,
+                tries: 0,
+                taken: self.taken,
+            };
+        } else if self.taken > room.head.taken {
+            room.head.tries += 1;
+            room.head.taken = self.taken;
+        }
         let pause = (FIRST_PAUSE * (1 << room.failures.min(8))).min(LONGEST_PAUSE);
         room.failures = room.failures.saturating_add(1);
-        room.is_trying = false;
         room.not_before = now + LEAST_PAUSE;
         room.retry_at = now + pause;
+        if room.head.tries < MOST_TRIES {
+            return 0;
+        }
+        let Some(action) = room.actions.pop_front() else {
+            return 0;
+        };
+        ledger.forget_undelivered(action.number);
+        self.dead_letters.give_up(action.routed, error, &action.event_key);
+        if room.actions.is_empty() {
+            self.rooms.remove(room_id);
+        }
+        1
     }
 
     /// A delivery to a room has ended, and it did not [fail](Self::failed).

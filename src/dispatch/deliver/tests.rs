@@ -245,3 +245,26 @@ async fn nothing_is_sent_that_is_a_day_old() {
     assert_eq!(*bot.letters.lock().unwrap(), ["a1"]);
     assert_eq!(bot.posted(), ["a2"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_again_and_again_while_others_pass_holds_its_room_no_longer() {
+    let mut bot = server(Some(&MemoryJournal::new()));
+    bot.refuse("poison", RestErrorKind::Transport);
+    bot.say("a", &["poison", "a1"]);
+    bot.settle().await;
+    // As long as nothing passes it is the server.
+    for _ in 0..20 {
+        bot.later(300).await;
+    }
+    assert!(bot.letters.lock().unwrap().is_empty());
+    for n in 0..5 {
+        assert!(bot.letters.lock().unwrap().is_empty(), "{n}");
+        tokio::time::advance(LEAST).await;
+        bot.say("b", &["b"]);
+        bot.settle().await;
+        bot.later(300).await;
+    }
+    assert_eq!(*bot.letters.lock().unwrap(), ["poison"]);
+    assert!(bot.posted().contains(&"a1".to_owned()));
+    assert_eq!(bot.counters.undelivered, 1);
+}
