@@ -440,8 +440,8 @@ fn with_known_id(holder: &'static str) -> (Connector, std::sync::Arc<std::sync::
 
 #[tokio::test]
 async fn an_id_that_is_ours_was_sent() {
-    // The server moves a reply to the room of its thread.
-    for holder in ["uB/GENERAL/t1", "uB/another/t1"] {
+    // The server moves a reply to the room of its thread, and below the thread's root.
+    for holder in ["uB/GENERAL/t1", "uB/another/t1", "uB/GENERAL/root", "uB/GENERAL"] {
         let (connector, requests) = with_known_id(holder);
         let receipt = RestSink::new(client(connector))
             .oneshot(send_action())
@@ -454,7 +454,7 @@ async fn an_id_that_is_ours_was_sent() {
 
 #[tokio::test]
 async fn an_id_that_another_holds_gives_way_to_the_second() {
-    for holder in ["uX/GENERAL/t1", "uB/GENERAL", "uB/GENERAL/t2", "hidden"] {
+    for holder in ["uX/GENERAL/t1", "uB/another", "hidden"] {
         let (connector, requests) = with_known_id(holder);
         let receipt = RestSink::new(client(connector))
             .oneshot(send_action())

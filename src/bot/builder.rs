@@ -272,8 +272,8 @@ impl BotBuilder {
     }
 
     /// What is told of each action that was given up, besides the log: what the server refused, what could not be sent
-    /// for ten minutes, and what was left when the bot stopped. It is called by the bot itself: it must not block, and
-    /// puts aside what takes long.
+    /// for ten minutes (with a [journal](Self::journal): for a day), and what was left when the bot stopped. It is called
+    /// by the bot itself: it must not block, and puts aside what takes long.
     ///
     /// ```no_run
     /// use rocketbotte::Bot;

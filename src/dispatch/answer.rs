@@ -136,7 +136,6 @@ fn collect(
                 batches.push(Batch {
                     room_id,
                     actions: SmallVec::new(),
-                    kept: Vec::new(),
                     request: request.clone(),
                     piece: piece.map(Piece::another),
                 });

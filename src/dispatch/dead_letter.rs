@@ -77,9 +77,8 @@ fn is_transient(error: &BoxError) -> bool {
     use crate::rest::{RestError, RestErrorKind};
 
     error.downcast_ref::<RestError>().is_some_and(|error| {
-        error.is_transient()
-            // A proxy's page in the server's place; a token that is replaced by another.
-            || matches!(error.kind(), RestErrorKind::NotRocketChat | RestErrorKind::Unauthorized)
+        // A token is replaced by another, which takes a restart: no call is tried again for that.
+        error.is_transient() || *error.kind() == RestErrorKind::Unauthorized
     })
 }
 

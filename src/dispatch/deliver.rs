@@ -1,28 +1,27 @@
 //! Carries out what the pipeline answered: in order within a room, rooms side by side.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_util::FutureExt as _;
 use smallvec::SmallVec;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tower::BoxError;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceExt};
 
-use super::dead_letter::{DeadLetterError, DeadLetters};
+use super::dead_letter::DeadLetters;
+use super::kept::Kept;
 use super::lanes::{LaneBounds, Lanes};
+use super::open::{Item, Open, Progress, Stuck, deliver};
 use super::resolve::QUOTE_AFTER;
 use super::settled::Piece;
 use super::text::utf16_length;
 use super::{Counters, Receipt};
 use crate::error_chain::Chain;
 use crate::event::{Event, MessageId, RoomId};
-use crate::journal::{Ledger, Undelivered};
+use crate::journal::Ledger;
 use crate::request::Request;
-use crate::response::{Action, RouteName, RoutedAction};
+use crate::response::{Action, RoutedAction};
 
 /// The service that carries out resolved actions.
 pub(crate) type Sink = BoxCloneSyncService<Action, Receipt, BoxError>;
@@ -40,37 +39,51 @@ const DELETED: usize = 1024;
 pub(super) struct Batch {
     pub(super) room_id: RoomId,
     pub(super) actions: SmallVec<[RoutedAction; 1]>,
-    /// Their numbers in the ledger, where they come from there.
-    pub(super) kept: Vec<u64>,
     /// What is answered.
     pub(super) request: Request,
     pub(super) piece: Option<Piece>,
 }
 
 impl Batch {
-    fn quote_if_late(&mut self, now: Instant) {
-        let context = self.request.context();
-        let is_late = context.lateness(now) > QUOTE_AFTER;
-        if !is_late || self.request.event().room_id() != Some(&self.room_id) {
-            return;
-        }
-        let first = self.actions.first_mut().map(|first| &mut first.action);
-        let (Some(quote), Some(Action::Send(send))) = (context.shared().quote_of(&self.request), first)
-        else {
-            return;
-        };
-        let text = format!("{quote}{}", send.content());
-        if utf16_length(&text) <= context.shared().message_size_limit() {
-            send.set_text(text);
-        }
+    fn is_late(&self, now: Instant) -> bool {
+        self.request.context().lateness(now) > QUOTE_AFTER
     }
+}
+
+/// Has an action say which question it answers, if that was in the same room.
+fn quote(action: &mut RoutedAction, room_id: &RoomId, request: &Request) -> bool {
+    let shared = request.context().shared();
+    if request.event().room_id() != Some(room_id) {
+        return false;
+    }
+    let (Some(quote), Action::Send(send)) = (shared.quote_of(request), &mut action.action) else {
+        return false;
+    };
+    let text = format!("{quote}{}", send.content());
+    let fits = utf16_length(&text) <= shared.message_size_limit();
+    if fits {
+        send.set_text(text);
+    }
+    fits
+}
+
+/// What waits for its turn in a room.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are answers; a box would cost each an allocation"
+)]
+enum Waiting {
+    Answer(Batch),
+    /// Another attempt with what is kept.
+    Kept,
 }
 
 /// What is being delivered and what waits for it.
 pub(super) struct Deliveries {
     sink: Sink,
-    rooms: Lanes<RoomId, Batch>,
-    tasks: JoinSet<()>,
+    rooms: Lanes<RoomId, Waiting>,
+    kept: Kept,
+    tasks: JoinSet<Option<Box<Stuck>>>,
     task_rooms: HashMap<tokio::task::Id, RoomId>,
     progress: Arc<Progress>,
     deleted: VecDeque<MessageId>,
@@ -78,7 +91,7 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(super) fn new(sink: Sink, dead_letters: DeadLetters) -> Self {
+    pub(super) fn new(sink: Sink, dead_letters: DeadLetters, ledger: Option<Arc<Ledger>>) -> Self {
         let bounds = LaneBounds {
             running: ROOMS_AT_ONCE,
             waiting_in_lane: usize::MAX,
@@ -87,6 +100,7 @@ impl Deliveries {
         Self {
             sink,
             rooms: Lanes::new(bounds),
+            kept: Kept::new(ledger, dead_letters.clone()),
             tasks: JoinSet::new(),
             task_rooms: HashMap::new(),
             progress: Arc::default(),
@@ -118,240 +132,195 @@ impl Deliveries {
     }
 
     pub(super) fn push(&mut self, batch: Batch, counters: &mut Counters) {
+        let room_id = batch.room_id.clone();
+        self.wait(room_id, Waiting::Answer(batch), counters);
+    }
+
+    fn wait(&mut self, room_id: RoomId, waiting: Waiting, counters: &mut Counters) {
         // There is no bound to meet: what may wait is bounded by the events that are started.
-        if self.rooms.push(batch.room_id.clone(), batch).is_ok() {
+        if self.rooms.push(room_id, waiting).is_ok() {
             self.start(counters);
         }
     }
 
-    /// Carries out what could not be carried out before.
-    pub(super) fn resend(&mut self, request: &Request, counters: &mut Counters) {
-        let Some(ledger) = &request.context().shared().ledger else {
-            return;
-        };
-        let mut batches: Vec<Batch> = Vec::new();
-        for (number, undelivered) in ledger.take_undelivered() {
-            let Some(room_id) = undelivered.action.room_id().cloned() else {
-                continue;
-            };
-            let known = batches.iter().position(|batch| batch.room_id == room_id);
-            let index = known.unwrap_or_else(|| {
-                batches.push(Batch {
-                    room_id,
-                    actions: SmallVec::new(),
-                    kept: Vec::new(),
-                    request: request.clone(),
-                    piece: None,
-                });
-                batches.len() - 1
-            });
-            let batch = &mut batches[index];
-            batch.kept.push(number);
-            batch.actions.push(RoutedAction {
-                route: undelivered.route.as_deref().map(RouteName::new),
-                action: undelivered.action,
-            });
-        }
-        for batch in batches {
-            self.push(batch, counters);
+    /// Makes another attempt with what is kept, in the rooms where it is time for one: in all of them where the server
+    /// seems to take again what it is given.
+    pub(super) fn resend(&mut self, all: bool, counters: &mut Counters) {
+        for room_id in self.kept.due(Instant::now(), all) {
+            self.wait(room_id, Waiting::Kept, counters);
         }
     }
 
     /// Waits for a delivery to end; for ever if none runs.
-    pub(super) async fn next(&mut self) -> Result<(tokio::task::Id, ()), JoinError> {
+    pub(super) async fn next(&mut self) -> DeliveryEnded {
         match self.tasks.join_next_with_id().await {
-            Some(ended) => ended,
+            Some(ended) => DeliveryEnded(ended),
             None => std::future::pending().await,
         }
     }
 
-    pub(super) fn ended(&mut self, ended: Result<(tokio::task::Id, ()), JoinError>, counters: &mut Counters) {
-        let id = match ended {
-            Ok((id, ())) => id,
+    pub(super) fn ended(&mut self, DeliveryEnded(ended): DeliveryEnded, counters: &mut Counters) {
+        let (id, stuck) = match ended {
+            Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%error, "a delivery ended without a result");
-                error.id()
+                self.kept.adopt();
+                (error.id(), None)
             }
         };
-        self.progress.take(counters);
+        let takes = self.progress.take(counters);
+        if takes {
+            self.kept.takes();
+        }
         if let Some(room_id) = self.task_rooms.remove(&id) {
+            match stuck {
+                Some(stuck) => self.stuck(&room_id, *stuck, counters),
+                None => self.kept.ended(&room_id),
+            }
             self.rooms.free(&room_id);
         }
         self.rooms.finish();
         self.start(counters);
+        if takes {
+            // The server takes what it is given again.
+            self.resend(true, counters);
+        }
     }
 
-    /// Gives up what is not delivered, and counts it.
+    /// What is left of a delivery goes out later, before all else in its room.
+    fn stuck(&mut self, room_id: &RoomId, stuck: Stuck, counters: &mut Counters) {
+        let Stuck { mut open, error } = stuck;
+        let left = open.take_left();
+        tracing::warn!(
+            actions = left.len(),
+            %room_id,
+            error = %Chain(&error),
+            "not delivered yet: it is kept in the journal, and what follows in the room waits behind it"
+        );
+        let now = Instant::now();
+        let Some(request) = open.request.take() else {
+            counters.undelivered += self.kept.failed(room_id, left.into_iter(), error, now);
+            return;
+        };
+        let mut actions: SmallVec<[RoutedAction; 1]> = left.into_iter().map(|item| item.routed).collect();
+        if !open.is_quoted
+            && let Some(first) = actions.first_mut()
+        {
+            quote(first, room_id, &request);
+        }
+        counters.undelivered += self.kept.keep(actions, &request.key());
+        counters.undelivered += self.kept.failed(room_id, std::iter::empty(), error, now);
+        open.finish();
+    }
+
+    /// Keeps an answer behind what is kept in its room already. Its event is done with that.
+    fn keep(&mut self, batch: Batch, counters: &mut Counters) {
+        let Batch {
+            room_id,
+            mut actions,
+            request,
+            piece,
+        } = batch;
+        if let Some(first) = actions.first_mut() {
+            // It may be long until then.
+            quote(first, &room_id, &request);
+        }
+        counters.undelivered += self.kept.keep(actions, &request.key());
+        if let Some(piece) = piece {
+            piece.done();
+        }
+    }
+
+    /// Gives up what is not delivered, and counts it. What is in the journal stays there, and what waits behind it
+    /// joins it.
     pub(super) async fn abort(&mut self, counters: &mut Counters) {
-        for batch in self.rooms.clear_waiting() {
-            drop(Open::new(batch, &self.dead_letters, &self.progress));
+        for waiting in self.rooms.clear_waiting() {
+            match waiting {
+                Waiting::Kept => {}
+                Waiting::Answer(batch) if self.kept.holds(&batch.room_id) => self.keep(batch, counters),
+                Waiting::Answer(batch) => drop(self.open(batch)),
+            }
         }
         self.tasks.shutdown().await;
         for room_id in std::mem::take(&mut self.task_rooms).into_values() {
             self.rooms.free(&room_id);
             self.rooms.finish();
         }
+        self.kept.adopt();
+        self.kept.stop_trying();
         self.progress.take(counters);
     }
 
+    fn open(&self, batch: Batch) -> Open {
+        let Batch {
+            actions,
+            request,
+            piece,
+            ..
+        } = batch;
+        let items = actions
+            .into_iter()
+            .map(|routed| Item { routed, number: None })
+            .collect();
+        self.open_items(items, Some(request), piece)
+    }
+
+    fn open_items(&self, items: SmallVec<[Item; 1]>, request: Option<Request>, piece: Option<Piece>) -> Open {
+        let ledger = self.kept.ledger();
+        Open::new(items, request, piece, ledger, &self.dead_letters, &self.progress)
+    }
+
     fn start(&mut self, counters: &mut Counters) {
-        while let Some((room_id, mut batch)) = self.rooms.start() {
-            if matches!(batch.request.event(), Event::Message(question) if self.deleted.contains(question.id()))
-            {
-                tracing::debug!(%room_id, "the question was deleted: its reply is dropped");
-                counters.withdrawn += batch.actions.len() as u64;
-                if let Some(piece) = batch.piece {
-                    piece.done();
-                }
+        while let Some((room_id, waiting)) = self.rooms.start() {
+            let open = match waiting {
+                Waiting::Answer(batch) => self.begin(batch, counters),
+                Waiting::Kept => self.begin_kept(&room_id, counters),
+            };
+            let Some(open) = open else {
                 self.rooms.free(&room_id);
                 self.rooms.finish();
                 continue;
-            }
-            batch.quote_if_late(Instant::now());
-            let open = Open::new(batch, &self.dead_letters, &self.progress);
+            };
             let task = self.tasks.spawn(deliver(self.sink.clone(), open));
             self.task_rooms.insert(task.id(), room_id);
         }
     }
-}
 
-/// What became of actions, also of those in a delivery that is given up or panics.
-#[derive(Default)]
-struct Progress {
-    delivered: AtomicU64,
-    undelivered: AtomicU64,
-}
-
-impl Progress {
-    fn take(&self, counters: &mut Counters) {
-        counters.delivered += self.delivered.swap(0, Ordering::Relaxed);
-        counters.undelivered += self.undelivered.swap(0, Ordering::Relaxed);
-    }
-}
-
-/// The actions of a delivery whose fate is open. Dropped, it gives them up.
-struct Open {
-    actions: smallvec::IntoIter<[RoutedAction; 1]>,
-    kept: std::vec::IntoIter<u64>,
-    /// The one that is on its way, and its number in the ledger if it comes from there.
-    current: Option<RoutedAction>,
-    number: Option<u64>,
-    request: Request,
-    piece: Option<Piece>,
-    /// Whether something is left to be done if the event is delivered again.
-    is_unfinished: bool,
-    dead_letters: DeadLetters,
-    progress: Arc<Progress>,
-}
-
-impl Open {
-    fn new(batch: Batch, dead_letters: &DeadLetters, progress: &Arc<Progress>) -> Self {
-        Self {
-            actions: batch.actions.into_iter(),
-            kept: batch.kept.into_iter(),
-            current: None,
-            number: None,
-            request: batch.request,
-            piece: batch.piece,
-            is_unfinished: false,
-            dead_letters: dead_letters.clone(),
-            progress: Arc::clone(progress),
-        }
-    }
-
-    /// The next action, to be carried out.
-    fn next(&mut self) -> Option<Action> {
-        self.current = self.actions.next();
-        self.number = self.kept.next();
-        self.current.as_ref().map(|current| current.action.clone())
-    }
-
-    fn delivered(&mut self) {
-        self.current = None;
-        if let (Some(number), Some(ledger)) = (self.number, self.ledger()) {
-            ledger.forget_undelivered(number);
-        }
-        self.progress.delivered.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn undelivered(&mut self, error: DeadLetterError) {
-        let Some(action) = self.current.take() else {
-            return;
-        };
-        self.progress.undelivered.fetch_add(1, Ordering::Relaxed);
-        match (self.number, self.ledger()) {
-            (Some(number), Some(ledger)) if error.is_transient() => ledger.release_undelivered(number),
-            (Some(number), Some(ledger)) => {
-                if let Some(kept) = ledger.forget_undelivered(number) {
-                    self.dead_letters.give_up(action, error, &kept.event_key);
-                }
+    /// The next delivery to a room, if there is one.
+    fn begin(&mut self, mut batch: Batch, counters: &mut Counters) -> Option<Open> {
+        let room_id = batch.room_id.clone();
+        if matches!(batch.request.event(), Event::Message(question) if self.deleted.contains(question.id())) {
+            tracing::debug!(%room_id, "the question was deleted: its reply is dropped");
+            counters.withdrawn += batch.actions.len() as u64;
+            if let Some(piece) = batch.piece {
+                piece.done();
             }
-            (None, Some(ledger)) if ledger.is_kept() && is_for_later(&error) => {
-                self.keep(ledger, action, &error);
-            }
-            _ => {
-                let is_done = self.dead_letters.give_up(action, error, &self.request.key());
-                self.is_unfinished |= !is_done;
-            }
+            return None;
         }
+        if self.kept.holds(&room_id) {
+            self.keep(batch, counters);
+            return self.begin_kept(&room_id, counters);
+        }
+        let is_quoted = batch.is_late(Instant::now())
+            && batch
+                .actions
+                .first_mut()
+                .is_some_and(|first| quote(first, &room_id, &batch.request));
+        let mut open = self.open(batch);
+        open.is_quoted = is_quoted;
+        Some(open)
     }
 
-    fn ledger(&self) -> Option<&Ledger> {
-        self.request.context().shared().ledger.as_deref()
-    }
-
-    /// Has it carried out later. Its event is done with that.
-    fn keep(&self, ledger: &Ledger, action: RoutedAction, error: &DeadLetterError) {
-        tracing::warn!(
-            action = action.action.name(),
-            room_id = action.action.room_id().map(tracing::field::display),
-            error = %Chain(error),
-            "not delivered yet: it is kept in the journal"
-        );
-        let oldest = ledger.keep_undelivered(Undelivered {
-            route: action.route.as_ref().map(ToString::to_string),
-            action: action.action,
-            event_key: self.request.key().into_owned(),
-        });
-        if let Some(oldest) = oldest {
-            let action = RoutedAction {
-                route: oldest.route.as_deref().map(RouteName::new),
-                action: oldest.action,
-            };
-            let error = DeadLetterError::Failed("too many actions wait for the server".into());
-            self.dead_letters.give_up(action, error, &oldest.event_key);
-        }
+    fn begin_kept(&mut self, room_id: &RoomId, counters: &mut Counters) -> Option<Open> {
+        let taken = self.kept.take(room_id, &self.deleted, Instant::now());
+        counters.withdrawn += taken.withdrawn;
+        counters.undelivered += taken.given_up;
+        (!taken.items.is_empty()).then(|| self.open_items(taken.items, None, None))
     }
 }
 
-/// What the stop cut off belongs to an event that is not done.
-fn is_for_later(error: &DeadLetterError) -> bool {
-    error.is_transient() && !matches!(error, DeadLetterError::Stopped)
-}
+/// A delivery that ended.
+pub(super) struct DeliveryEnded(Result<(tokio::task::Id, Option<Box<Stuck>>), JoinError>);
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        while self.current.is_some() || self.next().is_some() {
-            self.undelivered(DeadLetterError::Stopped);
-        }
-    }
-}
-
-/// One action after the other; what fails is told and does not keep back what follows.
-async fn deliver(sink: Sink, mut open: Open) {
-    while let Some(action) = open.next() {
-        // A sink that panics harms its action only.
-        match AssertUnwindSafe(sink.clone().oneshot(action))
-            .catch_unwind()
-            .await
-        {
-            Ok(Ok(_receipt)) => open.delivered(),
-            Ok(Err(error)) => open.undelivered(DeadLetterError::Failed(error)),
-            Err(_panic) => open.undelivered(DeadLetterError::Panicked),
-        }
-    }
-    // A refusal is final; what the network has lost is not done.
-    if let Some(piece) = open.piece.take().filter(|_| !open.is_unfinished) {
-        piece.done();
-    }
-}
+#[cfg(all(test, feature = "client"))]
+mod tests;

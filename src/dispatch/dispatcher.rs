@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Layer, Service};
 
 use super::dead_letter::DeadLetters;
-use super::deliver::{Deliveries, Sink};
+use super::deliver::{Deliveries, DeliveryEnded, Sink};
 use super::handle::BotHandle;
 use super::lane_key::LaneKey;
 use super::lanes::Lanes;
@@ -28,7 +28,7 @@ use crate::layer::catch_panic::{CatchPanic, CatchPanicLayer};
 use crate::layer::timeout::Elapsed;
 use crate::request::{Deadline, Request};
 use crate::response::{Action, Response, Send};
-use crate::transport::{Ack, Arrival, Delivery};
+use crate::transport::{Ack, Delivery};
 
 /// Events that wait past every bound; above it they wait like all others.
 const MOST_URGENT: usize = 1024;
@@ -92,6 +92,7 @@ where
     rooms_in_the_log: HashSet<RoomId>,
     /// Actions that could not be carried out before the bot was stopped: they are not the stop's fault.
     undelivered_before_the_stop: u64,
+    is_stopping: bool,
     vigil: Vigil,
 }
 
@@ -116,6 +117,7 @@ where
         on_ready: Option<OnReady>,
         dead_letters: DeadLetters,
     ) -> Self {
+        let deliveries = Deliveries::new(sink, dead_letters, shared.ledger.clone());
         Self {
             service: CatchPanicLayer::new().layer(service),
             slot: None,
@@ -128,7 +130,7 @@ where
             running: JoinSet::new(),
             tasks: HashMap::new(),
             holds: BTreeMap::new(),
-            deliveries: Deliveries::new(sink, dead_letters),
+            deliveries,
             counters: Counters::default(),
             done: 0,
             aborted: 0,
@@ -138,6 +140,7 @@ where
             busy_rooms: HashSet::new(),
             rooms_in_the_log: HashSet::new(),
             undelivered_before_the_stop: 0,
+            is_stopping: false,
             vigil: Vigil::default(),
         }
     }
@@ -167,11 +170,15 @@ where
         self.handle.publish(counters, load);
     }
 
-    /// The loop turns.
+    /// The loop turns, and what is kept is sent when its time has come.
     pub(super) fn beat(&mut self) {
         let waits = self.lanes.waiting() > 0 || !self.urgent.is_empty();
         self.vigil
             .beat(&self.handle, self.shared.ledger.as_deref(), waits);
+        // No stop waits for attempts that nobody asked for.
+        if !self.is_stopping {
+            self.deliveries.resend(false, &mut self.counters);
+        }
     }
 
     pub(super) fn report(&self) -> ShutdownReport {
@@ -206,7 +213,7 @@ where
         self.handle.vitals().received(arrival);
         match &event {
             Event::Deleted(deleted) => self.deliveries.note_deleted(deleted.message_id()),
-            Event::Ready | Event::Reconnected(_) => self.resend(),
+            Event::Ready | Event::Reconnected(_) => self.deliveries.resend(true, &mut self.counters),
             Event::Encrypted(message) if self.is_first_of_its_kind(message.room().id()) => {
                 tracing::info!(room_id = %message.room().id(), "the room is encrypted: a bot can not read it");
             }
@@ -381,6 +388,7 @@ where
     /// The bot begins to stop.
     pub(super) fn stopping(&mut self) {
         self.undelivered_before_the_stop = self.counters.undelivered;
+        self.is_stopping = true;
     }
 
     pub(super) fn handler_ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
@@ -408,26 +416,9 @@ where
         }
     }
 
-    pub(super) fn delivery_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+    pub(super) fn delivery_ended(&mut self, ended: DeliveryEnded) {
         self.vigil.moves();
-        let before = self.counters.delivered;
         self.deliveries.ended(ended, &mut self.counters);
-        // The server takes what it is given again.
-        let waits = self
-            .shared
-            .ledger
-            .as_ref()
-            .is_some_and(|ledger| ledger.has_undelivered());
-        if waits && self.counters.delivered > before {
-            self.resend();
-        }
-    }
-
-    /// Carries out what could not be carried out before.
-    fn resend(&mut self) {
-        let context = Context::new(Arc::clone(&self.shared), Arrival::Live, Instant::now());
-        let request = Request::with_context(Event::Ready, context);
-        self.deliveries.resend(&request, &mut self.counters);
     }
 
     /// Lets the lanes go on whose handler took longer than the hold time.

@@ -54,7 +54,7 @@ pub struct Counters {
     pub detached: u64,
     /// Actions that were carried out.
     pub delivered: u64,
-    /// Actions that could not be carried out.
+    /// Actions that were given up. What is kept in a journal for later is none of them.
     pub undelivered: u64,
     /// Replies that were dropped because the question had been deleted.
     pub withdrawn: u64,

@@ -10,6 +10,7 @@ use tokio::task::{Id, JoinError};
 use tokio::time::{Instant, Interval, sleep_until};
 use tower::{BoxError, Service};
 
+use super::deliver::DeliveryEnded;
 use super::dispatcher::{Dispatcher, Ended};
 use super::handle::{Fired, Stop};
 use super::{ServeError, ShutdownReport};
@@ -57,7 +58,7 @@ enum Step {
     Connection(Option<ConnectionState>),
     ServiceReady(Result<(), BoxError>),
     HandlerEnded(Result<(Id, Ended), JoinError>),
-    DeliveryEnded(Result<(Id, ()), JoinError>),
+    DeliveryEnded(DeliveryEnded),
     HoldOver,
     Beat,
     Stop,

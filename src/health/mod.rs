@@ -98,8 +98,8 @@ pub struct Health {
     /// What was counted since the bot began: among it the actions that were given up,
     /// [`undelivered`](Counters::undelivered).
     pub counters: Counters,
-    /// Actions that wait for a server that takes them: they are tried again when the connection is back, and after each
-    /// that went through.
+    /// Actions that wait in the journal for a server that takes them: they are tried again when the connection is back,
+    /// after each that went through, and by themselves. What is said later in their rooms waits behind them.
     pub kept_actions: usize,
     /// What becomes of what the bot remembers.
     pub journal: JournalState,

@@ -80,6 +80,7 @@ impl Client {
             concurrency: 32,
             max_retries: None,
             longest_wait: LONGEST_WAIT,
+            is_in_a_hurry: false,
         }
     }
 
@@ -123,6 +124,7 @@ impl Client {
         let config = ClientBuilder {
             max_retries: Some(0),
             longest_wait,
+            is_in_a_hurry: true,
             ..(*self.config).clone()
         };
         config.stack_over(self.http.clone(), self.shared.clone())
@@ -295,6 +297,7 @@ pub struct ClientBuilder {
     max_retries: Option<u32>,
     /// For a limit.
     longest_wait: Duration,
+    is_in_a_hurry: bool,
 }
 
 impl ClientBuilder {
@@ -350,6 +353,7 @@ impl ClientBuilder {
             .layer(LimitLayer {
                 limiter: shared.limiter.clone(),
                 longest_wait: self.longest_wait,
+                is_in_a_hurry: self.is_in_a_hurry,
             })
             .layer(AuthLayer::new(self.url.clone(), self.credentials.as_ref()))
             .timeout(self.timeout)

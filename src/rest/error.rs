@@ -40,6 +40,8 @@ struct Inner {
     code: Option<Box<str>>,
     message: Box<str>,
     source: Option<BoxError>,
+    /// Whether the answer was one after which the call is made again.
+    is_transient: bool,
 }
 
 /// What kind of failure a [`RestError`] is.
@@ -84,7 +86,13 @@ impl RestError {
             code: None,
             message: message.into(),
             source: None,
+            is_transient: false,
         }))
+    }
+
+    pub(crate) fn transient(mut self, is_transient: bool) -> Self {
+        self.0.is_transient = is_transient;
+        self
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
@@ -167,12 +175,14 @@ impl RestError {
         &self.0.message
     }
 
-    /// Whether it may work later: connection, limit, or the server's own trouble.
+    /// Whether it may work later: connection, limit, the server's own trouble, or a proxy's in its place. A call that may
+    /// be done twice was tried again before it failed so.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self.0.kind,
-            RestErrorKind::Transport | RestErrorKind::RateLimited { .. }
-        ) || self.0.status.is_some_and(|status| status.is_server_error())
+        self.0.is_transient
+            || matches!(
+                self.0.kind,
+                RestErrorKind::Transport | RestErrorKind::RateLimited { .. }
+            )
     }
 }
 

@@ -15,13 +15,15 @@ use tower::{BoxError, Layer, Service, ServiceExt as _};
 
 use super::call::Meta;
 use super::limit;
-use super::limiter::{LimitExceeded, Limiter, Pass, Place, Turn, Turned};
+use super::limiter::{LimitExceeded, Limiter, Pass, Patience, Place, Turn, Turned};
 use super::quota::Answer;
 
 #[derive(Debug, Clone)]
 pub(crate) struct LimitLayer {
     pub(crate) limiter: Limiter,
     pub(crate) longest_wait: Duration,
+    /// Whether that counts from the call on, and not only while it is the first in its line.
+    pub(crate) is_in_a_hurry: bool,
 }
 
 impl<S> Layer<S> for LimitLayer {
@@ -59,10 +61,13 @@ where
             .extensions()
             .get::<Meta>()
             .is_some_and(|meta| meta.anonymous);
-        let until = Instant::now() + self.config.longest_wait;
+        let patience = match self.config.is_in_a_hurry {
+            true => Patience::Until(Instant::now() + self.config.longest_wait),
+            false => Patience::AsFirst(self.config.longest_wait),
+        };
         let place = request.extensions().get::<Turn>().map(|turn| {
             let limiter = self.config.limiter.clone();
-            Place::new(limiter, request.method(), turn, is_anonymous, until)
+            Place::new(limiter, request.method(), turn, is_anonymous, patience)
         });
         let waiting = Waiting {
             place,
@@ -99,7 +104,11 @@ impl<S, B> Waiting<S, B> {
             let at = match place.ask(Instant::now(), cx.waker()) {
                 Turned::Go(pass) => return Poll::Ready(Ok(pass)),
                 Turned::GiveUp(error) => return Poll::Ready(Err(error)),
-                Turned::Wait(at) => at.map_or(place.until, |at| at.min(place.until)),
+                // Behind others it is woken when it is its turn.
+                Turned::Wait(at) => match at.into_iter().chain(place.until()).min() {
+                    Some(at) => at,
+                    None => return Poll::Pending,
+                },
             };
             let (_, timer) = match &mut self.timer {
                 Some((set, timer)) => {
@@ -149,6 +158,11 @@ where
     }
 }
 
+/// By chance, so that those who are refused together do not come back together.
+fn least_wait() -> Duration {
+    Duration::from_secs(1).mul_f64(1.0 + fastrand::f64())
+}
+
 /// What an answer says about the limit.
 fn answer_of(result: &Result<Response<Bytes>, BoxError>) -> Answer {
     let response = match result {
@@ -172,7 +186,8 @@ fn answer_of(result: &Result<Response<Bytes>, BoxError>) -> Answer {
         {
             Answer::Counted { window, is_refused }
         }
-        _ if is_refused => Answer::Refused(limit::retry_after(response)),
+        // "At once" would be for ever: who is refused then too would not stop asking.
+        _ if is_refused => Answer::Refused(limit::retry_after(response).max(least_wait())),
         // A proxy's page says nothing about the server.
         None if response.status().is_success() && limit::is_json(response) => Answer::Unlimited,
         _ => Answer::Unknown,

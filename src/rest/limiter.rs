@@ -13,7 +13,8 @@ use super::limit;
 use super::quota::{Answer, Hold, Knowledge, Quota, Ticket};
 use crate::health::meter;
 
-/// No call waits longer than this for its turn, unless it is told otherwise.
+/// No call is the first in its line for longer than this, unless it is told otherwise. How long the line before it takes
+/// is no trouble: many rooms share few calls a minute, and no more than [`MAX_WAITING`] wait.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
 /// Calls that wait, of all endpoints together.
@@ -236,9 +237,17 @@ pub(super) struct Place {
     key: Key,
     order: u64,
     is_anonymous: bool,
-    /// When it gives up.
-    pub(super) until: Instant,
+    patience: Patience,
     is_in_line: bool,
+}
+
+/// How long a call waits for its turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Until then, wherever it is in its line.
+    Until(Instant),
+    /// So long once it is the first in its line.
+    AsFirst(Duration),
 }
 
 /// What a call may do.
@@ -255,21 +264,30 @@ impl Place {
         method: &Method,
         turn: &Turn,
         is_anonymous: bool,
-        until: Instant,
+        patience: Patience,
     ) -> Self {
         Self {
             limiter,
             key: (method.clone(), turn.route.clone()),
             order: turn.order,
             is_anonymous,
-            until,
+            patience,
             is_in_line: false,
+        }
+    }
+
+    /// When it gives up, as far as that is known.
+    pub(super) fn until(&self) -> Option<Instant> {
+        match self.patience {
+            Patience::Until(at) => Some(at),
+            Patience::AsFirst(_) => None,
         }
     }
 
     /// Whether it would still have to wait when its time is up.
     fn is_hopeless(&self, hold: Result<Ticket, Hold>, now: Instant) -> bool {
-        now >= self.until || hold_end(hold).is_some_and(|at| at > self.until)
+        self.until()
+            .is_some_and(|until| now >= until || hold_end(hold).is_some_and(|at| at > until))
     }
 
     pub(super) fn ask(&mut self, now: Instant, waker: &Waker) -> Turned {
@@ -284,6 +302,11 @@ impl Place {
             .keys()
             .next()
             .is_none_or(|first| *first >= self.order);
+        if let Patience::AsFirst(time) = self.patience
+            && is_next
+        {
+            self.patience = Patience::Until(now + time);
+        }
         let hold = match is_next {
             true => line.quota.take(now),
             false => Err(Hold::Answer),

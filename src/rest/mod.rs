@@ -10,8 +10,8 @@
 //! ten calls of an endpoint a minute, counted by address, and says with each answer how many are left. A call that would
 //! be refused waits until the server counts anew, by the server's clock; those of an endpoint go in the order in which
 //! they were made, those of others are not held up. Where it is refused all the same (others may use the same address),
-//! it and all others of that endpoint wait as long as the server says, two minutes at most. No call waits longer than ten
-//! minutes for its turn, and no more than 1,024 wait: the others fail with
+//! it and all others of that endpoint wait as long as the server says, two minutes at most. No call is the first in its
+//! line for longer than ten minutes, and no more than 1,024 wait: the others fail with
 //! [`RestErrorKind::RateLimited`]. Accounts with the permission never wait.
 //!
 //! # Retries
@@ -21,7 +21,8 @@
 //! - when it was refused because of too many requests (429), or no connection could be opened: nothing was done;
 //! - and if doing it twice is doing it once ([`Endpoint::IDEMPOTENT`]; a message goes out under the same id): when the
 //!   connection or the answer was lost, no answer came in time, or a proxy answered in the server's place, with 502, 503,
-//!   504 or a web page; for up to 30 seconds also when the server itself says that it failed (500).
+//!   504 or a web page, or, once the server has answered, with a redirect or without JSON; for up to
+//!   30 seconds also when the server itself says that it failed (500).
 //!
 //! All calls of a client together are made again twenty times at once and then twice a second at most, besides one for
 //! every five calls that work, so that a server that is down is not hammered. Any other status is the server's word, and

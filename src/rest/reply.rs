@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::error::{RestError, RestErrorKind};
 use super::limit;
+use super::retry::Transient;
 use crate::excerpt::excerpt;
 use crate::server_url::ServerUrl;
 
@@ -49,6 +50,16 @@ struct Body {
 
 /// Reads the reply to `call` (`POST chat.sendMessage`). What a sensitive one holds gets into no error.
 pub(crate) fn read<T: DeserializeOwned>(
+    call: &str,
+    url: &ServerUrl,
+    response: &Response<Bytes>,
+    is_sensitive: bool,
+) -> Result<T, RestError> {
+    let is_transient = response.extensions().get::<Transient>().is_some();
+    decode(call, url, response, is_sensitive).map_err(|error| error.transient(is_transient))
+}
+
+fn decode<T: DeserializeOwned>(
     call: &str,
     url: &ServerUrl,
     response: &Response<Bytes>,

@@ -59,8 +59,8 @@ impl Retries {
 
 /// Which calls are made again: those that were refused for a limit, or for which no connection could be opened, as
 /// nothing was done; and those that may be done twice, when nobody knows whether they were done: the connection or the
-/// time was lost, a proxy answered (502, 503, 504, a web page), or, for a shorter time, the server says that it failed
-/// (500). Everything else is the server's word.
+/// time was lost, a proxy answered (502, 503, 504, a web page, a redirect), or, for a shorter time, the server says that
+/// it failed (500). Everything else is the server's word. What is given up after that is [`Transient`].
 ///
 /// A host that is unknown or a certificate that is refused may be right again in a minute, so only those who connect
 /// for the first time give up on them. A web page instead of the very first answer is no proxy's trouble: the address
@@ -74,6 +74,10 @@ pub(crate) struct RetryPolicy {
     /// For the first time.
     failed_at: Option<Instant>,
 }
+
+/// Marks an answer after which the same call may work later.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transient;
 
 /// How long to wait for the next attempt.
 enum Pause {
@@ -109,12 +113,7 @@ impl RetryPolicy {
                 Some((Pause::Limit, "too many requests".to_owned()))
             }
             Ok(response) => {
-                let is_of_a_proxy = is_unavailable(response.status()) || self.is_page_of_a_proxy(response);
-                let longest = match is_of_a_proxy {
-                    true => BUDGET,
-                    false if is_internal_error(response) => OWN_TROUBLE,
-                    false => return None,
-                };
+                let longest = self.longest(response)?;
                 meta.idempotent.then(|| {
                     let asked = limit::from_retry_after(response.headers()).unwrap_or_default();
                     let pause = self.backoff().max(asked.min(MAX));
@@ -131,12 +130,47 @@ impl RetryPolicy {
         }
     }
 
-    fn is_page_of_a_proxy(&self, response: &Response<Bytes>) -> bool {
-        let status = response.status();
-        let may_be = status.is_server_error()
-            || status.is_success() && self.retries.0.has_answered.load(Ordering::Relaxed);
-        may_be && limit::is_html(response) && !limit::contains(response.body(), WEB_CLIENT)
+    /// For how long a call that was answered so is made again, if it may work later.
+    fn longest(&self, response: &Response<Bytes>) -> Option<Duration> {
+        if is_unavailable(response.status()) || self.is_of_a_proxy(response) {
+            return Some(BUDGET);
+        }
+        is_internal_error(response).then_some(OWN_TROUBLE)
     }
+
+    /// Whether a proxy answers in the place of a server that is not there, as the form of the answer shows.
+    fn is_of_a_proxy(&self, response: &Response<Bytes>) -> bool {
+        let status = response.status();
+        if limit::contains(response.body(), WEB_CLIENT) {
+            return false;
+        }
+        if status.is_server_error() {
+            return limit::is_html(response);
+        }
+        // Before the first answer the address is wrong.
+        let may_be = self.retries.0.has_answered.load(Ordering::Relaxed) && !is_about_the_call(status);
+        may_be && (limit::is_html(response) || !limit::is_json(response) && is_no_word(status))
+    }
+}
+
+/// What a proxy says about what it was given: it would say the same again.
+fn is_about_the_call(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    )
+}
+
+/// What no server says without JSON: a proxy has no route to it, waited too long, or sends elsewhere.
+fn is_no_word(status: StatusCode) -> bool {
+    status.is_success()
+        || status.is_redirection()
+        || matches!(
+            status,
+            StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
+        )
 }
 
 /// What proxies answer for a server that is not there.
@@ -176,6 +210,11 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
             self.retries.0.has_answered.store(true, Ordering::Relaxed);
             self.retries.budget().deposit();
             return None;
+        }
+        if let Ok(response) = result
+            && self.longest(response).is_some()
+        {
+            response.extensions_mut().insert(Transient);
         }
         if self.max_retries.is_some_and(|most| self.done >= most) {
             return None;
@@ -286,6 +325,7 @@ mod tests {
         }
         // The very first answer: the address is wrong.
         assert!(!retried(&page(200), true));
+        let plain = |status| answer(status, "text/plain", "404 page not found");
         let mut policy = policy();
         let mut request = Request::new(Full::default());
         request.extensions_mut().insert(meta(true));
@@ -298,6 +338,48 @@ mod tests {
             "<!DOCTYPE html><script>__meteor_runtime_config__ = {}</script>",
         );
         assert!(policy.next(meta(true), &web_client).is_none());
+        // A server that has answered is not gone for good because a proxy has no route to it for a while.
+        for status in [302, 400, 401, 403, 404] {
+            assert!(policy.next(meta(true), &page(status)).is_some(), "{status}");
+            assert!(policy.next(meta(false), &page(status)).is_none(), "{status}");
+        }
+        for status in [200, 301, 307, 404, 408, 425] {
+            assert!(policy.next(meta(true), &plain(status)).is_some(), "{status}");
+        }
+        for status in [413, 414, 431] {
+            assert!(policy.next(meta(true), &page(status)).is_none(), "{status}");
+        }
+        for status in [400, 401, 403, 405, 413] {
+            assert!(policy.next(meta(true), &plain(status)).is_none(), "{status}");
+        }
+        for status in [301, 400, 401, 403, 404, 405, 408, 413, 425, 501] {
+            assert!(policy.next(meta(true), &response(status)).is_none(), "{status}");
+        }
+    }
+
+    /// What would be tried again if there were time is what may work later.
+    #[test]
+    fn transient_is_what_is_tried_again() {
+        let url = "https://chat.example.org".parse().expect("an address");
+        let mut policy = RetryPolicy::new(Some(0), Retries::default());
+        let mut request = Request::new(Full::default());
+        request.extensions_mut().insert(meta(true));
+        assert!(policy.retry(&mut request, &mut response(200)).is_none());
+        for content_type in ["application/json", "text/html", "text/plain"] {
+            for status in 200..600 {
+                let mut result = answer(status, content_type, r#"{"success":false}"#);
+                assert!(policy.retry(&mut request, &mut result).is_none());
+                let is_tried = policy.next(meta(true), &result).is_some();
+                let error = crate::rest::reply::read::<crate::rest::endpoint::MeReply>(
+                    "GET me",
+                    &url,
+                    &result.expect("an answer"),
+                    false,
+                )
+                .expect_err("a failure");
+                assert_eq!(error.is_transient(), is_tried, "{status} {content_type}");
+            }
+        }
     }
 
     #[test]

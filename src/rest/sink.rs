@@ -187,7 +187,7 @@ async fn send_as(
     {
         Ok(found) => {
             let user_id = client.credentials().map(|credentials| credentials.user_id());
-            Ok(if is_ours(&found.message, user_id, room_id, action.thread_id()) {
+            Ok(if is_ours(&found.message, user_id, room_id) {
                 Posted::Before
             } else {
                 Posted::Taken(error)
@@ -206,17 +206,10 @@ async fn send_as(
     }
 }
 
-/// The server puts a reply in a thread into the room of the thread, whatever room we say.
-fn is_ours(
-    message: &RestMessage,
-    user_id: Option<&UserId>,
-    room_id: &RoomId,
-    thread_id: Option<&MessageId>,
-) -> bool {
-    let is_there = match thread_id {
-        Some(_) => message.thread_id.as_ref() == thread_id,
-        None => message.room_id == *room_id,
-    };
+/// The server puts a reply in a thread into the room of the thread, whatever room we say, and below the thread's root,
+/// whichever of its messages we say.
+fn is_ours(message: &RestMessage, user_id: Option<&UserId>, room_id: &RoomId) -> bool {
+    let is_there = message.room_id == *room_id || message.thread_id.is_some();
     is_there && Some(&message.author.id) == user_id
 }
 
@@ -227,5 +220,25 @@ fn may_exist(error: &RestError) -> bool {
         Some(StatusCode::BAD_REQUEST) => error.code().is_none(),
         Some(StatusCode::INTERNAL_SERVER_ERROR) => error.message().contains("E11000"),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_below_a_thread_s_root_is_ours() {
+        let is_found = |fields: &str, author: &str| {
+            let message = format!(r#"{{"_id":"m","u":{{"_id":"{author}","username":"x"}},{fields}}}"#);
+            let message = serde_json::from_str(&message).expect("a message");
+            is_ours(&message, Some(&UserId::from("bot")), &RoomId::from("asked"))
+        };
+        assert!(is_found(r#""rid":"asked""#, "bot"));
+        // Asked for a thread below a reply: the server made it one below the root, in the room of that.
+        assert!(is_found(r#""rid":"asked","tmid":"root""#, "bot"));
+        assert!(is_found(r#""rid":"other","tmid":"root""#, "bot"));
+        assert!(!is_found(r#""rid":"other""#, "bot"));
+        assert!(!is_found(r#""rid":"asked","tmid":"root""#, "ann"));
     }
 }
