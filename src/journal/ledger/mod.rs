@@ -17,7 +17,9 @@ use self::claims::Claims;
 use super::slot::UsedJournal;
 use super::stored::{self, Entry, Undelivered};
 use super::{Change, JournalError, JournalErrorKind, JournalSlot};
-use crate::event::{Event, RoomId, Timestamp};
+use crate::event::Event;
+#[cfg(feature = "client")]
+use crate::event::{RoomId, Timestamp};
 use crate::health::JournalState;
 
 /// Actions that wait for a server that takes them.
@@ -323,7 +325,14 @@ impl State {
             ));
         }
         let number = self.number();
+        #[cfg(feature = "client")]
         let place = self.place_of(event);
+        // Nobody says how far a room is settled.
+        #[cfg(not(feature = "client"))]
+        let place = {
+            let _ = event;
+            None
+        };
         self.put(Entry::Claimed(number, place.clone(), name.into()));
         self.claims.insert(number, place, name);
         Ok(true)
@@ -338,12 +347,6 @@ impl State {
         };
         // An id cut from a frame would keep the whole frame alive.
         Some((RoomId::from(event.room_id()?.as_str()), at?))
-    }
-
-    /// Nobody says how far a room is settled.
-    #[cfg(not(feature = "client"))]
-    fn place_of(&self, _event: &Event) -> Option<(RoomId, Timestamp)> {
-        None
     }
 
     /// Makes room for others: what does not come back first, then the oldest of what nobody says that of.

@@ -83,7 +83,7 @@ impl Marks {
     }
 
     /// Writes those that go with the last one.
-    pub(super) fn write_with_it<'a>(&mut self, marks: impl Iterator<Item = &'a mut Mark>, ledger: &Ledger) {
+    pub(super) fn write_with_it<'a>(&self, marks: impl Iterator<Item = &'a mut Mark>, ledger: &Ledger) {
         for mark in marks.filter(|mark| mark.is_to_be_written(Recovered::Together)) {
             mark.write(self.written, ledger);
         }
