@@ -42,6 +42,7 @@ mod retry;
 mod retry_budget;
 mod sink;
 mod trace;
+mod version;
 
 pub mod endpoint;
 
