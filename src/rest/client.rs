@@ -18,13 +18,14 @@ use super::auth::AuthLayer;
 use super::call::{Call, EncodeLayer, Meta};
 use super::clock::ServerClock;
 use super::collect::{Collect, HttpClient};
-use super::endpoint::{Endpoint, Login, Logout};
+use super::endpoint::{Endpoint, Info, InfoReply, Login, Logout};
 use super::error::{RestError, RestErrorKind};
 use super::limit_layer::LimitLayer;
 use super::limiter::{LONGEST_WAIT, Limiter};
 use super::reply;
 use super::retry::{Retries, RetryPolicy};
 use super::trace::TraceLayer;
+use super::version::ServerVersion;
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
@@ -66,6 +67,7 @@ struct Shared {
     clock: ServerClock,
     limiter: Limiter,
     retries: Retries,
+    version: ServerVersion,
 }
 
 impl Client {
@@ -135,6 +137,11 @@ impl Client {
         &self.shared.clock
     }
 
+    /// The server's version, once anybody asked for it.
+    pub(crate) fn version(&self) -> &ServerVersion {
+        &self.shared.version
+    }
+
     /// What is known of the server's limits.
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.shared.limiter
@@ -172,7 +179,14 @@ impl Client {
             order: self.shared.limiter.next_order(),
         };
         let response = self.send(&name, call).await?;
-        reply::read(&name, &self.config.url, &response, E::SENSITIVE)
+        let reply = reply::read(&name, &self.config.url, &response, E::SENSITIVE)?;
+        if E::PATH == Info::PATH
+            && let Ok(info) = serde_json::from_slice::<InfoReply>(response.body())
+            && let Some(version) = info.version()
+        {
+            self.shared.version.learn(version);
+        }
+        Ok(reply)
     }
 
     /// Makes a call that has no type of its own. `path` is such as `channels.setTopic`; one that begins with a slash does

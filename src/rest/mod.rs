@@ -43,6 +43,7 @@ mod retry;
 mod retry_budget;
 mod sink;
 mod trace;
+mod version;
 
 pub mod endpoint;
 

@@ -579,9 +579,16 @@ async fn sync_messages_has_two_modes() {
     )
     .await;
     assert_eq!(ids(&page["result"]["updated"]), [&kept]);
-    let next = page["result"]["cursor"]["next"]
-        .as_str()
-        .expect("the page was full");
+    assert_eq!(page["result"]["cursor"]["next"], Value::Null, "there is no more");
+    let later = ann.say("general", "later").await;
+    let (_, page) = get(
+        &sandbox,
+        &bot,
+        "chat.syncMessages?roomId=GENERAL&type=UPDATED&next=0&count=1",
+    )
+    .await;
+    assert_eq!(ids(&page["result"]["updated"]), [&kept]);
+    let next = page["result"]["cursor"]["next"].as_str().expect("there is more");
     let (_, last) = get(
         &sandbox,
         &bot,
@@ -589,8 +596,8 @@ async fn sync_messages_has_two_modes() {
     )
     .await;
     assert_eq!(
-        (&last["result"]["updated"], &last["result"]["cursor"]["next"]),
-        (&json!([]), &Value::Null)
+        (ids(&last["result"]["updated"]), &last["result"]["cursor"]["next"]),
+        (vec![later.as_str()], &Value::Null)
     );
     let (_, deleted) = get(
         &sandbox,
@@ -627,6 +634,11 @@ async fn sync_messages_has_two_modes() {
     )
     .await;
     assert_eq!(body["errorType"], "error-invalid-room");
+    sandbox.set_version("7.0.5");
+    let page = "chat.syncMessages?roomId=GENERAL&type=UPDATED&next=0";
+    let (status, body) = get(&sandbox, &bot, page).await;
+    let code = json!("error-lastUpdate-param-not-provided");
+    assert_eq!((status, &body["errorType"]), (400, &code), "it has no pages");
 }
 
 #[tokio::test]

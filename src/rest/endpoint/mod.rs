@@ -24,6 +24,7 @@ pub use self::rooms::{
 };
 pub use self::server::{Info, InfoReply, PublicSettings, Setting, SettingsReply};
 pub use self::sync::{ChangedRoom, ChangedRooms, DeletedMessage, Rooms, SyncMessages, SyncReply, SyncResult};
+pub(crate) use self::sync::{Changes, Page, SyncPage};
 
 /// One call of the REST API. Its fields are the JSON body, or the query of a `GET`.
 ///

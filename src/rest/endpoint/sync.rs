@@ -64,6 +64,57 @@ impl Endpoint for SyncMessages {
     type Reply = SyncReply;
 }
 
+/// One page of `GET chat.syncMessages`, as servers since 7.1 have it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SyncPage {
+    pub(crate) room_id: RoomId,
+    #[serde(rename = "type")]
+    pub(crate) changes: Changes,
+    /// In milliseconds. What has this very time is left out.
+    pub(crate) next: String,
+    pub(crate) count: usize,
+}
+
+/// What a [`SyncPage`] is of.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Changes {
+    Updated,
+    Deleted,
+}
+
+/// Reply to [`SyncPage`].
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SyncPageReply {
+    pub(crate) result: Page,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Page {
+    /// The oldest change first.
+    #[serde(default)]
+    pub(crate) updated: Vec<Value>,
+    /// In no useful order.
+    #[serde(default)]
+    pub(crate) deleted: Vec<DeletedMessage>,
+    /// Missing where the server has no pages.
+    pub(crate) cursor: Option<Cursor>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Cursor {
+    /// Where there is more.
+    pub(crate) next: Option<String>,
+}
+
+impl Endpoint for SyncPage {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "chat.syncMessages";
+    const IDEMPOTENT: bool = true;
+    type Reply = SyncPageReply;
+}
+
 /// `GET rooms.get`: the rooms that the account is in.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -128,6 +179,16 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&call).expect("JSON"),
             r#"{"roomId":"r","lastUpdate":"2026-11-22T08:00:00.000Z"}"#
+        );
+        let page = SyncPage {
+            room_id: "r".into(),
+            changes: Changes::Deleted,
+            next: "1795334400000".to_owned(),
+            count: 5,
+        };
+        assert_eq!(
+            serde_json::to_string(&page).expect("JSON"),
+            r#"{"roomId":"r","type":"DELETED","next":"1795334400000","count":5}"#
         );
     }
 }

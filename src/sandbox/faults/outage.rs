@@ -23,7 +23,7 @@ impl Sandbox {
     }
 
     /// From now on the server says that it has this version, as after an upgrade while it was [down](Self::go_down). It
-    /// behaves the same.
+    /// behaves as [`SandboxBuilder::version`](crate::sandbox::SandboxBuilder::version) says.
     pub fn set_version(&self, version: impl Into<String>) {
         self.state().server_version = version.into();
     }

@@ -32,6 +32,13 @@ fn readable(call: &Call<'_>, rid: &str, method: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Since 7.1 there are pages.
+fn has_cursors(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0u32));
+    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    major > 7 || major == 7 && minor > 0
+}
+
 pub(super) fn messages(call: &mut Call<'_>) -> Outcome {
     let missing = |code: &str, name: &str| {
         Refusal::coded(code, &format!("The required \"{name}\" query param is missing."))
@@ -40,6 +47,9 @@ pub(super) fn messages(call: &mut Call<'_>) -> Outcome {
         .query("roomId")
         .ok_or_else(|| missing("error-param-required", "roomId"))?
         .to_owned();
+    if !has_cursors(&call.state.server_version) && call.query("lastUpdate").is_none() {
+        return Err(missing("error-lastUpdate-param-not-provided", "lastUpdate"));
+    }
     let cursors = [call.query("next"), call.query("previous")];
     let result = match (call.query("lastUpdate"), call.query("type")) {
         (Some(_), _) if cursors.iter().any(Option::is_some) => {
@@ -87,36 +97,53 @@ fn by_cursor(call: &Call<'_>, rid: &str, kind: &str, cursors: [Option<&str>; 2])
         .and_then(|count| count.parse().ok())
         .unwrap_or(20usize);
     readable(call, rid, "messages/get")?;
-    let mut all: Vec<(i64, Value)> = match kind {
+    // Sorted by the last write also where they were deleted since, when the cursor is the time of that.
+    let mut all: Vec<(i64, i64, Value)> = match kind {
         "UPDATED" => call
             .state
             .room_messages(rid)
-            .map(|message| (message.updated, Value::Object(message.doc.clone())))
+            .map(|message| {
+                let doc = Value::Object(message.doc.clone());
+                (message.updated, message.updated, doc)
+            })
             .collect(),
-        "DELETED" => call
-            .state
-            .deleted_since(rid, i64::MIN)
-            .map(|(id, at)| (at, json!({ "_id": id, "_deletedAt": date(at) })))
-            .collect(),
+        "DELETED" => {
+            let gone = call.state.deletions.iter().filter(|gone| gone.rid == rid);
+            gone.map(|gone| {
+                let entry = json!({ "_id": gone.id, "_deletedAt": date(gone.at) });
+                (gone.at, gone.updated, entry)
+            })
+            .collect()
+        }
         _ => {
             let reason = "The \"type\" query parameter must be \"UPDATED\" or \"DELETED\"";
             return Err(Refusal::coded("error-type-param-not-supported", reason));
         }
     };
-    all.retain(|(at, _)| if backwards { *at < cursor } else { *at > cursor });
-    all.sort_by_key(|(at, _)| if backwards { at.saturating_neg() } else { *at });
+    all.retain(|(at, ..)| if backwards { *at < cursor } else { *at > cursor });
+    all.sort_by_key(|(_, updated, _)| {
+        if backwards {
+            updated.saturating_neg()
+        } else {
+            *updated
+        }
+    });
+    let has_more = all.len() > count;
     all.truncate(count);
-    let full = all.len() == count;
-    let edge = |entry: Option<&(i64, Value)>| entry.map(|(at, _)| at.to_string());
+    let edge = |entry: Option<&(i64, i64, Value)>| entry.map(|(at, ..)| at.to_string());
     let (first, last) = (edge(all.first()), edge(all.last()));
-    // The direction that was walked has no cursor once a page is not full.
+    // The direction that was walked has no cursor where there is no more.
     let (next, previous) = match backwards {
-        false => (last.filter(|_| full), first),
-        true => (first, last.filter(|_| full)),
+        false => (last.filter(|_| has_more), first),
+        true => (first, last.filter(|_| has_more)),
     };
-    let key = if kind == "UPDATED" { "updated" } else { "deleted" };
-    let list: Vec<Value> = all.into_iter().map(|(_, value)| value).collect();
-    Ok(json!({ key: list, "cursor": { "next": next, "previous": previous } }))
+    let list: Vec<Value> = all.into_iter().map(|(_, _, value)| value).collect();
+    let (updated, deleted) = match kind {
+        "UPDATED" => (list, Vec::new()),
+        _ => (Vec::new(), list),
+    };
+    let cursor = json!({ "next": next, "previous": previous });
+    Ok(json!({ "updated": updated, "deleted": deleted, "cursor": cursor }))
 }
 
 pub(super) fn thread(call: &mut Call<'_>) -> Outcome {

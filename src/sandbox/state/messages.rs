@@ -47,7 +47,7 @@ impl State {
 
     pub(crate) fn delete(&mut self, uid: &str, id: &str) -> Result<(), Refusal> {
         let message = self.messages.get(id).ok_or_else(|| no_message(id))?;
-        let rid = message.rid.clone();
+        let (rid, updated) = (message.rid.clone(), message.updated);
         let own = message.author() == uid && self.may(uid, "delete-own-message", Some(&rid));
         if !own && !self.may(uid, "delete-message", Some(&rid)) {
             let details = json!({ "method": "deleteMessage", "action": "Delete_message" });
@@ -70,7 +70,7 @@ impl State {
             self.publish(id);
         } else {
             self.forget(id);
-            self.remember_deletion(id, &rid);
+            self.remember_deletion(id, &rid, updated);
             let now = self.now();
             let last = self
                 .room_messages(&rid)

@@ -69,6 +69,8 @@ pub(crate) struct Deletion {
     pub(crate) id: String,
     pub(crate) rid: String,
     pub(crate) at: i64,
+    /// When the message was last written to before.
+    pub(crate) updated: i64,
 }
 
 #[derive(Debug)]
@@ -189,12 +191,13 @@ impl State {
         Some(message)
     }
 
-    fn remember_deletion(&mut self, id: &str, rid: &str) {
+    fn remember_deletion(&mut self, id: &str, rid: &str, updated: i64) {
         let at = self.now();
         self.deletions.push_back(Deletion {
             id: id.to_owned(),
             rid: rid.to_owned(),
             at,
+            updated,
         });
         if self.deletions.len() > DELETIONS_KEPT {
             self.deletions.pop_front();

@@ -6,9 +6,10 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::fetch::fetch;
 use super::plan::{OVERLAP, RoomPlan};
 use crate::event::{RoomId, Timestamp};
-use crate::rest::endpoint::{Info, Rooms, Subscription, Subscriptions, SyncMessages, SyncResult};
+use crate::rest::endpoint::{Info, Rooms, Subscription, Subscriptions, SyncResult};
 use crate::rest::{Client, RestError, RestErrorKind};
 
 /// How often a room is asked for until it is left for later: for a minute or two.
@@ -150,14 +151,10 @@ async fn list_once(
 }
 
 /// What changed in one room.
-pub(super) async fn sync(client: Client, plan: RoomPlan) -> (RoomPlan, Result<SyncResult, RestError>) {
+pub(super) async fn sync(client: Client, mut plan: RoomPlan) -> (RoomPlan, Result<SyncResult, RestError>) {
     tokio::time::sleep(plan.pause.max(pause(plan.failures))).await;
     let client = client.with_max_retries(Some(0));
-    let call = SyncMessages {
-        room_id: plan.id.clone(),
-        last_update: plan.missed.after.to_string(),
-    };
-    let result = client.call(&call).await.map(|reply| reply.result);
+    let result = fetch(&client, &mut plan).await;
     (plan, result)
 }
 

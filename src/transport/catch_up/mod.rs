@@ -5,8 +5,10 @@
 //! hears the live events, so nothing is told twice. A room's place is its [watermark](watermarks): server time only.
 
 mod calls;
+mod fetch;
 mod merge;
 mod outbox;
+mod pages;
 mod plan;
 mod recover;
 mod run;

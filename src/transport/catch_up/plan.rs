@@ -8,6 +8,7 @@ use crate::event::wire::{Shape, WireRoom};
 use crate::event::{RoomId, Timestamp};
 use crate::rest::endpoint::Subscription;
 
+use super::pages::Pages;
 use super::watermarks::Watermarks;
 
 /// Servers of several instances have several clocks: so much earlier than needed is looked.
@@ -90,9 +91,16 @@ pub(in crate::transport) struct RoomPlan {
     pub(super) failures: u32,
     /// How long the server wants us to wait.
     pub(super) pause: Duration,
+    pub(super) limits: Limits,
+    /// What is there of it.
+    pub(super) pages: Pages,
 }
 
 impl RoomPlan {
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
+    }
+
     /// What the stream would say about the room.
     pub(super) fn wire(&self) -> WireRoom<'_> {
         let text = |text: &str| Shape::Text(text.to_owned().into());
@@ -163,6 +171,8 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
                 .filter(|_| situation.keeps_parked),
                 failures: 0,
                 pause: Duration::ZERO,
+                limits: situation.limits,
+                pages: Pages::after(after),
             })
         })
         .collect()

@@ -357,10 +357,11 @@ impl CatchUp {
                     skipped,
                     left_from,
                 } = merge(&room, &result, held, classifier, bounds);
+                let left_from = left_from.into_iter().chain(room.pages.left_from()).min();
                 if let Some(left_from) = left_from {
                     self.marks.lock().missed(&room.id, left_from);
                 }
-                self.skipped += skipped;
+                self.skipped += skipped + room.pages.skipped();
                 run.delivered += events.len();
                 let fetched = events.iter().filter(|sorted| sorted.arrival != Arrival::Live);
                 let fetched = fetched.count() as u64;
