@@ -34,7 +34,7 @@ impl RetryBudget {
     }
 
     /// How long a retry that would be made after `pause` has to wait, that included; `None`, and nothing is taken, where
-    /// that is longer than `longest`.
+    /// that is longer than `longest`. A pause that is too long is cut: the last attempt is as late as may be.
     pub(crate) fn withdraw(&mut self, now: Instant, pause: Duration, longest: Duration) -> Option<Duration> {
         if let Some(at) = self.at {
             let earned = now.saturating_duration_since(at).as_secs_f64() * PER_SECOND;
@@ -43,8 +43,8 @@ impl RetryBudget {
         self.at = Some(now);
         // What is earned until then is counted when it is there.
         let short = (1.0 - self.left).max(0.0) / PER_SECOND;
-        let wait = pause.max(Duration::from_secs_f64(short));
-        if wait > longest {
+        let wait = pause.min(longest).max(Duration::from_secs_f64(short));
+        if wait > longest || longest.is_zero() {
             return None;
         }
         self.left -= 1.0;
