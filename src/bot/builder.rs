@@ -177,9 +177,10 @@ impl BotBuilder {
         self
     }
 
-    /// How often the process may end while an event that it recovered by its [`journal`](Self::journal) is running: then
-    /// the event is given up: the log names it, and [`on_dead_letter`](Self::on_dead_letter) is told. Three times unless set. An event that was running at one such end
-    /// runs alone from then on, so that no other is taken for the cause. `None`: each is tried again for ever.
+    /// How often the process may end while an event that it recovered by its [`journal`](Self::journal) runs alone: then
+    /// the event is given up, the log names it, and [`on_dead_letter`](Self::on_dead_letter) is told. Three times unless
+    /// set. At the first such end an event runs together with others; from then on it runs alone, so that no other is
+    /// taken for the cause. `None`: each is tried again for ever.
     pub fn max_crashes(mut self, crashes: impl Into<Option<u8>>) -> Self {
         self.max_crashes = crashes.into();
         self

@@ -119,7 +119,8 @@ impl CatchUp {
             return;
         };
         let crashes = ledger.crashes(&key);
-        if crashes >= limit {
+        // The first time it ran together with others: it may have been any of them.
+        if crashes > limit {
             tracing::error!(
                 event_key = &*key,
                 room_id = %room,
