@@ -25,17 +25,8 @@ async fn server() -> Sandbox {
     people().start().await.unwrap()
 }
 
-/// All cases are there twice: by pages, and on a server that tells everything in one answer.
-fn version() -> &'static str {
-    match env!("CARGO_CRATE_NAME") {
-        "catch_up_at_once" => "7.0.0",
-        _ => "8.0.0",
-    }
-}
-
 fn people() -> SandboxBuilder {
     Sandbox::builder()
-        .version(version())
         .user("ann")
         .user("bob")
         .bot("rocketbotte")

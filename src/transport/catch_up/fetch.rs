@@ -1,4 +1,4 @@
-//! Asks for what changed in one room: in pages where the server has them, so that no answer is huge.
+//! Asks for what changed in one room: in one answer, and where that would be huge, in pages if the server has them.
 //!
 //! By update time from the oldest on: what is changed meanwhile moves to the end, and is met there. In the other
 //! direction it would be passed by. `fromTs` is not used: it leaves out old messages, and with them what changed of them.
@@ -11,7 +11,7 @@ use super::pages::{Bound, Pages, Way, fetched};
 use super::plan::RoomPlan;
 use crate::event::Timestamp;
 use crate::rest::endpoint::{Changes, DeletedMessage, Page, SyncMessages, SyncPage, SyncResult};
-use crate::rest::{AccountLimit, Client, RestError, RestErrorKind};
+use crate::rest::{Client, RestError, RestErrorKind};
 
 /// Deletions are small, and their pages have no order in which they could be read one after the other: all are asked
 /// for at once, and if there are more, so many.
@@ -52,12 +52,9 @@ pub(super) async fn fetch(client: &Client, plan: &mut RoomPlan) -> Result<SyncRe
     }
     let bound = Bound::of(plan);
     loop {
-        // Where ten calls a minute are allowed, one for a room instead of two is worth more than a small answer.
-        let is_limited = matches!(client.limiter().account(), AccountLimit::Calls(_));
-        let way = plan.pages.way.unwrap_or(match client.version().has_cursors() {
-            true if !is_limited => Way::ByCursor,
-            _ => Way::AtOnce,
-        });
+        // Pages are in order of the last change: of messages of one millisecond, one that was changed since loses its
+        // place. One answer keeps it, and takes one call instead of two.
+        let way = plan.pages.way.unwrap_or(Way::AtOnce);
         plan.pages.way = Some(way);
         match way {
             Way::AtOnce => {
