@@ -335,7 +335,7 @@ async fn actions_that_could_not_be_sent_are_counted() {
     .await;
     sandbox.user("ann").say("general", "!ping").await;
     sandbox.fail_next_calls("chat.sendMessage", 1000, RestFault::Proxy(502));
-    after_secs(600).await;
+    after_secs(660).await;
     let health = chat.handle.health();
     assert_eq!(
         (health.kept_actions, health.counters.delivered),

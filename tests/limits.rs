@@ -404,7 +404,7 @@ mod server {
         chat.ask("!echo hello").await;
         after_secs(500).await;
         assert!(letters.take().is_empty());
-        after_secs(100).await;
+        after_secs(160).await;
         let told = letters.take();
         assert_eq!(told.len(), 1);
         assert!(told[0].error.is_transient(), "{told:?}");
