@@ -477,7 +477,11 @@ mod tests {
     fn message(room: &str, at: i64) -> Event {
         let room = Room::new(room, RoomKind::Channel);
         let message = Message::builder(room, User::new("uA", "ann"), "!pay");
-        Event::from(message.created_at(crate::event::Timestamp::from_millis(at)).build())
+        Event::from(
+            message
+                .created_at(crate::event::Timestamp::from_millis(at))
+                .build(),
+        )
     }
 
     #[tokio::test]
