@@ -12,6 +12,7 @@ use crate::dispatch::Receipt;
 use crate::dispatch::loops::LoopBreaker;
 use crate::dispatch::stack_info::StackInfo;
 use crate::event::{MessageId, RoomId, RoomKind, User, UserId};
+use crate::inspect::Inspector;
 use crate::journal::Ledger;
 use crate::request::Request;
 use crate::response::Action;
@@ -85,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) typing: Option<Arc<dyn ShowTyping>>,
     pub(crate) ids: crate::dispatch::ids::IdSource,
     pub(crate) loops: LoopBreaker,
+    /// Who looks at what becomes of each event.
+    pub(crate) inspector: Option<Inspector>,
     /// What is remembered of events that are on their way.
     pub(crate) ledger: Option<Arc<Ledger>>,
     /// Whether a route runs at most once for an event, unless it says otherwise.
@@ -112,6 +115,7 @@ impl Shared {
             typing: None,
             ids,
             loops: LoopBreaker::default(),
+            inspector: None,
             ledger: None,
             at_most_once: false,
             always_in_thread: false,

@@ -32,6 +32,7 @@ pub mod event;
 pub mod extract;
 pub mod handler;
 pub mod health;
+pub mod inspect;
 pub mod journal;
 pub mod layer;
 pub mod response;

@@ -8,6 +8,7 @@ use super::Bot;
 use super::error::BotError;
 use crate::credentials::Credentials;
 use crate::dispatch::{DeadLetter, DeadLetters, Overflow, Settings};
+use crate::inspect::Inspector;
 use crate::journal::{Journal, JournalSlot};
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
@@ -47,6 +48,7 @@ pub struct BotBuilder {
     pub(super) journal: Option<JournalSlot>,
     pub(super) max_crashes: Option<u8>,
     pub(super) at_most_once: bool,
+    pub(super) inspector: Option<Inspector>,
 }
 
 /// Whose account the bot uses.
@@ -78,6 +80,7 @@ impl BotBuilder {
             journal: None,
             max_crashes: Some(3),
             at_most_once: false,
+            inspector: None,
         }
     }
 
@@ -183,6 +186,12 @@ impl BotBuilder {
     /// taken for the cause. `None`: each is tried again for ever.
     pub fn max_crashes(mut self, crashes: impl Into<Option<u8>>) -> Self {
         self.max_crashes = crashes.into();
+        self
+    }
+
+    /// Who looks at what becomes of each event: see [`inspect`](crate::inspect). None unless set.
+    pub fn inspector(mut self, inspector: Inspector) -> Self {
+        self.inspector = Some(inspector);
         self
     }
 

@@ -185,6 +185,7 @@ where
             shared.typing = Some(Arc::new(connection.clone()));
             shared.message_size_limit = session.message_size_limit;
             shared.hears_bots = settings.hears_bots;
+            shared.inspector.clone_from(&settings.inspector);
             shared.always_in_thread = settings.always_in_thread;
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;

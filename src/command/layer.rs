@@ -7,6 +7,7 @@ use tower::{Layer, Service};
 
 use super::{Command, CommandParser};
 use crate::event::Room;
+use crate::inspect::trail_of;
 use crate::request::Request;
 
 /// Recognises commands: fills in [`Request::command`] and passes every request on.
@@ -174,6 +175,9 @@ where
         request.context().shared().stack.announce_parser(&self.parser);
         if let Some(command) = self.parser.parse(&request) {
             request.set_command(Some(command));
+        }
+        if let Some(trail) = trail_of(&request) {
+            trail.looked_for_a_command(&request);
         }
         self.inner.call(request)
     }

@@ -11,6 +11,7 @@ use super::deliver::Batch;
 use super::dispatcher::{Dispatcher, Ended, Task};
 use super::resolve::Resolver;
 use super::settled::Piece;
+use crate::inspect::trail_of;
 use crate::layer::handle_error::{answer_error, answer_failures};
 use crate::request::Request;
 use crate::response::{Action, Response, RouteName, RoutedAction};
@@ -34,6 +35,9 @@ where
             Err(error) => answer_error(error, &request),
         };
         answer_failures(&mut response, &request);
+        if let Some(trail) = trail_of(&request) {
+            trail.answered(&response);
+        }
         let took = || {
             request
                 .context()
@@ -90,6 +94,11 @@ where
                     .or_default();
                 match resolver.resolve(routed.action.clone(), routed.route.as_ref(), *position) {
                     Ok(resolved) => {
+                        if let Some(trail) = trail_of(request) {
+                            for action in &resolved {
+                                trail.acts(action);
+                            }
+                        }
                         collect(
                             resolved,
                             routed.route.as_ref(),

@@ -19,6 +19,7 @@ use super::text::utf16_length;
 use super::{Counters, Receipt};
 use crate::error_chain::Chain;
 use crate::event::{Event, MessageId, RoomId};
+use crate::inspect::{ActionState, trail_of};
 use crate::journal::Ledger;
 use crate::request::Request;
 use crate::response::{Action, RoutedAction};
@@ -65,6 +66,18 @@ fn quote(action: &mut RoutedAction, room_id: &RoomId, request: &Request) -> bool
         send.set_text(text);
     }
     fits
+}
+
+/// Tells the inspector, if it looks, what becomes of actions that are not tried.
+fn mark_all(batch: &Batch, state: ActionState, why: &dyn std::fmt::Display) {
+    let Some(trail) = trail_of(&batch.request) else {
+        return;
+    };
+    for _ in &batch.actions {
+        if let Some(visit) = trail.next_action(&batch.room_id) {
+            visit.ended(state, why);
+        }
+    }
 }
 
 /// What waits for its turn in a room.
@@ -215,6 +228,7 @@ impl Deliveries {
 
     /// Keeps an answer behind what is kept in its room already. Its event is done with that.
     fn keep(&mut self, batch: Batch, counters: &mut Counters) {
+        mark_all(&batch, ActionState::Kept, &"it waits behind what is kept already");
         let Batch {
             room_id,
             mut actions,
@@ -292,6 +306,7 @@ impl Deliveries {
         if matches!(batch.request.event(), Event::Message(question) if self.deleted.contains(question.id())) {
             tracing::debug!(%room_id, "the question was deleted: its reply is dropped");
             counters.withdrawn += batch.actions.len() as u64;
+            mark_all(&batch, ActionState::Withdrawn, &"the question was deleted");
             if let Some(piece) = batch.piece {
                 piece.done();
             }

@@ -24,6 +24,7 @@ use crate::context::{Context, Shared};
 use crate::event::{Event, EventKind, RoomId};
 use crate::handler::LaneUse;
 use crate::health::Load;
+use crate::inspect::{EventOutcome, trail_of};
 use crate::layer::catch_panic::{CatchPanic, CatchPanicLayer};
 use crate::layer::timeout::Elapsed;
 use crate::request::{Deadline, Request};
@@ -119,7 +120,7 @@ where
     ) -> Self {
         let deliveries = Deliveries::new(sink, dead_letters, shared.ledger.clone());
         Self {
-            service: CatchPanicLayer::new().layer(service),
+            service: CatchPanicLayer::hidden().layer(service),
             slot: None,
             shared,
             lanes: Lanes::new(settings.bounds),
@@ -225,10 +226,16 @@ where
         let context = Context::new(Arc::clone(&self.shared), arrival, Instant::now())
             .happened_at(happened_at)
             .too_old(is_too_old);
-        let request = Request::with_context(event, context);
+        let mut request = Request::with_context(event, context);
+        if let Some(inspector) = self.shared.inspector.as_ref().filter(|_| !request.is_from_self()) {
+            inspector.begin(&mut request);
+        }
         if request.is_from_bot() && !self.shared.hears_bots() {
             self.warn_of_shared_account(&request);
             self.counters.ignored += 1;
+            if let Some(trail) = trail_of(&request) {
+                trail.left_out(EventOutcome::Ignored);
+            }
             ack.done();
             return;
         }
@@ -257,6 +264,9 @@ where
             return;
         };
         self.counters.overflowed += 1;
+        if let Some(trail) = trail_of(&pending.request) {
+            trail.left_out(EventOutcome::Dropped);
+        }
         // At each power of two: a flood must not flood the log too.
         if self.counters.overflowed.is_power_of_two() {
             let (dropped, policy) = (self.counters.overflowed, self.settings.overflow);
@@ -302,6 +312,9 @@ where
         };
         self.vigil.moves();
         let Pending { mut request, ack } = pending;
+        if let Some(trail) = trail_of(&request) {
+            trail.started();
+        }
         let hold = self.hold_of(lane.as_ref());
         // A little shorter, so that a router hands over what has not finished before its lane goes on without it.
         request.set_hold(hold - hold / 20);

@@ -13,6 +13,7 @@ use super::Counters;
 use super::dead_letter::{DeadLetterError, DeadLetters};
 use super::deliver::Sink;
 use super::settled::Piece;
+use crate::inspect::{ActionState, ActionVisit, scope, trail_of};
 use crate::journal::Ledger;
 use crate::request::Request;
 use crate::response::{Action, RoutedAction};
@@ -94,6 +95,11 @@ impl Open {
         self.current.as_ref().map(|item| item.routed.action.clone())
     }
 
+    /// Where the inspector has it, if it looks.
+    fn visit(&self, action: &Action) -> Option<ActionVisit> {
+        trail_of(self.request.as_ref()?)?.next_action(action.room_id()?)
+    }
+
     fn pop(&mut self) -> Option<Item> {
         self.is_quoted = false;
         std::mem::replace(&mut self.current, self.items.next())
@@ -166,7 +172,8 @@ pub(super) struct Stuck {
 pub(super) async fn deliver(sink: Sink, mut open: Open) -> Option<Box<Stuck>> {
     while let Some(action) = open.current() {
         // A sink that panics harms its action only.
-        match AssertUnwindSafe(sink.clone().oneshot(action))
+        let visit = open.visit(&action);
+        match AssertUnwindSafe(scope(visit.clone(), sink.clone().oneshot(action)))
             .catch_unwind()
             .await
         {
@@ -174,11 +181,19 @@ pub(super) async fn deliver(sink: Sink, mut open: Open) -> Option<Box<Stuck>> {
             Ok(Err(error)) => {
                 let error = DeadLetterError::Failed(error);
                 if open.is_stopped_by(&error) {
+                    if let Some(visit) = visit {
+                        visit.ended(ActionState::Kept, &error);
+                    }
                     return Some(Box::new(Stuck { open, error }));
                 }
                 open.undelivered(error);
             }
-            Err(_panic) => open.undelivered(DeadLetterError::Panicked),
+            Err(_panic) => {
+                if let Some(visit) = visit {
+                    visit.ended(ActionState::Failed, &DeadLetterError::Panicked);
+                }
+                open.undelivered(DeadLetterError::Panicked);
+            }
         }
     }
     open.finish();

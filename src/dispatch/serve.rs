@@ -18,6 +18,7 @@ use super::stack_info::StackInfo;
 use super::vigil;
 use super::{Receipt, ServeError, ShutdownReport};
 use crate::context::{Identity, Perform, Shared};
+use crate::inspect::Inspector;
 use crate::journal::{Journal, JournalSlot, Ledger, Owner};
 use crate::request::Request;
 use crate::response::{Action, DEFAULT_HOLD, Response};
@@ -247,6 +248,12 @@ impl<T: Transport> Serve<T> {
     /// ```
     pub fn on_dead_letter(mut self, hook: impl Fn(DeadLetter) + Send + Sync + 'static) -> Self {
         self.dead_letters = DeadLetters::to(hook);
+        self
+    }
+
+    /// Who looks at what becomes of each event. None unless set: it costs some microseconds for each.
+    pub fn inspector(mut self, inspector: Inspector) -> Self {
+        self.shared.inspector = Some(inspector);
         self
     }
 

@@ -10,6 +10,7 @@ use tower::BoxError;
 use super::{FromRequest, MissingPart};
 use crate::dispatch::Receipt;
 use crate::dispatch::resolve::Resolver;
+use crate::inspect::{scope, trail_of};
 use crate::request::Request;
 use crate::response::{Action, Send};
 
@@ -66,7 +67,8 @@ impl Outbox {
         let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
         let mut receipt = Receipt::default();
         for action in resolver.resolve(action, self.request.route(), position)? {
-            receipt = perform.perform(action).await?;
+            let visit = trail_of(&self.request).and_then(|trail| trail.acts(&action));
+            receipt = scope(visit, perform.perform(action)).await?;
         }
         Ok(receipt)
     }

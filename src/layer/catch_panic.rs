@@ -8,11 +8,12 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
 use tower::{BoxError, Layer, Service};
 
+use crate::inspect::{Visit, enter};
 use crate::request::Request;
 
 /// Turns a panic of the service inside into the error [`Panicked`].
@@ -33,12 +34,19 @@ use crate::request::Request;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
-pub struct CatchPanicLayer(());
+pub struct CatchPanicLayer {
+    /// One that the bot adds by itself is not shown to the inspector.
+    is_hidden: bool,
+}
 
 impl CatchPanicLayer {
     /// The layer; there is nothing to set.
     pub const fn new() -> Self {
-        Self(())
+        Self { is_hidden: false }
+    }
+
+    pub(crate) const fn hidden() -> Self {
+        Self { is_hidden: true }
     }
 }
 
@@ -46,7 +54,10 @@ impl<S> Layer<S> for CatchPanicLayer {
     type Service = CatchPanic<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CatchPanic { inner }
+        CatchPanic {
+            inner,
+            is_hidden: self.is_hidden,
+        }
     }
 }
 
@@ -54,6 +65,7 @@ impl<S> Layer<S> for CatchPanicLayer {
 #[derive(Clone, Debug)]
 pub struct CatchPanic<S> {
     inner: S,
+    is_hidden: bool,
 }
 
 super::accessors!(CatchPanic);
@@ -74,12 +86,16 @@ where
         }
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = match self.is_hidden {
+            true => Visit::none(),
+            false => enter(&mut request, || "CatchPanicLayer"),
+        };
         let state = match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
             Ok(future) => State::Running(future),
             Err(payload) => State::Panicked(Some(Panicked::new(&*payload))),
         };
-        ResponseFuture { state }
+        ResponseFuture { state, visit }
     }
 }
 
@@ -88,6 +104,7 @@ where
 pub struct ResponseFuture<F> {
     #[pin]
     state: State<F>,
+    visit: Visit,
 }
 
 #[pin_project(project = StateProj)]
@@ -104,15 +121,20 @@ where
     type Output = Result<T, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
+        let this = self.project();
+        let panicked = match this.state.project() {
             StateProj::Running(future) => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                Ok(poll) => poll.map_err(Into::into),
-                Err(payload) => Poll::Ready(Err(Panicked::new(&*payload).into())),
+                Ok(poll) => {
+                    let result = ready!(poll);
+                    this.visit.leave(&result);
+                    return Poll::Ready(result.map_err(Into::into));
+                }
+                Err(payload) => Panicked::new(&*payload),
             },
-            StateProj::Panicked(panicked) => {
-                Poll::Ready(Err(panicked.take().unwrap_or_else(|| Panicked::new(&())).into()))
-            }
-        }
+            StateProj::Panicked(panicked) => panicked.take().unwrap_or_else(|| Panicked::new(&())),
+        };
+        this.visit.leave_with("caught a panic");
+        Poll::Ready(Err(panicked.into()))
     }
 }
 

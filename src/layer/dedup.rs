@@ -9,13 +9,14 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project::pin_project;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
+use crate::inspect::{Visit, enter};
 use crate::request::Request;
 use crate::response::Response;
 
@@ -141,7 +142,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = enter(&mut request, || "DedupLayer");
         // What has no key of its own is never the same twice.
         let is_new = request.event().own_key().is_none_or(|key| {
             let mut seen = self.layer.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,6 +151,7 @@ where
         });
         ResponseFuture {
             inner: is_new.then(|| self.inner.call(request)),
+            visit,
         }
     }
 }
@@ -159,6 +162,7 @@ pub struct ResponseFuture<F> {
     /// `None` for an event that is dropped.
     #[pin]
     inner: Option<F>,
+    visit: Visit,
 }
 
 impl<F, E> Future for ResponseFuture<F>
@@ -168,10 +172,16 @@ where
     type Output = Result<Response, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().inner.as_pin_mut() {
-            Some(inner) => inner.poll(cx),
-            None => Poll::Ready(Ok(Response::empty())),
-        }
+        let this = self.project();
+        let result = match this.inner.as_pin_mut() {
+            Some(inner) => ready!(inner.poll(cx)),
+            None => {
+                this.visit.leave_with("dropped");
+                Ok(Response::empty())
+            }
+        };
+        this.visit.leave(&result);
+        Poll::Ready(result)
     }
 }
 

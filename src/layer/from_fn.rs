@@ -4,13 +4,14 @@ use std::any::type_name;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::TryFutureExt;
 use futures_util::future::BoxFuture;
 use pin_project::pin_project;
 use tower::{BoxError, Layer, Service};
 
+use crate::inspect::{Visit, enter};
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 
@@ -74,6 +75,13 @@ where
     from_fn(move |request, next| function(state.clone(), request, next))
 }
 
+/// The name of a function without its path, as its type tells it; a closure's is that of the function around it.
+fn function_name<F>() -> &'static str {
+    let path = type_name::<F>().trim_end_matches("::{{closure}}");
+    let path = path.split('<').next().unwrap_or(path);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
 /// A layer made by [`from_fn`].
 #[derive(Clone, Copy)]
 #[must_use]
@@ -133,7 +141,8 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = enter(&mut request, || function_name::<F>());
         // The service that is ready goes along; its clone stays, and is made ready for the next request.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
@@ -142,6 +151,7 @@ where
         };
         ResponseFuture {
             inner: (self.function)(request, next),
+            visit,
         }
     }
 }
@@ -173,6 +183,7 @@ impl fmt::Debug for Next {
 pub struct ResponseFuture<Fut> {
     #[pin]
     inner: Fut,
+    visit: Visit,
 }
 
 impl<Fut> Future for ResponseFuture<Fut>
@@ -182,7 +193,10 @@ where
     type Output = Result<Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().inner.poll(cx).map(IntoResponse::into_response)
+        let this = self.project();
+        let result = ready!(this.inner.poll(cx)).into_response();
+        this.visit.leave(&result);
+        Poll::Ready(result)
     }
 }
 

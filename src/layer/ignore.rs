@@ -6,13 +6,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use pin_project::pin_project;
 use tower::{Layer, Service};
 
 use crate::event::{Event, RoomId, Timestamp, UserId};
+use crate::inspect::{Visit, enter};
 use crate::request::Request;
 use crate::response::Response;
 
@@ -202,10 +203,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = enter(&mut request, || "IgnoreLayer");
         let is_heard = !self.layer.rule.ignores(&request);
         ResponseFuture {
             inner: is_heard.then(|| self.inner.call(request)),
+            visit,
         }
     }
 }
@@ -216,6 +219,7 @@ pub struct ResponseFuture<F> {
     /// `None` for an event that is dropped.
     #[pin]
     inner: Option<F>,
+    visit: Visit,
 }
 
 impl<F, E> Future for ResponseFuture<F>
@@ -225,10 +229,16 @@ where
     type Output = Result<Response, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().inner.as_pin_mut() {
-            Some(inner) => inner.poll(cx),
-            None => Poll::Ready(Ok(Response::empty())),
-        }
+        let this = self.project();
+        let result = match this.inner.as_pin_mut() {
+            Some(inner) => ready!(inner.poll(cx)),
+            None => {
+                this.visit.leave_with("dropped");
+                Ok(Response::empty())
+            }
+        };
+        this.visit.leave(&result);
+        Poll::Ready(result)
     }
 }
 

@@ -13,6 +13,7 @@ use pin_project::pin_project;
 use tokio::time::{Instant, Sleep};
 use tower::{BoxError, Layer, Service};
 
+use crate::inspect::{Visit, enter};
 use crate::request::{Deadline, Request};
 
 /// Sets how long a request may take. A route may set a longer or a shorter time for itself.
@@ -76,6 +77,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = enter(&mut request, || "TimeoutLayer");
         // A limit beyond what the clock can count is no limit.
         let deadline = Instant::now().checked_add(self.timeout).map(|at| Deadline {
             at,
@@ -88,6 +90,7 @@ where
             inner: self.inner.call(request),
             deadline,
             sleep: None,
+            visit,
         }
     }
 }
@@ -100,6 +103,7 @@ pub struct ResponseFuture<F> {
     deadline: Option<Deadline>,
     /// Made when the first poll did not finish: most requests need no timer, and none carries its size around.
     sleep: Option<Pin<Box<Sleep>>>,
+    visit: Visit,
 }
 
 impl<F, T, E> Future for ResponseFuture<F>
@@ -113,6 +117,7 @@ where
         let this = self.project();
         // A router inside answers at the deadline by itself, so it is asked first.
         if let Poll::Ready(result) = this.inner.poll(cx) {
+            this.visit.leave(&result);
             return Poll::Ready(result.map_err(Into::into));
         }
         let Some(deadline) = *this.deadline else {
@@ -122,6 +127,7 @@ where
             .sleep
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.at)));
         ready!(sleep.as_mut().poll(cx));
+        this.visit.leave_with("timed out");
         Poll::Ready(Err(Elapsed {
             after: deadline.after,
         }

@@ -17,6 +17,7 @@ use super::call::Meta;
 use super::limit;
 use super::limiter::{LimitExceeded, Limiter, Pass, Patience, Place, Turn, Turned};
 use super::quota::Answer;
+use crate::inspect::Waits;
 
 #[derive(Debug, Clone)]
 pub(crate) struct LimitLayer {
@@ -72,6 +73,7 @@ where
         let waiting = Waiting {
             place,
             timer: None,
+            waits: Waits::begin(),
             call: Some((self.inner.clone(), request)),
         };
         LimitFuture(State::Waiting(waiting))
@@ -85,6 +87,8 @@ struct Waiting<S, B> {
     /// None for a call that nobody counts.
     place: Option<Place>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// For whoever looks at the action.
+    waits: Waits,
     call: Option<(S, Request<B>)>,
 }
 
@@ -139,7 +143,9 @@ where
         loop {
             match state.as_mut().project() {
                 StateProj::Waiting(waiting) => {
-                    let pass = ready!(waiting.poll(cx))?;
+                    let polled = ready!(waiting.poll(cx));
+                    waiting.waits.end();
+                    let pass = polled?;
                     let Some((inner, request)) = waiting.call.take() else {
                         // Polled after it was ready: there is nothing to wait for.
                         return Poll::Pending;

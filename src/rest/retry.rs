@@ -21,6 +21,7 @@ use super::call::Meta;
 use super::limit;
 use super::retry_budget::RetryBudget;
 use crate::health::meter;
+use crate::inspect;
 use crate::transport::connect_failure::root_cause;
 
 const BASE: Duration = Duration::from_millis(250);
@@ -232,6 +233,7 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
         };
         self.done += 1;
         meter::rest::tried_again();
+        inspect::retries(&why);
         tracing::warn!(path = request.uri().path(), why, ?wait, "trying a call again");
         Some(Wait(tokio::time::sleep(wait)))
     }

@@ -12,6 +12,7 @@ use super::route::{NamedRoute, Route};
 use super::table::{CommandSlot, Filter, Group, Listener, Table, TableParts, Target};
 use super::{CommandEntry, Definition, EntryTarget, Explanation, Router};
 use crate::handler::{Hears, RouteOptions};
+use crate::inspect::{enter, trail_of};
 use crate::request::Request;
 use crate::response::{Response, RouteKind, RouteName};
 
@@ -252,14 +253,19 @@ impl Service<Request> for Router {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let compiled = self.compiled();
         if !request.is_inside_router() {
             request.context().shared().stack.announce_table(&compiled.table);
+            if let Some(trail) = trail_of(&request) {
+                trail.explained(self.explain(&request));
+            }
         }
-        match &compiled.layered {
+        let visit = enter(&mut request, || "Router");
+        let future = match &compiled.layered {
             Some(layered) => RouterFuture::layered(layered.run(request)),
             None => compiled.table.run(request),
-        }
+        };
+        future.inspected(visit)
     }
 }

@@ -10,6 +10,7 @@ use pin_project::pin_project;
 use tower::BoxError;
 
 use super::run::RunRoutes;
+use crate::inspect::Visit;
 use crate::response::Response;
 
 /// The future of a [`Router`](super::Router).
@@ -17,6 +18,7 @@ use crate::response::Response;
 pub struct RouterFuture {
     #[pin]
     state: State,
+    visit: Visit,
 }
 
 #[pin_project(project = StateProj)]
@@ -32,6 +34,7 @@ impl RouterFuture {
     pub(super) fn nothing() -> Self {
         Self {
             state: State::Nothing,
+            visit: Visit::none(),
         }
     }
 
@@ -39,13 +42,21 @@ impl RouterFuture {
     pub(super) fn of_routes(run: RunRoutes) -> Self {
         Self {
             state: State::Routes(run),
+            visit: Visit::none(),
         }
     }
 
     pub(super) fn layered(future: BoxFuture<'static, Result<Response, BoxError>>) -> Self {
         Self {
             state: State::Layered(future),
+            visit: Visit::none(),
         }
+    }
+
+    #[inline]
+    pub(super) fn inspected(mut self, visit: Visit) -> Self {
+        self.visit = visit;
+        self
     }
 }
 
@@ -53,11 +64,16 @@ impl Future for RouterFuture {
     type Output = Result<Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
+        let this = self.project();
+        let polled = match this.state.project() {
             StateProj::Nothing => Poll::Ready(Ok(Response::empty())),
             StateProj::Routes(run) => run.poll_response(cx),
             StateProj::Layered(future) => future.poll(cx),
+        };
+        if let Poll::Ready(result) = &polled {
+            this.visit.leave(result);
         }
+        polled
     }
 }
 

@@ -17,6 +17,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::route::NamedRoute;
 use crate::handler::{Place, RouteDeadline};
+use crate::inspect::{Visit, enter_route};
 use crate::journal::Ledger;
 use crate::layer::catch_panic::panic_message;
 use crate::request::{Deadline, Request};
@@ -42,6 +43,7 @@ struct ActiveRoute {
     place: Option<Arc<Place>>,
     deadline: Option<Deadline>,
     state: ActiveState,
+    visit: Visit,
 }
 
 enum ActiveState {
@@ -82,6 +84,7 @@ impl RunRoutes {
             tracing::Span::current().record("command", route.name.as_str());
         }
         let ledger = ledger_of(route, request);
+        let mut visit = enter_route(request, route.kind, &route.name);
         let future = catch_unwind(AssertUnwindSafe(|| match ledger {
             None => place.take().map(|request| route.route.run(request)),
             Some(ledger) => place.take().map(|request| run_once(route, request, ledger)),
@@ -90,6 +93,7 @@ impl RunRoutes {
             Ok(None) => return,
             Ok(Some(future)) => ActiveState::Running(route.name.clone(), future),
             Err(payload) => {
+                visit.leave_with("panicked");
                 let mut part = Response::empty();
                 let outcome = Outcome::Panicked(panic_message(&*payload));
                 sign(&mut part, route.name.clone(), route.kind, None, outcome);
@@ -101,6 +105,7 @@ impl RunRoutes {
             place: route.options.place.clone(),
             deadline,
             state,
+            visit,
         });
     }
 
@@ -181,6 +186,7 @@ impl ActiveRoute {
             return Poll::Ready(Ok(self.failed(Outcome::Panicked(panic_message(&*payload)))));
         }
         if let Poll::Ready(Ok(part)) = &mut polled {
+            self.visit.leave(&Ok::<_, ()>(()));
             self.sign(part, Outcome::Handled);
             return polled;
         }
@@ -200,6 +206,7 @@ impl ActiveRoute {
     }
 
     fn failed(&mut self, outcome: Outcome) -> Response {
+        self.visit.leave_with(outcome.name());
         let mut part = Response::empty();
         self.sign(&mut part, outcome);
         part

@@ -9,6 +9,7 @@ use pin_project::pin_project;
 use tower::BoxError;
 
 use super::answer::{Asked, answer_error, answer_failures};
+use crate::inspect::Visit;
 use crate::response::Response;
 
 /// The future of a [`HandleError`](super::HandleError).
@@ -17,11 +18,12 @@ pub struct ResponseFuture<F> {
     #[pin]
     inner: F,
     asked: Asked,
+    visit: Visit,
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn new(inner: F, asked: Asked) -> Self {
-        Self { inner, asked }
+    pub(super) fn new(inner: F, asked: Asked, visit: Visit) -> Self {
+        Self { inner, asked, visit }
     }
 }
 
@@ -39,8 +41,12 @@ where
                 answer_failures(&mut response, this.asked);
                 response
             }
-            Err(error) => answer_error(error.into(), this.asked),
+            Err(error) => {
+                this.visit.leave_with("answered an error");
+                answer_error(error.into(), this.asked)
+            }
         };
+        this.visit.leave(&Ok::<_, ()>(()));
         Poll::Ready(Ok(response))
     }
 }

@@ -16,6 +16,7 @@ use tower::{BoxError, Layer, Service};
 pub use self::answer::Failure;
 use self::answer::{Answer, Asked};
 pub use self::future::ResponseFuture;
+use crate::inspect::enter;
 use crate::request::Request;
 use crate::response::{Action, Response};
 
@@ -119,8 +120,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = enter(&mut request, || "HandleErrorLayer");
         let asked = Asked::new(&request, self.layer.answer.clone());
-        ResponseFuture::new(self.inner.call(request), asked)
+        ResponseFuture::new(self.inner.call(request), asked, visit)
     }
 }

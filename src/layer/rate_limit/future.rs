@@ -9,6 +9,7 @@ use pin_project::pin_project;
 use tower::BoxError;
 
 use super::Taken;
+use crate::inspect::Visit;
 use crate::rejection::Rejection;
 use crate::response::{Response, RouteKind};
 
@@ -18,6 +19,7 @@ pub struct ResponseFuture<F> {
     #[pin]
     state: State<F>,
     taken: Option<Taken>,
+    visit: Visit,
 }
 
 #[pin_project(project = StateProj)]
@@ -27,17 +29,19 @@ enum State<F> {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn passed(inner: F, taken: Option<Taken>) -> Self {
+    pub(super) fn passed(inner: F, taken: Option<Taken>, visit: Visit) -> Self {
         Self {
             state: State::Passed(inner),
             taken,
+            visit,
         }
     }
 
-    pub(super) fn refused(rejection: Rejection) -> Self {
+    pub(super) fn refused(rejection: Rejection, visit: Visit) -> Self {
         Self {
             state: State::Refused(Some(rejection)),
             taken: None,
+            visit,
         }
     }
 }
@@ -54,6 +58,7 @@ where
         match this.state.project() {
             StateProj::Passed(inner) => {
                 let result = ready!(inner.poll(cx));
+                this.visit.leave(&result);
                 if let (Some(taken), Ok(response)) = (this.taken.take(), &result)
                     && is_of_another_bot(response)
                 {
@@ -62,6 +67,7 @@ where
                 Poll::Ready(result.map_err(Into::into))
             }
             StateProj::Refused(rejection) => {
+                this.visit.leave_with("too often");
                 // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
                 Poll::Ready(
                     rejection

@@ -19,6 +19,7 @@ use self::buckets::Verdict;
 pub use self::future::ResponseFuture;
 use self::layer::Limiter;
 pub use self::layer::RateLimitLayer;
+use crate::inspect::enter;
 use crate::rejection::Rejection;
 use crate::request::Request;
 use crate::response::Response;
@@ -62,6 +63,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = enter(&mut request, || "RateLimitLayer");
         // What is refused already runs nothing that would have to be limited.
         let runs_nothing = request.command().is_some() && request.refusal().is_some();
         let key = if runs_nothing {
@@ -70,7 +72,7 @@ where
             self.limiter.key_of(&request)
         };
         let Some(key) = key else {
-            return ResponseFuture::passed(self.inner.call(request), None);
+            return ResponseFuture::passed(self.inner.call(request), None, visit);
         };
         let verdict = self.limiter.take(key);
         if let Verdict::Refused { wait, is_first } = &verdict {
@@ -80,8 +82,9 @@ where
             }
             // Inside a router nobody is left to look at the mark.
             if self.rejects_early || request.is_inside_router() {
-                return ResponseFuture::refused(rejection);
+                return ResponseFuture::refused(rejection, visit);
             }
+            visit.note("too often");
             request.refuse_command(rejection);
         }
         let taken = Taken {
@@ -89,7 +92,7 @@ where
             key,
             verdict,
         };
-        ResponseFuture::passed(self.inner.call(request), Some(taken))
+        ResponseFuture::passed(self.inner.call(request), Some(taken), visit)
     }
 }
 

@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use pin_project::pin_project;
 use tower::{BoxError, Service};
 
-use super::Refusal;
 use super::check::Checking;
+use super::{REFUSED, Refusal};
+use crate::inspect::Visit;
 use crate::rejection::Rejection;
 use crate::request::Request;
 use crate::response::Response;
@@ -19,6 +20,7 @@ use crate::response::Response;
 pub struct ResponseFuture<F> {
     #[pin]
     state: State<F>,
+    visit: Visit,
 }
 
 #[pin_project(project = StateProj)]
@@ -28,15 +30,17 @@ enum State<F> {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn passed(inner: F) -> Self {
+    pub(super) fn passed(inner: F, visit: Visit) -> Self {
         Self {
             state: State::Passed(inner),
+            visit,
         }
     }
 
-    pub(super) fn refused(rejection: Rejection) -> Self {
+    pub(super) fn refused(rejection: Rejection, visit: Visit) -> Self {
         Self {
             state: State::Refused(Some(rejection)),
+            visit,
         }
     }
 }
@@ -49,9 +53,15 @@ where
     type Output = Result<Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProj::Passed(inner) => inner.poll(cx).map_err(Into::into),
+        let this = self.project();
+        match this.state.project() {
+            StateProj::Passed(inner) => {
+                let result = ready!(inner.poll(cx));
+                this.visit.leave(&result);
+                Poll::Ready(result.map_err(Into::into))
+            }
             StateProj::Refused(rejection) => {
+                this.visit.leave_with(REFUSED);
                 // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
                 Poll::Ready(
                     rejection
@@ -77,6 +87,7 @@ where
 {
     #[pin]
     state: CheckState<S, Fut>,
+    visit: Visit,
 }
 
 #[pin_project(project = CheckStateProj)]
@@ -102,13 +113,14 @@ impl<S, Fut> CheckFuture<S, Fut>
 where
     S: Service<Request>,
 {
-    pub(super) fn new(checking: Checking<Fut>, inner: S, refusal: Refusal) -> Self {
+    pub(super) fn new(checking: Checking<Fut>, inner: S, refusal: Refusal, visit: Visit) -> Self {
         Self {
             state: CheckState::Checking {
                 checking,
                 inner,
                 refusal: Some(refusal),
             },
+            visit,
         }
     }
 }
@@ -117,9 +129,10 @@ impl<S, Fut> CheckFuture<S, Fut>
 where
     S: Service<Request>,
 {
-    pub(super) fn unchecked(inner: S::Future) -> Self {
+    pub(super) fn unchecked(inner: S::Future, visit: Visit) -> Self {
         Self {
             state: CheckState::Calling(inner),
+            visit,
         }
     }
 }
@@ -133,7 +146,8 @@ where
     type Output = Result<Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+        let this = self.project();
+        let mut state = this.state;
         loop {
             let next = match state.as_mut().project() {
                 CheckStateProj::Checking {
@@ -143,7 +157,10 @@ where
                 } => {
                     let request = match (ready!(checking.poll(cx)), refusal.take()) {
                         (Some((true, request)), _) => Ok(request),
-                        (Some((false, request)), Some(refusal)) => refusal.apply(request),
+                        (Some((false, request)), Some(refusal)) => {
+                            this.visit.note(REFUSED);
+                            refusal.apply(request)
+                        }
                         // Polled again after it was ready, which the contract of `Future` leaves open.
                         (None, _) | (_, None) => return Poll::Ready(Ok(Response::empty())),
                     };
@@ -152,11 +169,16 @@ where
                         Err(rejection) => {
                             // The service was ready for nothing: what it holds is given back.
                             state.set(CheckState::Finished);
+                            this.visit.leave_with(REFUSED);
                             return Poll::Ready(Err(rejection.into()));
                         }
                     }
                 }
-                CheckStateProj::Calling(future) => return future.poll(cx).map_err(Into::into),
+                CheckStateProj::Calling(future) => {
+                    let result = ready!(future.poll(cx));
+                    this.visit.leave(&result);
+                    return Poll::Ready(result.map_err(Into::into));
+                }
                 CheckStateProj::Finished => return Poll::Ready(Ok(Response::empty())),
             };
             state.set(next);

@@ -18,6 +18,7 @@ pub use self::check::{Check, FnCheck, Predicate};
 pub use self::future::{CheckFuture, ResponseFuture};
 pub use self::room_roles::{Roles, RoomRoles, RoomRolesCheck, RoomRolesFuture};
 use crate::event::{RoomKind, UserId};
+use crate::inspect::enter;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::Request;
 use crate::response::Response;
@@ -208,6 +209,9 @@ impl<C> RequireLayer<C> {
     }
 }
 
+/// What the inspector says of an event whose command may not run.
+const REFUSED: &str = "not permitted";
+
 impl<S> Service<Request> for Require<S, Predicate>
 where
     S: Service<Request, Response = Response>,
@@ -221,13 +225,17 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = enter(&mut request, || "RequireLayer");
         if (self.layer.condition.holds)(&request) {
-            return ResponseFuture::passed(self.inner.call(request));
+            return ResponseFuture::passed(self.inner.call(request), visit);
         }
         match self.layer.refusal().apply(request) {
-            Ok(request) => ResponseFuture::passed(self.inner.call(request)),
-            Err(rejection) => ResponseFuture::refused(rejection),
+            Ok(request) => {
+                visit.note(REFUSED);
+                ResponseFuture::passed(self.inner.call(request), visit)
+            }
+            Err(rejection) => ResponseFuture::refused(rejection, visit),
         }
     }
 }
@@ -249,11 +257,12 @@ macro_rules! impl_service_for_check {
             }
 
             fn call(&mut self, mut request: Request) -> Self::Future {
+                let visit = enter(&mut request, || "RequireLayer");
                 if !self.layer.rejects_early && !request.is_inside_router() && request.command().is_none() {
                     // Only commands can be refused here, so nobody is asked. The mark is for a `CommandLayer` that was
                     // put inside by mistake: its commands are refused, rather than let through unchecked.
                     request.refuse_command(self.layer.refusal.clone());
-                    return CheckFuture::unchecked(self.inner.call(request));
+                    return CheckFuture::unchecked(self.inner.call(request), visit);
                 }
                 // The service that is ready waits with the check; its clone stays for the next request.
                 let clone = self.inner.clone();
@@ -262,7 +271,7 @@ macro_rules! impl_service_for_check {
                     check: self.layer.condition.check(&request),
                     request: Some(request),
                 };
-                CheckFuture::new(checking, inner, self.layer.refusal())
+                CheckFuture::new(checking, inner, self.layer.refusal(), visit)
             }
         }
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,6 +13,7 @@ use tower::BoxError;
 use tracing::{Instrument, Span};
 
 use super::{Failure, OnFailure, OnResponse};
+use crate::inspect::Visit;
 use crate::response::{Outcome, Response};
 
 /// The future of a [`Trace`](super::Trace).
@@ -23,6 +24,7 @@ pub struct ResponseFuture<F, OnResp, OnFail> {
     record: Record,
     on_response: OnResp,
     on_failure: OnFail,
+    visit: Visit,
 }
 
 /// The span, and what is recorded in it if the future is dropped before it is ready.
@@ -52,7 +54,14 @@ impl Drop for Record {
 }
 
 impl<F, OnResp, OnFail> ResponseFuture<F, OnResp, OnFail> {
-    pub(super) fn new(inner: F, span: Span, start: Instant, on_response: OnResp, on_failure: OnFail) -> Self {
+    pub(super) fn new(
+        inner: F,
+        span: Span,
+        start: Instant,
+        on_response: OnResp,
+        on_failure: OnFail,
+        visit: Visit,
+    ) -> Self {
         Self {
             inner,
             record: Record {
@@ -62,6 +71,7 @@ impl<F, OnResp, OnFail> ResponseFuture<F, OnResp, OnFail> {
             },
             on_response,
             on_failure,
+            visit,
         }
     }
 }
@@ -81,9 +91,8 @@ where
         // A clone, since the record is written to below. It counts a reference, no more.
         let span = record.span.clone();
         let _entered = span.enter();
-        let Poll::Ready(result) = this.inner.poll(cx) else {
-            return Poll::Pending;
-        };
+        let result = ready!(this.inner.poll(cx));
+        this.visit.leave(&result);
         let latency = record.start.elapsed();
         Poll::Ready(match result {
             Ok(mut response) => {

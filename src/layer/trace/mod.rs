@@ -25,6 +25,7 @@ pub use self::make_span::{DefaultMakeSpan, MakeSpan};
 pub use self::on_failure::{DefaultOnFailure, Failure, OnFailure};
 pub use self::on_request::{DefaultOnRequest, OnRequest};
 pub use self::on_response::{DefaultOnResponse, OnResponse};
+use crate::inspect::enter;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -64,7 +65,8 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let visit = enter(&mut request, || "TraceLayer");
         let start = Instant::now();
         let span = self.make_span.make_span(&request);
         let inner = {
@@ -79,6 +81,7 @@ where
             start,
             self.on_response.clone(),
             self.on_failure.clone(),
+            visit,
         )
     }
 }
