@@ -72,6 +72,25 @@ impl DeadLetterError {
     }
 }
 
+impl DeadLetterError {
+    /// Whether the server has answered that it failed, rather than not at all: it may be about the action.
+    #[cfg(feature = "client")]
+    pub(super) fn is_internal_error(&self) -> bool {
+        use crate::rest::{RestError, RestErrorKind};
+
+        let Self::Failed(error) = self else { return false };
+        error
+            .downcast_ref::<RestError>()
+            .is_some_and(|error| *error.kind() == RestErrorKind::Api && error.is_transient())
+    }
+
+    /// Only the REST sink tells one failure from another.
+    #[cfg(not(feature = "client"))]
+    pub(super) fn is_internal_error(&self) -> bool {
+        false
+    }
+}
+
 #[cfg(feature = "client")]
 fn is_transient(error: &BoxError) -> bool {
     use crate::rest::{RestError, RestErrorKind};

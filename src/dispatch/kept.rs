@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -28,6 +28,10 @@ const TOO_OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often an action may fail while the server takes others. Then the trouble is its own, and its room goes on.
 const MOST_TRIES: u32 = 5;
+
+/// How often the server may answer that it failed, each time for half a minute. With the pauses that is most of an hour:
+/// longer than a server takes to get well, and as long as a message that it can't digest may hold up a bot's only room.
+const MOST_INTERNAL_ERRORS: u32 = 12;
 
 /// Rooms with actions that are still to be carried out.
 pub(super) struct Kept {
@@ -59,13 +63,16 @@ struct Head {
     tries: u32,
     /// How much the server had taken when it failed last.
     taken: u64,
+    /// How often the server answered that it failed.
+    internal_errors: u32,
 }
 
 struct Action {
     number: u64,
     event_key: Box<str>,
     routed: RoutedAction,
-    since: Instant,
+    /// From then on nobody waits for it any more.
+    until: Instant,
 }
 
 impl Kept {
@@ -107,6 +114,7 @@ impl Kept {
                 route: routed.route.as_ref().map(ToString::to_string),
                 action: routed.action,
                 event_key: event_key.to_owned(),
+                kept_at: Some(unix_millis()),
             });
             if let Some(oldest) = oldest {
                 given_up += 1;
@@ -160,7 +168,7 @@ impl Kept {
                 number,
                 event_key: undelivered.event_key.into(),
                 routed: routed_of(undelivered.route.as_deref(), undelivered.action),
-                since: now,
+                until: now + TOO_OLD.saturating_sub(age(undelivered.kept_at)),
             };
             let behind = room.actions.partition_point(|known| known.number < number);
             room.actions.insert(behind, action);
@@ -184,7 +192,7 @@ impl Kept {
             {
                 ledger.forget_undelivered(action.number);
                 taken.withdrawn += 1;
-            } else if now.saturating_duration_since(action.since) >= TOO_OLD {
+            } else if now >= action.until {
                 ledger.forget_undelivered(action.number);
                 let error = DeadLetterError::Failed("the server did not take it for a day".into());
                 self.dead_letters.give_up(action.routed, error, &action.event_key);
@@ -195,7 +203,7 @@ impl Kept {
                     number: Some(Box::new(Number {
                         number: action.number,
                         event_key: action.event_key,
-                        since: action.since,
+                        until: action.until,
                     })),
                 });
             }
@@ -228,13 +236,13 @@ impl Kept {
                 let Number {
                     number,
                     event_key,
-                    since,
+                    until,
                 } = *number;
                 room.actions.push_front(Action {
                     number,
                     event_key,
                     routed,
-                    since,
+                    until,
                 });
             }
         }
@@ -247,16 +255,20 @@ impl Kept {
                 number: head,
                 tries: 0,
                 taken: self.taken,
+                internal_errors: 0,
             };
         } else if self.taken > room.head.taken {
             room.head.tries += 1;
             room.head.taken = self.taken;
         }
+        if error.is_internal_error() {
+            room.head.internal_errors += 1;
+        }
         let pause = (FIRST_PAUSE * (1 << room.failures.min(8))).min(LONGEST_PAUSE);
         room.failures = room.failures.saturating_add(1);
         room.not_before = now + LEAST_PAUSE;
         room.retry_at = now + pause;
-        if room.head.tries < MOST_TRIES {
+        if room.head.tries < MOST_TRIES && room.head.internal_errors < MOST_INTERNAL_ERRORS {
             return 0;
         }
         let Some(action) = room.actions.pop_front() else {
@@ -313,6 +325,16 @@ fn routed_of(route: Option<&str>, action: crate::response::Action) -> RoutedActi
         route: route.map(RouteName::new),
         action,
     }
+}
+
+pub(super) fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long ago it was kept. A clock that was set back makes it as new as can be.
+fn age(kept_at: Option<u64>) -> Duration {
+    Duration::from_millis(kept_at.map_or(0, |kept_at| unix_millis().saturating_sub(kept_at)))
 }
 
 fn too_many() -> DeadLetterError {

@@ -29,7 +29,8 @@ pub(super) struct Item {
 pub(super) struct Number {
     pub(super) number: u64,
     pub(super) event_key: Box<str>,
-    pub(super) since: Instant,
+    /// From then on nobody waits for it any more.
+    pub(super) until: Instant,
 }
 
 /// What became of actions, also of those in a delivery that is given up or panics.

@@ -46,6 +46,9 @@ pub(crate) struct Undelivered {
     /// The route that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) route: Option<String>,
+    /// When it was kept, in milliseconds since 1970 by this machine's clock; none where an earlier version kept it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kept_at: Option<u64>,
 }
 
 const SECRET: u8 = b's';
@@ -216,17 +219,24 @@ mod tests {
             (text(), any::<u8>()).prop_map(|(key, times)| Entry::Recovered(key, times)),
             (any::<u64>(), prop::option::of((room(), at())), text())
                 .prop_map(|(number, place, claim)| Entry::Claimed(number, place, claim)),
-            (any::<u64>(), any::<String>(), any::<String>()).prop_map(|(number, text, event_key)| {
-                let action = Action::from(Send::text(text).to("r"));
-                Entry::Undelivered(
-                    number,
-                    Box::new(Undelivered {
-                        action,
-                        event_key,
-                        route: Some("ping".to_owned()),
-                    }),
-                )
-            }),
+            (
+                any::<u64>(),
+                any::<String>(),
+                any::<String>(),
+                any::<Option<u64>>()
+            )
+                .prop_map(|(number, text, event_key, kept_at)| {
+                    let action = Action::from(Send::text(text).to("r"));
+                    Entry::Undelivered(
+                        number,
+                        Box::new(Undelivered {
+                            action,
+                            event_key,
+                            route: Some("ping".to_owned()),
+                            kept_at,
+                        }),
+                    )
+                }),
         ]
     }
 

@@ -41,7 +41,10 @@ fn server(journal: Option<&MemoryJournal>) -> Server {
         if refused.is_none() {
             log.lock().unwrap().push(text);
         }
-        let result = refused.map(|kind| RestError::new(kind, "POST chat.sendMessage", "no"));
+        let result = refused.map(|kind| {
+            let is_transient = kind == RestErrorKind::Api;
+            RestError::new(kind, "POST chat.sendMessage", "no").transient(is_transient)
+        });
         std::future::ready(result.map_or(Ok(Receipt::default()), Err))
     });
     let sink = tower::util::MapErr::new(sink, BoxError::from);
@@ -267,4 +270,49 @@ async fn what_fails_again_and_again_while_others_pass_holds_its_room_no_longer()
     assert_eq!(*bot.letters.lock().unwrap(), ["poison"]);
     assert!(bot.posted().contains(&"a1".to_owned()));
     assert_eq!(bot.counters.undelivered, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_is_over_behind_a_restart_too() {
+    let bot = server(Some(&MemoryJournal::new()));
+    let ledger = bot.shared.ledger.clone().unwrap();
+    let hours_ago = |hours: u64| super::super::kept::unix_millis() - hours * 60 * 60 * 1000;
+    for (text, kept_at) in [
+        ("old", Some(hours_ago(25))),
+        ("new", Some(hours_ago(23))),
+        ("unknown", None),
+    ] {
+        ledger.keep_undelivered(crate::journal::Undelivered {
+            action: Send::text(text).to("a").into(),
+            event_key: "m".to_owned(),
+            route: None,
+            kept_at,
+        });
+    }
+    let mut bot = bot.restarted();
+    bot.refuse("new", RestErrorKind::Transport);
+    bot.later(60).await;
+    assert_eq!(*bot.letters.lock().unwrap(), ["old"]);
+    for _ in 0..13 {
+        bot.later(300).await;
+    }
+    assert_eq!(*bot.letters.lock().unwrap(), ["old", "new"]);
+    assert_eq!(bot.posted(), ["unknown"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_can_not_digest_holds_up_its_only_room_for_an_hour() {
+    let mut bot = server(Some(&MemoryJournal::new()));
+    bot.refuse("poison", RestErrorKind::Api);
+    bot.say("a", &["poison", "a1"]);
+    bot.settle().await;
+    let began = Instant::now();
+    while bot.letters.lock().unwrap().is_empty() {
+        bot.later(10).await;
+    }
+    let minutes = began.elapsed().as_secs() / 60;
+    assert!((40..60).contains(&minutes), "{minutes}");
+    assert_eq!(*bot.letters.lock().unwrap(), ["poison"]);
+    bot.later(300).await;
+    assert_eq!(bot.posted(), ["a1"]);
 }

@@ -428,6 +428,7 @@ mod tests {
             action: Action::from(Send::text(text).to("r")),
             event_key: "m".to_owned(),
             route: None,
+            kept_at: None,
         }
     }
 
