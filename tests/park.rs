@@ -105,7 +105,15 @@ async fn a_handler_that_is_slower_than_its_room_loses_nothing() {
     assert_eq!(slow.live.ask_in("dev", "!echo here").await, "here");
     let counters = slow.live.handle.counters();
     assert!(counters.received <= 64, "the rest is parked: {counters:?}");
+    assert_eq!(slow.live.handle.health().parked_rooms, 1);
     slow.expect(100).await;
+    let handle = slow.live.handle.clone();
+    let caught_up = slow
+        .live
+        .sandbox
+        .wait_until(|_| handle.health().parked_rooms == 0, PATIENCE)
+        .await;
+    caught_up.unwrap();
     assert_eq!(slow.live.handle.counters().overflowed, 0);
 }
 

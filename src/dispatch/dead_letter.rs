@@ -70,24 +70,10 @@ impl DeadLetterError {
             Self::Incomplete(_) | Self::Panicked | Self::Crashed { .. } => false,
         }
     }
-}
 
-impl DeadLetterError {
     /// Whether the server has answered that it failed, rather than not at all: it may be about the action.
-    #[cfg(feature = "client")]
     pub(super) fn is_internal_error(&self) -> bool {
-        use crate::rest::{RestError, RestErrorKind};
-
-        let Self::Failed(error) = self else { return false };
-        error
-            .downcast_ref::<RestError>()
-            .is_some_and(|error| *error.kind() == RestErrorKind::Api && error.is_transient())
-    }
-
-    /// Only the REST sink tells one failure from another.
-    #[cfg(not(feature = "client"))]
-    pub(super) fn is_internal_error(&self) -> bool {
-        false
+        matches!(self, Self::Failed(error) if is_internal_error(error))
     }
 }
 
@@ -101,9 +87,22 @@ fn is_transient(error: &BoxError) -> bool {
     })
 }
 
+#[cfg(feature = "client")]
+fn is_internal_error(error: &BoxError) -> bool {
+    use crate::rest::{RestError, RestErrorKind};
+
+    let error = error.downcast_ref::<RestError>();
+    error.is_some_and(|error| error.is_transient() && *error.kind() == RestErrorKind::Api)
+}
+
 /// Only the REST sink tells one failure from another.
 #[cfg(not(feature = "client"))]
 fn is_transient(_error: &BoxError) -> bool {
+    false
+}
+
+#[cfg(not(feature = "client"))]
+fn is_internal_error(_error: &BoxError) -> bool {
     false
 }
 

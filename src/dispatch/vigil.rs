@@ -64,6 +64,7 @@ fn tell(handle: &BotHandle) {
         reconnects = health.reconnects,
         last_gap = ?health.last_gap,
         is_behind = health.is_behind,
+        parked_rooms = health.parked_rooms,
         caught_up = health.caught_up,
         skipped = health.skipped,
         lanes = health.lanes,

@@ -79,6 +79,8 @@ pub struct Health {
     pub last_gap: Option<Duration>,
     /// Whether something that was said while there was no connection is still to be fetched.
     pub is_behind: bool,
+    /// Rooms that said more than their handlers could take in time: the rest of it is fetched once there is room for it.
+    pub parked_rooms: usize,
     /// How many events were fetched that were missed in the last outage that is caught up.
     pub last_caught_up: u64,
     /// How many events of the last outage were left out: too old, or too many.

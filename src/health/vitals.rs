@@ -26,6 +26,7 @@ pub(crate) struct Vitals {
     /// In milliseconds.
     last_gap: AtomicU64,
     is_behind: AtomicBool,
+    parked_rooms: AtomicUsize,
     last_caught_up: AtomicU64,
     last_skipped: AtomicU64,
     caught_up: AtomicU64,
@@ -85,6 +86,7 @@ impl Default for Vitals {
             reconnects: AtomicU64::default(),
             last_gap: AtomicU64::default(),
             is_behind: AtomicBool::default(),
+            parked_rooms: AtomicUsize::default(),
             last_caught_up: AtomicU64::default(),
             last_skipped: AtomicU64::default(),
             caught_up: AtomicU64::default(),
@@ -148,6 +150,7 @@ impl Vitals {
             reconnects,
             last_gap: (reconnects > 0).then_some(last_gap),
             is_behind: self.is_behind.load(ORDER),
+            parked_rooms: self.parked_rooms.load(ORDER),
             last_caught_up: self.last_caught_up.load(ORDER),
             last_skipped: self.last_skipped.load(ORDER),
             caught_up: self.caught_up.load(ORDER),
@@ -195,6 +198,13 @@ impl Vitals {
     pub(crate) fn behind(&self, is_behind: bool) {
         self.is_behind.store(is_behind, ORDER);
         self.meter.behind(is_behind);
+    }
+
+    /// So many rooms say more than the pipeline takes.
+    pub(crate) fn parked(&self, rooms: usize) {
+        if self.parked_rooms.swap(rooms, ORDER) != rooms {
+            self.meter.parked(rooms);
+        }
     }
 
     /// Events were fetched and are handed over.

@@ -30,6 +30,8 @@ impl Meter {
     pub(crate) fn connection_failed(&self) {}
     pub(crate) fn reconnected(&self, _gap: Duration) {}
     pub(crate) fn behind(&self, _is_behind: bool) {}
+
+    pub(crate) fn parked(&self, _rooms: usize) {}
     pub(crate) fn fetched(&self, _events: u64) {}
     pub(crate) fn caught_up(&self, _skipped: u64, _took: Duration) {}
 }

@@ -37,7 +37,7 @@ names! {
     counter EVENTS_IGNORED = "rocketbotte_events_ignored_total", Count,
         "Events of the bot itself or of other bots, which were not passed on.";
     counter EVENTS_OVERFLOWED = "rocketbotte_events_overflowed_total", Count,
-        "Events for which there was no place: parked or dropped.";
+        "Events for which there was no place, and which are not fetched again.";
     counter EVENTS_CAUGHT_UP = "rocketbotte_events_caught_up_total", Count,
         "Events fetched after they were missed.";
     counter EVENTS_SKIPPED = "rocketbotte_events_skipped_total", Count,
@@ -66,6 +66,8 @@ names! {
         "1 while events arrive, else 0.";
     gauge BEHIND = "rocketbotte_behind", Count,
         "1 while something missed is still to be fetched, else 0.";
+    gauge ROOMS_PARKED = "rocketbotte_rooms_parked", Count,
+        "Rooms that said more than their handlers could take in time: the rest is fetched later.";
     gauge LAST_FRAME = "rocketbotte_last_frame_timestamp_seconds", Seconds,
         "When the last frame came, since 1970 by this machine's clock.";
     gauge LANES = "rocketbotte_lanes", Count,
@@ -104,6 +106,7 @@ struct Handles {
     loops_broken: Counter,
     connected: Level,
     behind: Level,
+    rooms_parked: Level,
     lanes: Level,
     waiting: Level,
     running: Level,
@@ -197,6 +200,7 @@ impl Handles {
             loops_broken: counter(LOOPS_BROKEN),
             connected: Level::new(CONNECTED),
             behind: Level::new(BEHIND),
+            rooms_parked: Level::new(ROOMS_PARKED),
             lanes: Level::new(LANES),
             waiting: Level::new(EVENTS_WAITING),
             running: Level::new(HANDLERS_RUNNING),
@@ -237,10 +241,13 @@ impl Meter {
     pub(crate) fn end(&self) {
         self.with(|to| {
             let running = [&to.lanes, &to.waiting, &to.running];
-            for level in running
-                .into_iter()
-                .chain([&to.connected, &to.behind, &to.kept, &to.journal_failing])
-            {
+            for level in running.into_iter().chain([
+                &to.connected,
+                &to.behind,
+                &to.rooms_parked,
+                &to.kept,
+                &to.journal_failing,
+            ]) {
                 level.set(0);
             }
         });
@@ -340,6 +347,10 @@ impl Meter {
 
     pub(crate) fn behind(&self, is_behind: bool) {
         self.with(|to| to.behind.set(is_behind.into()));
+    }
+
+    pub(crate) fn parked(&self, rooms: usize) {
+        self.with(|to| to.rooms_parked.set(rooms as u64));
     }
 
     pub(crate) fn fetched(&self, events: u64) {

@@ -211,6 +211,7 @@ impl CatchUp {
         self.take(&head, event, classifier, deliveries);
         let marks = self.marks.lock();
         self.marks.keep(&marks, &head.room_id, None);
+        self.vitals.parked(marks.missed_rooms());
         drop(marks);
         self.is_alive(self.newest);
     }
@@ -371,6 +372,7 @@ impl CatchUp {
             News::Synced(plan, result) => self.synced(*plan, result, classifier, deliveries),
         }
         self.go_on();
+        self.vitals.parked(self.marks.lock().missed_rooms());
     }
 
     /// Fetches what the server has not told, if there is nothing else to fetch.

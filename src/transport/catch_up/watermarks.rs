@@ -192,6 +192,11 @@ impl Watermarks {
         self.missed > 0
     }
 
+    /// How many rooms have missed something.
+    pub(crate) fn missed_rooms(&self) -> usize {
+        self.missed
+    }
+
     /// The rooms of which something is to be fetched.
     pub(crate) fn missing_rooms(&self) -> impl Iterator<Item = &RoomId> {
         let missing = self.rooms.iter().filter(|(_, marks)| marks.missing().is_some());
@@ -260,6 +265,12 @@ impl Watermarks {
             .min_by_key(|(_, marks)| (marks.open().is_some(), marks.newest))
             .map(|(room, _)| room.clone());
         if let Some(room) = quietest {
+            if self.rooms.get(&room).is_some_and(|marks| marks.open().is_some()) {
+                tracing::warn!(
+                    %room, rooms = self.bound,
+                    "too many rooms have something unfinished: this one is forgotten, and not caught up before the next outage"
+                );
+            }
             self.forget(&room);
         }
     }
