@@ -132,7 +132,7 @@ pub(super) fn database(bytes: &Bytes) -> Result<Database, DatabaseError> {
         .create_with_backend(Shared(Arc::clone(bytes)))
 }
 
-fn initialize(database: &Database) -> Result<(), redb::Error> {
+pub(super) fn initialize(database: &Database) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     transaction
         .open_table(META)?
@@ -190,7 +190,7 @@ pub(super) fn read_entries(database: &Database) -> Result<Vec<(Vec<u8>, Vec<u8>)
 }
 
 /// Looks through the whole file, on a view that leaves it as it is.
-fn inspect(path: &Path, bytes: &Bytes) -> Result<(), JournalError> {
+pub(super) fn inspect(path: &Path, bytes: &Bytes) -> Result<(), JournalError> {
     let len = bytes.len().map_err(|error| of_io(path, error))?;
     if len == 0 {
         return Err(foreign(path, "is an empty file"));

@@ -7,6 +7,8 @@
 mod file;
 mod overlay;
 mod pending;
+#[cfg(test)]
+mod power_loss;
 mod queue;
 mod writer;
 
