@@ -12,6 +12,7 @@
 //! | [`CommandLayer`] | the layers below ask for the command |
 //! | [`RateLimitLayer`], [`RequireLayer`] | refuse commands before anything runs |
 //! | [`TimeoutLayer`] | the time runs from here |
+//! | [`TypingLayer`] | around the handlers that are slow |
 //! | [`from_fn`](from_fn::from_fn) | one's own, wherever it belongs |
 
 /// The accessors that every service of a layer has.
@@ -46,6 +47,7 @@ pub mod rate_limit;
 pub mod require;
 pub mod timeout;
 pub mod trace;
+pub mod typing;
 
 pub use self::catch_panic::CatchPanicLayer;
 pub use self::dedup::DedupLayer;
@@ -56,4 +58,5 @@ pub use self::rate_limit::RateLimitLayer;
 pub use self::require::RequireLayer;
 pub use self::timeout::TimeoutLayer;
 pub use self::trace::TraceLayer;
+pub use self::typing::TypingLayer;
 pub use crate::command::CommandLayer;

@@ -13,6 +13,7 @@ use rocketbotte::layer::rate_limit::RateLimitLayer;
 use rocketbotte::layer::require::RequireLayer;
 use rocketbotte::layer::timeout::TimeoutLayer;
 use rocketbotte::layer::trace::TraceLayer;
+use rocketbotte::layer::typing::TypingLayer;
 use rocketbotte::testing::contract;
 use rocketbotte::{Request, Response};
 use tower::{Layer, Service, ServiceExt, layer::layer_fn};
@@ -26,6 +27,7 @@ async fn layers_that_pass_on() {
     contract::check(CatchPanicLayer::new).await;
     contract::check(|| TimeoutLayer::new(60 * SECOND)).await;
     contract::check(HandleErrorLayer::new).await;
+    contract::check(TypingLayer::new).await;
 }
 
 #[tokio::test(start_paused = true)]
