@@ -79,7 +79,7 @@ async fn two_at_work_in_a_room_end_it_together_and_a_thread_is_a_place_of_its_ow
     ann.say("general", "!work 8000").await;
     let asked = ann.say("general", "!work 2000").await;
     after_secs(6).await;
-    assert_eq!(shown(&chat).last().unwrap().1, true);
+    assert!(shown(&chat).last().unwrap().1);
     after_secs(20).await;
     let places = shown(&chat);
     assert_eq!(
