@@ -11,10 +11,9 @@ use tower::BoxError;
 use crate::dispatch::Receipt;
 use crate::dispatch::loops::LoopBreaker;
 use crate::dispatch::stack_info::StackInfo;
-use crate::event::{MessageId, RoomId, RoomKind, User, UserId};
+use crate::event::{Message, MessageId, RoomId, RoomKind, User, UserId};
 use crate::inspect::Inspector;
 use crate::journal::Ledger;
-use crate::request::Request;
 use crate::response::Action;
 use crate::router::runtime_listeners::RuntimeListeners;
 use crate::transport::Arrival;
@@ -138,9 +137,9 @@ impl Shared {
         self.message_size_limit
     }
 
-    /// What a text begins with to quote the message that a request is about.
-    pub(crate) fn quote_of(&self, request: &Request) -> Option<String> {
-        let (site_url, message) = (self.site_url.as_deref()?, request.message()?);
+    /// What a text begins with to quote a message.
+    pub(crate) fn quote_of(&self, message: &Message) -> Option<String> {
+        let site_url = self.site_url.as_deref()?;
         let room = message.room();
         let kind = match room.kind() {
             RoomKind::Channel => "channel",

@@ -57,9 +57,15 @@ fn quote(action: &mut RoutedAction, room_id: &RoomId, request: &Request) -> bool
     if request.event().room_id() != Some(room_id) {
         return false;
     }
-    let (Some(quote), Action::Send(send)) = (shared.quote_of(request), &mut action.action) else {
+    let (Some(quote), Action::Send(send)) = (
+        request.message().and_then(|message| shared.quote_of(message)),
+        &mut action.action,
+    ) else {
         return false;
     };
+    if send.extras().is_some_and(|extras| extras.is_quoting) {
+        return true;
+    }
     let text = format!("{quote}{}", send.content());
     let fits = utf16_length(&text) <= shared.message_size_limit();
     if fits {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::context::Shared;
 use crate::dispatch::ids::{Channel, MessageOrigin};
 use crate::dispatch::text::{neutralise_group_mentions, split};
-use crate::event::{MessageId, RoomId};
+use crate::event::{Message, MessageId, RoomId};
 use crate::request::Request;
 use crate::response::{Action, RouteName, Send, Thread};
 
@@ -51,7 +51,8 @@ pub(crate) struct Resolver {
     event_key: Cow<'static, str>,
     event: &'static str,
     room_id: Option<RoomId>,
-    message_id: Option<MessageId>,
+    /// What is answered.
+    message: Option<Arc<Message>>,
     thread_id: Option<MessageId>,
     /// The start of a text that answers late: a link that clients show as a quotation.
     quote: Option<String>,
@@ -74,7 +75,7 @@ impl Resolver {
             event_key: Cow::Owned(crate::random::id()),
             event: "program",
             room_id: None,
-            message_id: None,
+            message: None,
             thread_id: None,
             quote: None,
         }
@@ -88,7 +89,7 @@ impl Resolver {
             event_key: Cow::Owned(request.key().into_owned()),
             event: event.kind().name(),
             room_id: event.room_id().cloned(),
-            message_id: event.message().map(|message| message.id().clone()),
+            message: event.message().cloned(),
             thread_id: event.thread_id().cloned(),
             quote: None,
         }
@@ -97,7 +98,9 @@ impl Resolver {
     /// Says how long after the event its reply goes out.
     pub(crate) fn late_by(mut self, delay: Duration, request: &Request) -> Self {
         if delay > QUOTE_AFTER {
-            self.quote = self.shared.quote_of(request);
+            self.quote = request
+                .message()
+                .and_then(|message| self.shared.quote_of(message));
         }
         self
     }
@@ -122,7 +125,7 @@ impl Resolver {
         let is_answer = Some(&room_id) == self.room_id.as_ref();
         action.set_room_id(room_id);
         match action {
-            Action::Send(send) if send.content().trim().is_empty() => {
+            Action::Send(send) if send.content().trim().is_empty() && send.attachments().is_empty() => {
                 // The server would post it: an empty line in the room.
                 tracing::debug!(route, "an empty text is not posted");
                 Ok(Vec::new())
@@ -130,7 +133,7 @@ impl Resolver {
             Action::Send(send) => Ok(self.resolve_send(&send, route, position, is_answer)),
             Action::React(mut react) => {
                 if react.message_id.is_none() {
-                    react.message_id = self.message_id.clone();
+                    react.message_id = self.message_id().cloned();
                 }
                 if react.message_id.is_none() {
                     return Err(ResolveError::NoMessage {
@@ -148,11 +151,19 @@ impl Resolver {
         }
     }
 
+    fn message_id(&self) -> Option<&MessageId> {
+        Some(self.message.as_ref()?.id())
+    }
+
+    fn quote_of_question(&self) -> Option<String> {
+        self.shared.quote_of(self.message.as_ref()?)
+    }
+
     fn resolve_send(&self, send: &Send, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
         let thread = match send.thread() {
             Thread::AsAsked if is_answer && !self.shared.always_in_thread => self.thread_id.clone(),
             Thread::AsAsked | Thread::Always if is_answer => {
-                self.thread_id.clone().or_else(|| self.message_id.clone())
+                self.thread_id.clone().or_else(|| self.message_id().cloned())
             }
             Thread::AsAsked | Thread::Always | Thread::Never => None,
             Thread::Of(id) => Some(id.clone()),
@@ -161,14 +172,26 @@ impl Resolver {
         if !send.allows_group_mentions() {
             text = Cow::Owned(neutralise_group_mentions(&text).into_owned());
         }
-        if let Some(quote) = self.quote.as_ref().filter(|_| is_answer) {
+        let is_quoting = send.extras().is_some_and(|extras| extras.is_quoting);
+        let quote = match &self.quote {
+            Some(quote) => Some(Cow::Borrowed(quote.as_str())),
+            None if is_quoting => self.quote_of_question().map(Cow::Owned),
+            None => None,
+        };
+        if let Some(quote) = quote.filter(|_| is_answer) {
             text = Cow::Owned(format!("{quote}{text}"));
         }
         let parts = split(&text, self.shared.message_size_limit());
-        (0u32..)
-            .zip(parts)
-            .map(|(part, text)| {
-                let mut piece = send.clone();
+        let last = parts.len().saturating_sub(1);
+        parts
+            .into_iter()
+            .enumerate()
+            .map(|(index, text)| {
+                let mut piece = match index == last {
+                    true => send.clone(),
+                    false => send.clone().without_attachments(),
+                };
+                let part = u32::try_from(index).unwrap_or(u32::MAX);
                 piece.set_text(text.into_owned());
                 piece.set_thread(thread.clone().map_or(Thread::Never, Thread::Of));
                 piece.set_ids(self.shared.ids.derive(&MessageOrigin {

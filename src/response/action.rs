@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Send;
 use crate::event::{MessageId, RoomId};
 
 /// Something to do in a chat. A value: it can be compared, stored and carried out later, again, or not at all.
@@ -39,7 +40,7 @@ impl Action {
 
     pub(crate) fn set_room_id(&mut self, room_id: RoomId) {
         let room = match self {
-            Self::Send(send) => &mut send.room_id,
+            Self::Send(send) => send.room_id_mut(),
             Self::Edit(edit) => &mut edit.room_id,
             Self::Delete(delete) => &mut delete.room_id,
             Self::React(react) => &mut react.room_id,
@@ -55,143 +56,6 @@ impl Action {
             Self::Delete(_) => "delete",
             Self::React(_) => "react",
         }
-    }
-}
-
-/// In which thread a message goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Thread {
-    /// In the thread of the message that is answered, if it is in one, else in the room.
-    #[default]
-    AsAsked,
-    /// Always in a thread: that of the message that is answered, or a new one below it.
-    Always,
-    /// In the room, also when asked in a thread.
-    Never,
-    /// In the thread of this message.
-    Of(MessageId),
-}
-
-/// Posts a message.
-///
-/// ```
-/// use rocketbotte::response::{Send, Thread};
-///
-/// let report = Send::text("Build 17 is green.").to("GENERAL").in_thread(Thread::Never);
-/// assert_eq!(report.room_id().unwrap(), &"GENERAL");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Send {
-    text: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    room_id: Option<RoomId>,
-    #[serde(default)]
-    thread: Thread,
-    #[serde(default)]
-    allows_group_mentions: bool,
-    /// Boxed, since it is set only when the action goes out: until then every response would carry its size around.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ids: Option<Box<DerivedIds>>,
-}
-
-/// The ids under which a message goes out: the second is for when somebody else holds the first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DerivedIds {
-    pub(crate) first: MessageId,
-    pub(crate) second: MessageId,
-}
-
-impl DerivedIds {
-    /// The id that is tried first.
-    pub fn first(&self) -> &MessageId {
-        &self.first
-    }
-
-    /// The id that is tried when the first is taken by a message that is not ours.
-    pub fn second(&self) -> &MessageId {
-        &self.second
-    }
-}
-
-impl Send {
-    /// A message with a text in Rocket.Chat's markdown.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            room_id: None,
-            thread: Thread::AsAsked,
-            allows_group_mentions: false,
-            ids: None,
-        }
-    }
-
-    /// Sends it to a room by its id, instead of where the event happened.
-    #[must_use]
-    pub fn to(mut self, room_id: impl Into<RoomId>) -> Self {
-        self.room_id = Some(room_id.into());
-        self
-    }
-
-    /// Says in which thread it goes.
-    #[must_use]
-    pub fn in_thread(mut self, thread: Thread) -> Self {
-        self.thread = thread;
-        self
-    }
-
-    /// Lets `@all` and `@here` in the text notify everybody. They are neutralised otherwise; an account without the
-    /// permission `mention-all` or `mention-here` has the whole message refused.
-    #[must_use]
-    pub fn allow_group_mentions(mut self) -> Self {
-        self.allows_group_mentions = true;
-        self
-    }
-
-    /// The text.
-    pub fn content(&self) -> &str {
-        &self.text
-    }
-
-    /// The room; `None` while it is where the event happened.
-    pub fn room_id(&self) -> Option<&RoomId> {
-        self.room_id.as_ref()
-    }
-
-    /// In which thread.
-    pub fn thread(&self) -> &Thread {
-        &self.thread
-    }
-
-    /// The thread's message, once the action is resolved.
-    pub fn thread_id(&self) -> Option<&MessageId> {
-        match &self.thread {
-            Thread::Of(id) => Some(id),
-            Thread::AsAsked | Thread::Always | Thread::Never => None,
-        }
-    }
-
-    /// Whether `@all` and `@here` are left as they are.
-    pub fn allows_group_mentions(&self) -> bool {
-        self.allows_group_mentions
-    }
-
-    /// The ids it goes out under, once the action is resolved.
-    pub fn ids(&self) -> Option<&DerivedIds> {
-        self.ids.as_deref()
-    }
-
-    pub(crate) fn set_ids(&mut self, ids: DerivedIds) {
-        self.ids = Some(Box::new(ids));
-    }
-
-    pub(crate) fn set_text(&mut self, text: String) {
-        self.text = text;
-    }
-
-    pub(crate) fn set_thread(&mut self, thread: Thread) {
-        self.thread = thread;
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a handler answers: actions as values, and what became of each route.
 
 mod action;
+mod attachment;
 mod into_response;
 mod outcome;
+mod send;
 
 use std::fmt;
 use std::future::Future;
@@ -12,9 +14,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use smallvec::SmallVec;
 
-pub use self::action::{Action, Delete, DerivedIds, Edit, React, Send, Thread};
+pub use self::action::{Action, Delete, Edit, React};
+pub use self::attachment::Attachment;
 pub use self::into_response::IntoResponse;
 pub use self::outcome::{Outcome, RouteKind, RouteName, RouteOutcome};
+pub use self::send::{DerivedIds, Send, Thread};
 
 /// The answer to a request: what to do in the chat, and what became of each route that ran.
 ///

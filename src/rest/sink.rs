@@ -10,7 +10,7 @@ use tower::Service;
 
 use super::client::Client;
 use super::endpoint::{
-    BotMark, DeleteMessage, GetMessage, OutgoingMessage, React, RestMessage, SendMessage, UpdateMessage,
+    DeleteMessage, GetMessage, OutgoingMessage, React, RestMessage, SendMessage, UpdateMessage,
 };
 use super::error::{RestError, RestErrorKind};
 use crate::dispatch::Receipt;
@@ -160,14 +160,20 @@ async fn send_as(
     room_id: &RoomId,
     message_id: &MessageId,
 ) -> Result<Posted, RestError> {
+    let mut message = OutgoingMessage::new(message_id.clone(), room_id.clone(), action.content());
+    message.thread_id = action.thread_id().cloned();
+    let mut preview_urls = None;
+    if let Some(extras) = action.extras() {
+        message.is_also_in_room = extras.is_also_in_room && message.thread_id.is_some();
+        message.alias.clone_from(&extras.alias);
+        message.emoji.clone_from(&extras.emoji);
+        message.avatar.clone_from(&extras.avatar);
+        message.attachments.clone_from(&extras.attachments);
+        preview_urls = extras.has_no_previews.then(Vec::new);
+    }
     let call = SendMessage {
-        message: OutgoingMessage {
-            id: message_id.clone(),
-            room_id: room_id.clone(),
-            text: action.content().to_owned(),
-            thread_id: action.thread_id().cloned(),
-            bot: BotMark::default(),
-        },
+        message,
+        preview_urls,
     };
     let error = match client.call(&call).await {
         Ok(sent) if sent.has_message() => return Ok(Posted::New),

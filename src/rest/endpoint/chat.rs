@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::rooms::RestUser;
 use super::{Done, Endpoint};
 use crate::event::{MessageId, RoomId};
+use crate::response::Attachment;
 
 /// `POST chat.sendMessage`: posts a message under an id of our choice. The server ignores an id that it knows, so
 /// repeating it cannot post twice; but it then answers with the status 400.
@@ -14,6 +15,10 @@ use crate::event::{MessageId, RoomId};
 pub struct SendMessage {
     /// The message.
     pub message: OutgoingMessage,
+    /// The addresses in the text of which the server may show a preview; all where it is none. Old servers do not
+    /// know it.
+    #[serde(rename = "previewUrls", skip_serializing_if = "Option::is_none")]
+    pub preview_urls: Option<Vec<String>>,
 }
 
 /// A message to be posted.
@@ -31,8 +36,41 @@ pub struct OutgoingMessage {
     /// The first message of the thread that it goes into.
     #[serde(rename = "tmid", skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<MessageId>,
+    /// Whether a message of a thread is shown in the room too. The server refuses it without a thread.
+    #[serde(rename = "tshow", skip_serializing_if = "std::ops::Not::not")]
+    pub is_also_in_room: bool,
+    /// A name that is shown instead of the account's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// An emoji that is shown in the place of the avatar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emoji: Option<String>,
+    /// The address of another avatar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avatar: Option<String>,
+    /// Boxes below the text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// Tells other bots not to answer.
     pub bot: BotMark,
+}
+
+impl OutgoingMessage {
+    /// A message with a text and nothing else.
+    pub fn new(id: impl Into<MessageId>, room_id: impl Into<RoomId>, text: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            room_id: room_id.into(),
+            text: text.into(),
+            thread_id: None,
+            is_also_in_room: false,
+            alias: None,
+            emoji: None,
+            avatar: None,
+            attachments: Vec::new(),
+            bot: BotMark::default(),
+        }
+    }
 }
 
 /// Marks a message as written by a bot of this library.
@@ -177,12 +215,10 @@ mod tests {
     fn bodies() {
         let send = |thread_id| SendMessage {
             message: OutgoingMessage {
-                id: "m1".into(),
-                room_id: "GENERAL".into(),
-                text: "hi".to_owned(),
                 thread_id,
-                bot: BotMark::default(),
+                ..OutgoingMessage::new("m1", "GENERAL", "hi")
             },
+            preview_urls: None,
         };
         let json = |value: &SendMessage| serde_json::to_string(value).expect("JSON");
         assert_eq!(

@@ -8,6 +8,7 @@ pub(crate) mod notify;
 pub(crate) mod people;
 pub(crate) mod permissions;
 mod post;
+mod quote;
 pub(crate) mod rooms;
 pub(crate) mod session;
 pub(crate) mod shape;

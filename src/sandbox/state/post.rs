@@ -237,6 +237,13 @@ impl State {
         if doc.get("t").is_none_or(|t| *t == json!("e2e")) {
             doc.insert("mentions".into(), json!(self.mentions(&msg)));
             doc.insert("channels".into(), json!(self.channels(&msg)));
+            let quoted = self.quotations(uid, &msg);
+            if !quoted.is_empty() {
+                let all = doc.entry("attachments").or_insert_with(|| json!([]));
+                if let Some(all) = all.as_array_mut() {
+                    all.splice(0..0, quoted);
+                }
+            }
             doc.entry("urls").or_insert_with(|| json!([]));
             if !msg.is_empty() {
                 doc.entry("md").or_insert_with(|| text::markdown(&msg));

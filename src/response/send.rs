@@ -1,0 +1,253 @@
+//! A message to be posted.
+
+use serde::{Deserialize, Serialize};
+
+use super::Attachment;
+use crate::event::{MessageId, RoomId};
+
+/// In which thread a message goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Thread {
+    /// In the thread of the message that is answered, if it is in one, else in the room.
+    #[default]
+    AsAsked,
+    /// Always in a thread: that of the message that is answered, or a new one below it.
+    Always,
+    /// In the room, also when asked in a thread.
+    Never,
+    /// In the thread of this message.
+    Of(MessageId),
+}
+
+/// Posts a message.
+///
+/// ```
+/// use rocketbotte::response::{Send, Thread};
+///
+/// let report = Send::text("Build 17 is green.").to("GENERAL").in_thread(Thread::Never);
+/// assert_eq!(report.room_id().unwrap(), &"GENERAL");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Send {
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    room_id: Option<RoomId>,
+    #[serde(default)]
+    thread: Thread,
+    #[serde(default)]
+    allows_group_mentions: bool,
+    #[serde(default, skip_serializing_if = "Extras::are_none")]
+    extras: Extras,
+    /// Boxed, since it is set only when the action goes out: until then every response would carry its size around.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ids: Option<Box<DerivedIds>>,
+}
+
+/// The ids under which a message goes out: the second is for when somebody else holds the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DerivedIds {
+    pub(crate) first: MessageId,
+    pub(crate) second: MessageId,
+}
+
+impl DerivedIds {
+    /// The id that is tried first.
+    pub fn first(&self) -> &MessageId {
+        &self.first
+    }
+
+    /// The id that is tried when the first is taken by a message that is not ours.
+    pub fn second(&self) -> &MessageId {
+        &self.second
+    }
+}
+
+impl Send {
+    /// A message with a text in Rocket.Chat's markdown.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            room_id: None,
+            thread: Thread::AsAsked,
+            allows_group_mentions: false,
+            extras: Extras(None),
+            ids: None,
+        }
+    }
+
+    /// Sends it to a room by its id, instead of where the event happened.
+    #[must_use]
+    pub fn to(mut self, room_id: impl Into<RoomId>) -> Self {
+        self.room_id = Some(room_id.into());
+        self
+    }
+
+    /// Says in which thread it goes.
+    #[must_use]
+    pub fn in_thread(mut self, thread: Thread) -> Self {
+        self.thread = thread;
+        self
+    }
+
+    /// Lets `@all` and `@here` in the text notify everybody. They are neutralised otherwise; an account without the
+    /// permission `mention-all` or `mention-here` has the whole message refused.
+    #[must_use]
+    pub fn allow_group_mentions(mut self) -> Self {
+        self.allows_group_mentions = true;
+        self
+    }
+
+    /// Adds an attachment: a box below the text. A message may consist of nothing else.
+    #[must_use]
+    pub fn attachment(mut self, attachment: Attachment) -> Self {
+        self.extras.edit().attachments.push(attachment);
+        self
+    }
+
+    /// Shows another name than the account's. It needs the permission `message-impersonate`, which the role `bot` has.
+    #[must_use]
+    pub fn alias(mut self, name: impl Into<String>) -> Self {
+        self.extras.edit().alias = Some(name.into());
+        self
+    }
+
+    /// Shows an emoji in the place of the account's avatar, by its short name: `:robot:`.
+    #[must_use]
+    pub fn avatar_emoji(mut self, emoji: impl Into<String>) -> Self {
+        self.extras.edit().emoji = Some(emoji.into());
+        self
+    }
+
+    /// Shows the picture at this address in the place of the account's avatar. It needs the permission
+    /// `message-impersonate`, which the role `bot` has.
+    #[must_use]
+    pub fn avatar_url(mut self, url: impl Into<String>) -> Self {
+        self.extras.edit().avatar = Some(url.into());
+        self
+    }
+
+    /// Shows a reply in a thread in the room too. Without a thread it is there anyway.
+    #[must_use]
+    pub fn also_in_room(mut self) -> Self {
+        self.extras.edit().is_also_in_room = true;
+        self
+    }
+
+    /// Begins with the message that is answered, in the form that clients show as a quotation. Nothing where no message
+    /// is answered.
+    #[must_use]
+    pub fn quoting(mut self) -> Self {
+        self.extras.edit().is_quoting = true;
+        self
+    }
+
+    /// Has the server show no previews of the links in the text. Old servers show them all the same.
+    #[must_use]
+    pub fn without_previews(mut self) -> Self {
+        self.extras.edit().has_no_previews = true;
+        self
+    }
+
+    /// The text.
+    pub fn content(&self) -> &str {
+        &self.text
+    }
+
+    /// The room; `None` while it is where the event happened.
+    pub fn room_id(&self) -> Option<&RoomId> {
+        self.room_id.as_ref()
+    }
+
+    /// In which thread.
+    pub fn thread(&self) -> &Thread {
+        &self.thread
+    }
+
+    /// The thread's message, once the action is resolved.
+    pub fn thread_id(&self) -> Option<&MessageId> {
+        match &self.thread {
+            Thread::Of(id) => Some(id),
+            Thread::AsAsked | Thread::Always | Thread::Never => None,
+        }
+    }
+
+    /// Whether `@all` and `@here` are left as they are.
+    pub fn allows_group_mentions(&self) -> bool {
+        self.allows_group_mentions
+    }
+
+    /// The attachments, in order.
+    pub fn attachments(&self) -> &[Attachment] {
+        self.extras.0.as_deref().map_or(&[], |extras| &extras.attachments)
+    }
+
+    /// The name that is shown instead of the account's.
+    pub fn shown_name(&self) -> Option<&str> {
+        self.extras.0.as_deref()?.alias.as_deref()
+    }
+
+    pub(crate) fn extras(&self) -> Option<&SendExtras> {
+        self.extras.0.as_deref()
+    }
+
+    /// The part of a long text that is not its end: what belongs to the message as a whole comes with that.
+    pub(crate) fn without_attachments(mut self) -> Self {
+        if let Some(extras) = &mut self.extras.0 {
+            extras.attachments.clear();
+        }
+        self
+    }
+
+    pub(crate) fn room_id_mut(&mut self) -> &mut Option<RoomId> {
+        &mut self.room_id
+    }
+
+    /// The ids it goes out under, once the action is resolved.
+    pub fn ids(&self) -> Option<&DerivedIds> {
+        self.ids.as_deref()
+    }
+
+    pub(crate) fn set_ids(&mut self, ids: DerivedIds) {
+        self.ids = Some(Box::new(ids));
+    }
+
+    pub(crate) fn set_text(&mut self, text: String) {
+        self.text = text;
+    }
+
+    pub(crate) fn set_thread(&mut self, thread: Thread) {
+        self.thread = thread;
+    }
+}
+
+/// What a message may have besides its text. Boxed, since few have any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Extras(Option<Box<SendExtras>>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SendExtras {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attachments: Vec<Attachment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) alias: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) emoji: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) avatar: Option<String>,
+    pub(crate) is_also_in_room: bool,
+    pub(crate) is_quoting: bool,
+    pub(crate) has_no_previews: bool,
+}
+
+impl Extras {
+    fn are_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn edit(&mut self) -> &mut SendExtras {
+        self.0.get_or_insert_default()
+    }
+}

@@ -1,0 +1,164 @@
+//! What actions become on a server.
+#![cfg(all(feature = "client", feature = "sandbox", feature = "test-util"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
+
+mod support;
+
+use std::sync::Arc;
+
+use rocketbotte::Router;
+use rocketbotte::layer::CommandLayer;
+use rocketbotte::response::{Attachment, Send, Thread};
+use rocketbotte::sandbox::Inbound;
+use serde_json::{Value, json};
+use support::chat::Chat;
+use tower::Layer;
+
+/// A bot that answers `!do` so.
+async fn bot_that(answers: impl Fn() -> Send + std::marker::Send + Sync + 'static) -> Chat {
+    let answers = Arc::new(answers);
+    let router = Router::new().command("do", move || {
+        let answers = Arc::clone(&answers);
+        async move { answers() }
+    });
+    Chat::with(CommandLayer::new("!").layer(router)).await
+}
+
+/// What the server has of the answers, in the room or in the thread of the question.
+async fn answers(answers: impl Fn() -> Send + std::marker::Send + Sync + 'static) -> (Chat, Vec<Value>) {
+    let chat = bot_that(answers).await;
+    chat.ask("!do").await;
+    let said = chat.sandbox.messages("general").into_iter();
+    let said = said.filter(|message| message.username == "rocketbotte");
+    let said = said.map(|message| message.raw).collect();
+    (chat, said)
+}
+
+/// The fields that a row names, and nothing of the others.
+fn picked(message: &Value, row: &Value) -> Value {
+    let names = row.as_object().unwrap().keys();
+    names.map(|name| (name.clone(), message[name].clone())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_that_a_message_may_have() {
+    type Row = (fn() -> Send, Value);
+    let rows: [Row; 7] = [
+        (
+            || Send::text("hi"),
+            json!({"msg": "hi", "alias": null, "tmid": null, "attachments": null}),
+        ),
+        (
+            || Send::text("hi").alias("Deploy"),
+            json!({"msg": "hi", "alias": "Deploy"}),
+        ),
+        (
+            || Send::text("hi").avatar_emoji(":robot:"),
+            json!({"emoji": ":robot:"}),
+        ),
+        (
+            || Send::text("hi").avatar_url("https://example.org/a.png"),
+            json!({"avatar": "https://example.org/a.png"}),
+        ),
+        (
+            || Send::text("hi").also_in_room(),
+            json!({"tmid": null, "tshow": null}),
+        ),
+        (
+            || {
+                Send::text("").attachment(
+                    Attachment::new()
+                        .pretext("p")
+                        .color("#2de0a5")
+                        .author_name("ci")
+                        .author_link("https://example.org")
+                        .author_icon("https://example.org/i.png")
+                        .title("t")
+                        .title_link("https://example.org/17")
+                        .text("*green*")
+                        .field("a", "1")
+                        .short_field("b", "2")
+                        .image_url("https://example.org/b.png")
+                        .thumb_url("https://example.org/c.png")
+                        .collapsed(),
+                )
+            },
+            json!({"msg": "", "attachments": [{
+                "pretext": "p", "color": "#2de0a5", "author_name": "ci", "author_link": "https://example.org",
+                "author_icon": "https://example.org/i.png", "title": "t", "title_link": "https://example.org/17",
+                "text": "*green*", "image_url": "https://example.org/b.png", "thumb_url": "https://example.org/c.png",
+                "fields": [{"title": "a", "value": "1", "short": false}, {"title": "b", "value": "2", "short": true}],
+                "collapsed": true,
+            }]}),
+        ),
+        (
+            || {
+                Send::text("a")
+                    .attachment(Attachment::new().text("x"))
+                    .attachment(Attachment::new().text("y"))
+            },
+            json!({"msg": "a", "attachments": [{"text": "x"}, {"text": "y"}]}),
+        ),
+    ];
+    for (send, row) in rows {
+        let (_chat, said) = answers(send).await;
+        assert_eq!(said.len(), 1);
+        assert_eq!(picked(&said[0], &row), row);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_in_a_thread_is_shown_in_the_room_too() {
+    let (_chat, said) = answers(|| Send::text("hi").in_thread(Thread::Always).also_in_room()).await;
+    assert!(said[0]["tmid"].is_string());
+    assert_eq!(said[0]["tshow"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quotation_shows_what_was_asked() {
+    let (_chat, said) = answers(|| Send::text("fine").quoting()).await;
+    let text = said[0]["msg"].as_str().unwrap();
+    assert!(text.starts_with("[ ](http") && text.ends_with(") fine"), "{text}");
+    assert_eq!(said[0]["attachments"][0]["text"], "!do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_the_whole_comes_with_the_last_part() {
+    let long = || {
+        Send::text("word ".repeat(1500))
+            .alias("Deploy")
+            .attachment(Attachment::new().text("x"))
+    };
+    let (_chat, said) = answers(long).await;
+    assert_eq!(said.len(), 2);
+    assert_eq!(
+        (&said[0]["alias"], &said[1]["alias"]),
+        (&json!("Deploy"), &json!("Deploy"))
+    );
+    assert!(said[0]["attachments"].is_null());
+    assert_eq!(said[1]["attachments"][0]["text"], "x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn previews_are_left_to_the_server_unless_they_are_not_wanted() {
+    for (send, expected) in [
+        (
+            (|| Send::text("https://example.org")) as fn() -> Send,
+            Value::Null,
+        ),
+        (|| Send::text("https://example.org").without_previews(), json!([])),
+    ] {
+        let (chat, _) = answers(send).await;
+        let bodies = chat
+            .sandbox
+            .frames_from_clients()
+            .into_iter()
+            .filter_map(|inbound| match inbound {
+                Inbound::Request { path, body, .. } if path.ends_with("chat.sendMessage") => Some(body),
+                _ => None,
+            });
+        let bodies: Vec<Value> = bodies.map(|body| serde_json::from_str(&body).unwrap()).collect();
+        assert_eq!(bodies.len(), 1);
+        assert_eq!(bodies[0]["previewUrls"], expected);
+    }
+}
