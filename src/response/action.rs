@@ -195,6 +195,7 @@ into_action!(Send, Edit, Delete, React);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::response::Thread;
 
     #[test]
     fn the_stored_form_reads_back() {
