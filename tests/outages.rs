@@ -6,26 +6,14 @@ mod support;
 
 use std::time::Duration;
 
-use rocketbotte::command::CommandLayer;
 use rocketbotte::event::EventKind;
-use rocketbotte::extract::Args;
 use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step, UserSpec};
 use rocketbotte::transport::ConnectionState;
-use rocketbotte::{Request, Response, Router};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tower::{Service, ServiceBuilder};
 
 use support::chat::{Chat, bot_in, people};
-use support::{Log, after, after_secs};
-
-fn echo()
--> impl Service<Request, Response = Response, Error = rocketbotte::BoxError, Future: Send> + Send + 'static {
-    let router = Router::new().command("echo", async |Args(text): Args<String>| text);
-    ServiceBuilder::new()
-        .layer(CommandLayer::new("!"))
-        .service(router)
-}
+use support::{after, after_secs, echo};
 
 fn rooms() -> SandboxBuilder {
     people().channel("dev").group_with("ops", &["ann", "rocketbotte"])
@@ -250,43 +238,6 @@ async fn ten_thousand_messages_are_fetched_with_a_few_calls_at_a_time() {
     // The three other rooms are asked for too: something was said there not long ago.
     assert_eq!(sandbox.requests()["chat.syncMessages"], 103);
     drop(chat);
-}
-
-/// The bot may not write there: it is said and counted, and the others get their replies.
-#[tokio::test(start_paused = true)]
-async fn a_room_in_which_the_bot_may_not_write_is_reported() {
-    let (log, _guard) = Log::start(tracing::Level::WARN);
-    let sandbox = server();
-    let chat = Chat::on(&sandbox, echo()).await;
-    sandbox.go_down().await;
-    for n in 0..3 {
-        for room in ["general", "dev", "ops"] {
-            ask(&sandbox, room, n).await;
-        }
-    }
-    sandbox.set_muted("dev", "rocketbotte", true).unwrap();
-    sandbox.set_read_only("ops", true).unwrap();
-    sandbox.come_back().await;
-    after_secs(60).await;
-    assert_eq!(said(&sandbox, "general"), [0, 1, 2]);
-    assert_eq!((said(&sandbox, "dev"), said(&sandbox, "ops")), (vec![], vec![]));
-    assert_eq!(chat.handle.counters().undelivered, 6);
-    let log = log.text();
-    for room in ["dev", "ops"] {
-        let room_id = sandbox.room_id(room).unwrap();
-        let lines = log
-            .lines()
-            .filter(|line| line.contains("not delivered") && line.contains(&room_id));
-        assert_eq!(lines.count(), 3, "{room}: {log}");
-    }
-    // Once it may, it does.
-    sandbox.set_muted("dev", "rocketbotte", false).unwrap();
-    sandbox.set_read_only("ops", false).unwrap();
-    for room in ["dev", "ops"] {
-        ask(&sandbox, room, 3).await;
-    }
-    after_secs(5).await;
-    assert_eq!((said(&sandbox, "dev"), said(&sandbox, "ops")), (vec![3], vec![3]));
 }
 
 /// The reply is on its way when the server goes, for longer than a call is tried by itself.
