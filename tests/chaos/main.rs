@@ -33,7 +33,7 @@ use self::storm::Storm;
 use self::talk::{BOT, Losing, People};
 
 /// Without any progress for so long the run has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Commands that may be open while the next faults come.
 const BACKLOG: usize = 400;

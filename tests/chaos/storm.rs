@@ -149,7 +149,12 @@ impl Storm {
         let met = self.sandbox.faults_met();
         for kind in self.kinds() {
             if !met.contains_key(kind.name()) {
-                self.strike_with(kind).await;
+                match kind {
+                    Kind::Doubled => self.sandbox.duplicate_frames(true),
+                    Kind::OutOfOrder => self.sandbox.reorder_rooms(true),
+                    Kind::SlowServer => self.sandbox.slow_rest(Duration::from_millis(20)),
+                    kind => self.strike_with(kind).await,
+                }
             }
         }
     }
