@@ -7,12 +7,12 @@ mod support;
 use std::time::Duration;
 
 use rocketbotte::event::EventKind;
-use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step, UserSpec};
+use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step};
 use rocketbotte::transport::ConnectionState;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use support::chat::{Chat, bot_in, people};
+use support::chat::{Chat, ask, bot_in, people, said};
 use support::{after, after_secs, echo};
 
 fn rooms() -> SandboxBuilder {
@@ -21,26 +21,6 @@ fn rooms() -> SandboxBuilder {
 
 fn server() -> Sandbox {
     rooms().start_in_memory()
-}
-
-async fn ask(sandbox: &Sandbox, room: &str, n: usize) -> String {
-    sandbox.user("ann").say(room, &format!("!echo {n}")).await
-}
-
-/// What the bot said in a room, without the quotes of what came late.
-fn said(sandbox: &Sandbox, room: &str) -> Vec<usize> {
-    let last_word = |text: &str| {
-        text.split_whitespace()
-            .last()
-            .unwrap_or_default()
-            .parse()
-            .unwrap()
-    };
-    let messages = sandbox.messages(room).into_iter();
-    messages
-        .filter(|message| message.username == "rocketbotte" && message.raw.get("t").is_none())
-        .map(|message| last_word(&message.text))
-        .collect()
 }
 
 async fn cut(sandbox: &Sandbox) {
@@ -388,37 +368,6 @@ async fn rooms_that_the_bot_loses_during_an_outage() {
     assert_eq!(said(&sandbox, "lab"), [2, 3]);
     assert_eq!(said(&sandbox, "ops"), [0; 0]);
     drop(chat);
-}
-
-/// An account without the permission to bypass the limits: ten calls of an endpoint in a minute.
-#[tokio::test(start_paused = true)]
-async fn an_account_with_limits_takes_its_time_and_loses_nothing() {
-    let sandbox = Sandbox::builder()
-        .user("ann")
-        .user_with(UserSpec::new("rocketbotte").roles(["user"]))
-        .channel("dev")
-        .group_with("ops", &["ann", "rocketbotte"])
-        .rate_limits(true)
-        .start_in_memory();
-    let chat = Chat::on(&sandbox, echo()).await;
-    sandbox.go_down().await;
-    for n in 0..10 {
-        for room in ["general", "dev", "ops"] {
-            ask(&sandbox, room, n).await;
-        }
-    }
-    sandbox.come_back().await;
-    for n in 10..12 {
-        after_secs(30).await;
-        for room in ["general", "dev", "ops"] {
-            ask(&sandbox, room, n).await;
-        }
-    }
-    after_secs(600).await;
-    for room in ["general", "dev", "ops"] {
-        assert_eq!(said(&sandbox, room), (0..12).collect::<Vec<_>>(), "{room}");
-    }
-    assert_eq!(chat.handle.counters().undelivered, 0);
 }
 
 /// A day in which the connection is lost every minute.

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use rocketbotte::sandbox::{RestFault, Sandbox};
-use support::chat::Chat;
+use support::chat::{Chat, ask, said};
 use support::{Log, after_secs, echo};
 
 fn server() -> Sandbox {
@@ -15,18 +15,6 @@ fn server() -> Sandbox {
         .channel("dev")
         .group_with("ops", &["ann", "rocketbotte"])
         .start_in_memory()
-}
-
-async fn ask(sandbox: &Sandbox, room: &str, n: usize) -> String {
-    sandbox.user("ann").say(room, &format!("!echo {n}")).await
-}
-
-fn said(sandbox: &Sandbox, room: &str) -> Vec<usize> {
-    let messages = sandbox.messages(room).into_iter();
-    messages
-        .filter(|message| message.username == "rocketbotte" && message.raw.get("t").is_none())
-        .map(|message| message.text.parse().unwrap())
-        .collect()
 }
 
 /// The bot may not write there: it is said and counted, and the others get their replies.

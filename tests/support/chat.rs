@@ -16,6 +16,27 @@ pub fn people() -> SandboxBuilder {
     Sandbox::builder().user("ann").user("bob").bot("rocketbotte")
 }
 
+/// Ann asks the bot for the echo of a number.
+pub async fn ask(sandbox: &Sandbox, room: &str, n: usize) -> String {
+    sandbox.user("ann").say(room, &format!("!echo {n}")).await
+}
+
+/// The numbers that the bot said in a room, without the quotes of what came late.
+pub fn said(sandbox: &Sandbox, room: &str) -> Vec<usize> {
+    let last_word = |text: &str| {
+        text.split_whitespace()
+            .last()
+            .unwrap_or_default()
+            .parse()
+            .unwrap()
+    };
+    let messages = sandbox.messages(room).into_iter();
+    messages
+        .filter(|message| message.username == "rocketbotte" && message.raw.get("t").is_none())
+        .map(|message| last_word(&message.text))
+        .collect()
+}
+
 pub fn pipes(sandbox: &Sandbox) -> Connector {
     let sandbox = sandbox.clone();
     Connector::from_fn(move |_| {
