@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rocketbotte::event::EventKind;
@@ -12,7 +13,7 @@ use rocketbotte::transport::ConnectionState;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use support::chat::{Chat, ask, bot_in, people, said};
+use support::chat::{Chat, ask, bot_in, counted_pipes, people, said};
 use support::{after, after_secs, echo};
 
 fn rooms() -> SandboxBuilder {
@@ -381,8 +382,10 @@ fn a_day_of_cuts_leaves_nothing_behind() {
         .unwrap();
     let sandbox = server();
     let (told, reconnects) = watch::channel(0_usize);
+    let (connector, open) = counted_pipes(&sandbox);
+    let sockets = || open.load(Ordering::Relaxed);
     let chat = runtime.block_on(async {
-        let chat = Chat::on(&sandbox, echo()).await;
+        let chat = Chat::of(&sandbox, "rocketbotte", |bot| bot.connector(connector), echo()).await;
         chat.handle.add_listener(EventKind::Reconnected, move || {
             told.send_modify(|count| *count += 1);
             std::future::ready(())
@@ -406,12 +409,23 @@ fn a_day_of_cuts_leaves_nothing_behind() {
         after_secs(120).await;
         sandbox.forget_frames();
         let tasks = runtime.metrics().num_alive_tasks();
-        (tasks, sandbox.connections(), sandbox.subscriptions().len())
+        (
+            tasks,
+            sockets(),
+            sandbox.connections(),
+            sandbox.subscriptions().len(),
+        )
     };
     let at_the_start = runtime.block_on(async {
         minute(0).await;
+        assert!(sockets() >= 2, "REST has its own");
         quiet().await
     });
+    assert_eq!(
+        (at_the_start.1, at_the_start.2),
+        (1, 1),
+        "the realtime connection alone"
+    );
     let mut n = 1;
     let mut hour = || {
         let measured = allocation_counter::measure(|| {
@@ -423,12 +437,14 @@ fn a_day_of_cuts_leaves_nothing_behind() {
                 }
                 quiet().await
             });
-            assert_eq!(now, at_the_start, "tasks, connections, subscriptions");
+            assert_eq!(now, at_the_start, "tasks, sockets, connections, subscriptions");
         });
         measured.bytes_current
     };
     let mut growth: Vec<i64> = (0..HOURS).map(|_| hour()).collect();
-    println!("{at_the_start:?}, bytes that stayed of each hour: {growth:?}");
+    println!(
+        "tasks, sockets, connections, subscriptions {at_the_start:?}, bytes that stayed of each hour: {growth:?}"
+    );
     assert_eq!(*reconnects.borrow(), HOURS * 60);
     // The messages that the bot remembers are bounded, but not reached in a day; the server remembers deletions.
     assert!(
