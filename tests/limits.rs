@@ -205,13 +205,10 @@ mod client {
 /// A bot on a sandbox whose limiters are on, in paused time.
 #[cfg(feature = "sandbox")]
 mod server {
-    use rocketbotte::rest::{RestError, RestErrorKind};
-    use rocketbotte::sandbox::{RestFault, Sandbox, UserSpec};
-    use tokio::time::Instant;
-
-    use super::support::Log;
     use super::support::chat::{Chat, people};
     use super::*;
+    use rocketbotte::rest::{RestError, RestErrorKind};
+    use rocketbotte::sandbox::{RestFault, Sandbox, UserSpec};
 
     /// The account of the bot has no role that lifts the limits.
     fn limited(rooms: usize) -> Sandbox {
@@ -290,68 +287,6 @@ mod server {
         // Each message once, and the five that were refused.
         assert_eq!(sandbox.requests()["chat.sendMessage"], 45);
         assert_eq!(chat.handle.counters().undelivered, 0);
-    }
-
-    /// Forty rooms: the account may fetch ten in a minute.
-    #[tokio::test(start_paused = true)]
-    async fn catching_up_takes_the_minutes_that_the_limit_forces() {
-        const ROOMS: usize = 40;
-        let (log, _guard) = Log::start(tracing::Level::INFO);
-        let sandbox = limited(ROOMS);
-        let began = Instant::now();
-        let heard: Arc<Mutex<Vec<(u64, String)>>> = Arc::default();
-        let hears = Arc::clone(&heard);
-        let router = Router::new().on_message(move |message: Arc<rocketbotte::event::Message>| {
-            let second = began.elapsed().as_secs();
-            hears.lock().unwrap().push((second, message.text().to_owned()));
-            std::future::ready(())
-        });
-        let _chat = Chat::on(&sandbox, app(router)).await;
-        let ann = sandbox.user("ann");
-        sandbox.refuse_connections(true);
-        sandbox.drop_connections();
-        after_secs(1).await;
-        for room in 0..ROOMS {
-            for n in 0..3 {
-                ann.say(&format!("room{room}"), &format!("missed {room} {n}"))
-                    .await;
-            }
-        }
-        sandbox.refuse_connections(false);
-        // Also the longest pause before the next attempt is over.
-        after_secs(90).await;
-        // Live: in a room in which nothing was missed, and in the one that comes last.
-        let said_at = began.elapsed().as_secs();
-        ann.say("general", "live in general").await;
-        ann.say(&format!("room{}", ROOMS - 1), "live in the last").await;
-        after_secs(420).await;
-        let heard = heard.lock().unwrap();
-        let texts = |part: &str| {
-            heard
-                .iter()
-                .filter(|(_, text)| text.contains(part))
-                .collect::<Vec<_>>()
-        };
-        for room in 0..ROOMS {
-            let texts: Vec<_> = texts(&format!("missed {room} "))
-                .iter()
-                .map(|(_, text)| text.clone())
-                .collect();
-            let expected: Vec<_> = (0..3).map(|n| format!("missed {room} {n}")).collect();
-            assert_eq!(texts, expected, "{:?}", *heard);
-        }
-        let live = texts("live in general");
-        assert_eq!(live.len(), 1);
-        assert!(live[0].0 <= said_at + 1, "{live:?}");
-        // A room in which somebody waits is fetched next.
-        let last = texts("live in the last");
-        assert_eq!(last.len(), 1);
-        assert!(last[0].0 <= said_at + 62, "{last:?}, said at {said_at}");
-        assert_eq!(sandbox.refused_by_limits(), 0);
-        let log = log.text();
-        assert!(log.contains("calls wait for the server's limit"), "{log}");
-        assert!(log.contains(" left=20"), "{log}");
-        assert!(log.contains("caught up"), "{log}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,28 +4,17 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rocketbotte::command::CommandLayer;
 use rocketbotte::event::EventKind;
-use rocketbotte::extract::Args;
-use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step, UserSpec};
+use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step};
 use rocketbotte::transport::ConnectionState;
-use rocketbotte::{Request, Response, Router};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tower::{Service, ServiceBuilder};
 
-use support::chat::{Chat, bot_in, people};
-use support::{Log, after, after_secs};
-
-fn echo()
--> impl Service<Request, Response = Response, Error = rocketbotte::BoxError, Future: Send> + Send + 'static {
-    let router = Router::new().command("echo", async |Args(text): Args<String>| text);
-    ServiceBuilder::new()
-        .layer(CommandLayer::new("!"))
-        .service(router)
-}
+use support::chat::{Chat, ask, bot_in, counted_pipes, people, said};
+use support::{after, after_secs, echo};
 
 fn rooms() -> SandboxBuilder {
     people().channel("dev").group_with("ops", &["ann", "rocketbotte"])
@@ -33,26 +22,6 @@ fn rooms() -> SandboxBuilder {
 
 fn server() -> Sandbox {
     rooms().start_in_memory()
-}
-
-async fn ask(sandbox: &Sandbox, room: &str, n: usize) -> String {
-    sandbox.user("ann").say(room, &format!("!echo {n}")).await
-}
-
-/// What the bot said in a room, without the quotes of what came late.
-fn said(sandbox: &Sandbox, room: &str) -> Vec<usize> {
-    let last_word = |text: &str| {
-        text.split_whitespace()
-            .last()
-            .unwrap_or_default()
-            .parse()
-            .unwrap()
-    };
-    let messages = sandbox.messages(room).into_iter();
-    messages
-        .filter(|message| message.username == "rocketbotte" && message.raw.get("t").is_none())
-        .map(|message| last_word(&message.text))
-        .collect()
 }
 
 async fn cut(sandbox: &Sandbox) {
@@ -252,43 +221,6 @@ async fn ten_thousand_messages_are_fetched_with_a_few_calls_at_a_time() {
     drop(chat);
 }
 
-/// The bot may not write there: it is said and counted, and the others get their replies.
-#[tokio::test(start_paused = true)]
-async fn a_room_in_which_the_bot_may_not_write_is_reported() {
-    let (log, _guard) = Log::start(tracing::Level::WARN);
-    let sandbox = server();
-    let chat = Chat::on(&sandbox, echo()).await;
-    sandbox.go_down().await;
-    for n in 0..3 {
-        for room in ["general", "dev", "ops"] {
-            ask(&sandbox, room, n).await;
-        }
-    }
-    sandbox.set_muted("dev", "rocketbotte", true).unwrap();
-    sandbox.set_read_only("ops", true).unwrap();
-    sandbox.come_back().await;
-    after_secs(60).await;
-    assert_eq!(said(&sandbox, "general"), [0, 1, 2]);
-    assert_eq!((said(&sandbox, "dev"), said(&sandbox, "ops")), (vec![], vec![]));
-    assert_eq!(chat.handle.counters().undelivered, 6);
-    let log = log.text();
-    for room in ["dev", "ops"] {
-        let room_id = sandbox.room_id(room).unwrap();
-        let lines = log
-            .lines()
-            .filter(|line| line.contains("not delivered") && line.contains(&room_id));
-        assert_eq!(lines.count(), 3, "{room}: {log}");
-    }
-    // Once it may, it does.
-    sandbox.set_muted("dev", "rocketbotte", false).unwrap();
-    sandbox.set_read_only("ops", false).unwrap();
-    for room in ["dev", "ops"] {
-        ask(&sandbox, room, 3).await;
-    }
-    after_secs(5).await;
-    assert_eq!((said(&sandbox, "dev"), said(&sandbox, "ops")), (vec![3], vec![3]));
-}
-
 /// The reply is on its way when the server goes, for longer than a call is tried by itself.
 #[tokio::test(start_paused = true)]
 async fn a_reply_outlasts_a_long_outage() {
@@ -439,37 +371,6 @@ async fn rooms_that_the_bot_loses_during_an_outage() {
     drop(chat);
 }
 
-/// An account without the permission to bypass the limits: ten calls of an endpoint in a minute.
-#[tokio::test(start_paused = true)]
-async fn an_account_with_limits_takes_its_time_and_loses_nothing() {
-    let sandbox = Sandbox::builder()
-        .user("ann")
-        .user_with(UserSpec::new("rocketbotte").roles(["user"]))
-        .channel("dev")
-        .group_with("ops", &["ann", "rocketbotte"])
-        .rate_limits(true)
-        .start_in_memory();
-    let chat = Chat::on(&sandbox, echo()).await;
-    sandbox.go_down().await;
-    for n in 0..10 {
-        for room in ["general", "dev", "ops"] {
-            ask(&sandbox, room, n).await;
-        }
-    }
-    sandbox.come_back().await;
-    for n in 10..12 {
-        after_secs(30).await;
-        for room in ["general", "dev", "ops"] {
-            ask(&sandbox, room, n).await;
-        }
-    }
-    after_secs(600).await;
-    for room in ["general", "dev", "ops"] {
-        assert_eq!(said(&sandbox, room), (0..12).collect::<Vec<_>>(), "{room}");
-    }
-    assert_eq!(chat.handle.counters().undelivered, 0);
-}
-
 /// A day in which the connection is lost every minute.
 #[test]
 fn a_day_of_cuts_leaves_nothing_behind() {
@@ -481,8 +382,10 @@ fn a_day_of_cuts_leaves_nothing_behind() {
         .unwrap();
     let sandbox = server();
     let (told, reconnects) = watch::channel(0_usize);
+    let (connector, open) = counted_pipes(&sandbox);
+    let sockets = || open.load(Ordering::Relaxed);
     let chat = runtime.block_on(async {
-        let chat = Chat::on(&sandbox, echo()).await;
+        let chat = Chat::of(&sandbox, "rocketbotte", |bot| bot.connector(connector), echo()).await;
         chat.handle.add_listener(EventKind::Reconnected, move || {
             told.send_modify(|count| *count += 1);
             std::future::ready(())
@@ -506,12 +409,23 @@ fn a_day_of_cuts_leaves_nothing_behind() {
         after_secs(120).await;
         sandbox.forget_frames();
         let tasks = runtime.metrics().num_alive_tasks();
-        (tasks, sandbox.connections(), sandbox.subscriptions().len())
+        (
+            tasks,
+            sockets(),
+            sandbox.connections(),
+            sandbox.subscriptions().len(),
+        )
     };
     let at_the_start = runtime.block_on(async {
         minute(0).await;
+        assert!(sockets() >= 2, "REST has its own");
         quiet().await
     });
+    assert_eq!(
+        (at_the_start.1, at_the_start.2),
+        (1, 1),
+        "the realtime connection alone"
+    );
     let mut n = 1;
     let mut hour = || {
         let measured = allocation_counter::measure(|| {
@@ -523,12 +437,14 @@ fn a_day_of_cuts_leaves_nothing_behind() {
                 }
                 quiet().await
             });
-            assert_eq!(now, at_the_start, "tasks, connections, subscriptions");
+            assert_eq!(now, at_the_start, "tasks, sockets, connections, subscriptions");
         });
         measured.bytes_current
     };
     let mut growth: Vec<i64> = (0..HOURS).map(|_| hour()).collect();
-    println!("{at_the_start:?}, bytes that stayed of each hour: {growth:?}");
+    println!(
+        "tasks, sockets, connections, subscriptions {at_the_start:?}, bytes that stayed of each hour: {growth:?}"
+    );
     assert_eq!(*reconnects.borrow(), HOURS * 60);
     // The messages that the bot remembers are bounded, but not reached in a day; the server remembers deletions.
     assert!(

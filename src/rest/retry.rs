@@ -74,6 +74,8 @@ pub(crate) struct RetryPolicy {
     done: u32,
     /// For the first time.
     failed_at: Option<Instant>,
+    /// Since when the server says itself that it failed, and nothing else.
+    own_trouble_since: Option<Instant>,
 }
 
 /// Marks an answer after which the same call may work later.
@@ -84,7 +86,7 @@ pub(crate) struct Transient;
 enum Pause {
     /// As long as the limit says: the layer for that knows.
     Limit,
-    /// So long at least, and behind the first failure no later than this.
+    /// So long at least, and behind the first failure of this kind no later than this.
     AtLeast(Duration, Duration),
 }
 
@@ -95,6 +97,7 @@ impl RetryPolicy {
             retries,
             done: 0,
             failed_at: None,
+            own_trouble_since: None,
         }
     }
 
@@ -227,7 +230,12 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
             Pause::Limit if since >= BUDGET => return None,
             Pause::Limit => Duration::ZERO,
             Pause::AtLeast(pause, longest) => {
-                let left = longest.saturating_sub(since);
+                let mut left = BUDGET.saturating_sub(since);
+                // Behind a proxy's trouble it has its time all the same: so a server comes back.
+                self.own_trouble_since = (longest < BUDGET).then(|| self.own_trouble_since.unwrap_or(now));
+                if let Some(began) = self.own_trouble_since {
+                    left = left.min(longest.saturating_sub(now.saturating_duration_since(began)));
+                }
                 self.retries.budget().withdraw(now, pause, left)?
             }
         };
@@ -425,6 +433,30 @@ mod tests {
         assert!(tries_made >= 3 && time <= OWN_TROUBLE, "{tries_made} in {time:?}");
         assert_eq!(tries(RetryPolicy::new(Some(2), Retries::default())).await.0, 2);
         assert_eq!(tries(RetryPolicy::new(Some(0), Retries::default())).await.0, 0);
+    }
+
+    /// A server that starts again: a proxy answers for it, then it fails itself for some seconds.
+    #[tokio::test(start_paused = true)]
+    async fn trouble_of_its_own_has_its_time_also_behind_that_of_a_proxy() {
+        let start = Instant::now();
+        let mut policy = policy();
+        let mut request = Request::new(Full::default());
+        request.extensions_mut().insert(meta(true));
+        let mut retry = |status| policy.retry(&mut request, &mut response(status));
+        while start.elapsed() < Duration::from_secs(120) {
+            retry(502).expect("it is a proxy's trouble").await;
+        }
+        let own = Instant::now();
+        while let Some(wait) = retry(500) {
+            wait.await;
+        }
+        assert_eq!(own.elapsed(), OWN_TROUBLE);
+        // Nothing is tried longer than ten minutes for that.
+        while let Some(wait) = retry(503) {
+            wait.await;
+        }
+        assert!(retry(500).is_none());
+        assert!(start.elapsed() <= BUDGET);
     }
 
     #[tokio::test(start_paused = true)]

@@ -199,8 +199,13 @@ async fn send_as(
                 Posted::Taken(error)
             })
         }
-        // It exists, in a room that the bot may not read: not ours.
-        Err(not_found) if *not_found.kind() == RestErrorKind::Forbidden => Ok(Posted::Taken(error)),
+        // It exists, in a room that the bot may not read: not ours. Unless that is the room in which it may not write any
+        // more: then nobody knows.
+        Err(not_found)
+            if *not_found.kind() == RestErrorKind::Forbidden && *error.kind() != RestErrorKind::Forbidden =>
+        {
+            Ok(Posted::Taken(error))
+        }
         // No such message: the refusal had another reason, which is the one to tell.
         Err(not_found)
             if not_found.status().is_some_and(|status| status.is_client_error())
@@ -220,8 +225,12 @@ fn is_ours(message: &RestMessage, user_id: Option<&UserId>, room_id: &RoomId) ->
 }
 
 /// A known id is answered with the status 400 and the text of a failed program, and without a code; two requests that
-/// race with the error of the database.
+/// race with the error of the database. Where the bot may not write, an attempt before may have come through while it
+/// still might, here or in an earlier process.
 fn may_exist(error: &RestError) -> bool {
+    if *error.kind() == RestErrorKind::Forbidden {
+        return true;
+    }
     match error.status() {
         Some(StatusCode::BAD_REQUEST) => error.code().is_none(),
         Some(StatusCode::INTERNAL_SERVER_ERROR) => error.message().contains("E11000"),

@@ -158,7 +158,7 @@ impl Sandbox {
     /// Outside of a tokio runtime.
     pub fn connect(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(MEMORY_BUFFER);
-        if !self.state().faults.refuse && *self.shared().up.borrow() {
+        if !self.state().faults.refuses() && *self.shared().up.borrow() {
             tokio::spawn(server::serve(self.0.site.clone(), Wire::memory(ours), false));
         }
         theirs

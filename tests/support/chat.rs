@@ -1,11 +1,15 @@
 //! A bot on a sandbox over in-memory pipes, so that time can be paused: whatever was to be said by then is said.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use rocketbotte::dispatch::{BotHandle, ShutdownReport};
 use rocketbotte::sandbox::{Sandbox, SandboxBuilder, SandboxMessage};
 use rocketbotte::transport::{ConnectionState, Connector};
 use rocketbotte::{Bot, BotBuilder, BotError, BoxError, Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
 use tower::Service;
 
@@ -16,12 +20,88 @@ pub fn people() -> SandboxBuilder {
     Sandbox::builder().user("ann").user("bob").bot("rocketbotte")
 }
 
+/// Ann asks the bot for the echo of a number.
+pub async fn ask(sandbox: &Sandbox, room: &str, n: usize) -> String {
+    sandbox.user("ann").say(room, &format!("!echo {n}")).await
+}
+
+/// The numbers that the bot said in a room, without the quotes of what came late.
+pub fn said(sandbox: &Sandbox, room: &str) -> Vec<usize> {
+    let last_word = |text: &str| {
+        text.split_whitespace()
+            .last()
+            .unwrap_or_default()
+            .parse()
+            .unwrap()
+    };
+    let messages = sandbox.messages(room).into_iter();
+    messages
+        .filter(|message| message.username == "rocketbotte" && message.raw.get("t").is_none())
+        .map(|message| last_word(&message.text))
+        .collect()
+}
+
 pub fn pipes(sandbox: &Sandbox) -> Connector {
     let sandbox = sandbox.clone();
     Connector::from_fn(move |_| {
         let io = sandbox.connect();
         async { Ok::<_, std::io::Error>(io) }
     })
+}
+
+/// The same, and how many are open.
+pub fn counted_pipes(sandbox: &Sandbox) -> (Connector, Arc<AtomicUsize>) {
+    let (sandbox, open) = (sandbox.clone(), Arc::<AtomicUsize>::default());
+    let counts = Arc::clone(&open);
+    let connector = Connector::from_fn(move |_| {
+        counts.fetch_add(1, Ordering::Relaxed);
+        let io = Counted {
+            io: sandbox.connect(),
+            open: Arc::clone(&counts),
+        };
+        async { Ok::<_, std::io::Error>(io) }
+    });
+    (connector, open)
+}
+
+/// A pipe that is counted while it is open.
+struct Counted {
+    io: DuplexStream,
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
 }
 
 /// A bot for one of the accounts of a server in memory.

@@ -21,16 +21,18 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt as _, poll_fn};
+use rocketbotte::command::CommandLayer;
 use rocketbotte::dispatch::{BotHandle, Receipt, Serve, ServeError, ShutdownReport};
 use rocketbotte::event::{Event, Message, Room, RoomKind};
+use rocketbotte::extract::Args;
 use rocketbotte::response::Action;
 use rocketbotte::testing::events;
 use rocketbotte::transport::{self, Ack, Delivery, EventStream, Settled};
-use rocketbotte::{BoxError, Request, Response};
+use rocketbotte::{BoxError, Request, Response, Router};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tower::Service;
+use tower::{Service, ServiceBuilder};
 
 pub(crate) use self::log::Log;
 
@@ -134,6 +136,14 @@ impl Service<Action> for Recorder {
             Ok(Receipt::default())
         })
     }
+}
+
+/// A stack whose command `!echo` repeats what it is told.
+pub fn echo() -> impl Service<Request, Response = Response, Error = BoxError, Future: Send> + Send + 'static {
+    let router = Router::new().command("echo", async |Args(text): Args<String>| text);
+    ServiceBuilder::new()
+        .layer(CommandLayer::new("!"))
+        .service(router)
 }
 
 pub type Events = EventStream<BoxStream<'static, Delivery>>;

@@ -10,6 +10,7 @@
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Says to a test which part it has in the other process.
@@ -67,9 +68,19 @@ impl Other {
 
     /// Everything it says is drained elsewhere.
     pub fn silence(&mut self) {
-        if let Some(lines) = self.lines.take() {
-            std::thread::spawn(move || lines.for_each(drop));
-        }
+        self.hear_in_thread(|_| ());
+    }
+
+    /// What it says is heard elsewhere, up to its end.
+    pub fn hear_in_thread(&mut self, mut hear: impl FnMut(&str) + Send + 'static) -> JoinHandle<()> {
+        let lines = self.lines.take().unwrap();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some((_, said)) = line.split_once("say: ") {
+                    hear(said);
+                }
+            }
+        })
     }
 
     /// SIGKILL.

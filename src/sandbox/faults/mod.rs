@@ -69,6 +69,18 @@ impl Faults {
         is_cut
     }
 
+    /// Whether a connection that comes now is refused.
+    pub(crate) fn refuses(&mut self) -> bool {
+        self.count("connection refused", usize::from(self.refuse));
+        self.refuse
+    }
+
+    /// How long a call takes that comes now.
+    pub(crate) fn slowness(&mut self) -> Duration {
+        self.count("slow server", usize::from(!self.slow.is_zero()));
+        self.slow
+    }
+
     pub(crate) fn count(&mut self, name: &'static str, times: usize) {
         if times > 0 {
             *self.met.entry(name).or_default() += u64::try_from(times).unwrap_or(u64::MAX);

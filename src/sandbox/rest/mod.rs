@@ -209,7 +209,7 @@ pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body
         state.log.push(inbound);
         state.log.count(if known { name } else { "(unknown)" });
         state.touch();
-        (state.faults.take(name), state.faults.slow)
+        (state.faults.take(name), state.faults.slowness())
     };
     let _under_way = UnderWay::begin(context, if known { name } else { "(unknown)" });
     tokio::time::sleep(slow).await;

@@ -67,7 +67,7 @@ async fn accept(site: &Site, listener: TcpListener) {
             () = site.shared.gone() => return,
         };
         match accepted {
-            Ok((stream, _)) if site.shared.lock().faults.refuse => wire::reset(&stream),
+            Ok((stream, _)) if site.shared.lock().faults.refuses() => wire::reset(&stream),
             Ok((stream, peer)) => {
                 let site = site.clone();
                 tokio::spawn(async move {

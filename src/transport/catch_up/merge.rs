@@ -80,6 +80,17 @@ struct Item {
     source: Source,
 }
 
+impl Item {
+    /// Its place among the others, where the rest of them is left for later: a new message that was changed since keeps
+    /// the one that it had, or it would come behind what was said after it and be taken for an old one.
+    fn place(&self, heard_to: Timestamp) -> Timestamp {
+        match self.written > heard_to {
+            true => self.written,
+            false => self.revision,
+        }
+    }
+}
+
 /// What is to be delivered of a room.
 ///
 /// The classifier hears of everything in the order in which the server wrote it, so that a message and its later edit
@@ -106,12 +117,13 @@ pub(super) fn merge(
         source: Source::Live(held.event),
     }));
     items.sort_by_key(|item| (item.revision, item.written));
+    let heard_to = plan.missed.after.max(plan.missed.floor);
     let left_from = match bounds.keeps {
         Keep::Newest => None,
-        Keep::Oldest => first_behind(&items, bounds.events),
+        Keep::Oldest => first_behind(items.iter().map(|item| item.place(heard_to)), bounds.events),
     };
     // The classifier must not hear of what is fetched again.
-    items.retain(|item| left_from.is_none_or(|left_from| item.revision < left_from));
+    items.retain(|item| left_from.is_none_or(|left_from| item.place(heard_to) < left_from));
     let mut sorted: Vec<Sorted> = Vec::new();
     for Item { revision, source, .. } in items {
         let (events, arrival) = match source {
@@ -198,13 +210,12 @@ fn bounded(mut sorted: Vec<Sorted>, bounds: Bounds<'_>) -> (Vec<Sorted>, u64) {
     (sorted, skipped)
 }
 
-/// The time of the first item behind so many, and those that happened at the same time as the last of them.
-fn first_behind(items: &[Item], many: usize) -> Option<Timestamp> {
-    let last = items.get(many.checked_sub(1)?)?.revision;
-    items[many..]
-        .iter()
-        .map(|item| item.revision)
-        .find(|revision| *revision > last)
+/// The first place behind so many, and behind those that are at the same place as the last of them.
+fn first_behind(places: impl Iterator<Item = Timestamp>, many: usize) -> Option<Timestamp> {
+    let mut places: Vec<Timestamp> = places.collect();
+    places.sort_unstable();
+    let last = *places.get(many.checked_sub(1)?)?;
+    places[many..].iter().copied().find(|place| *place > last)
 }
 
 fn item(message: &Value) -> Option<Item> {

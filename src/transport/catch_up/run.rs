@@ -359,7 +359,7 @@ impl CatchUp {
                 } = merge(&room, &result, held, classifier, bounds);
                 let left_from = left_from.into_iter().chain(room.pages.left_from()).min();
                 if let Some(left_from) = left_from {
-                    self.marks.lock().missed(&room.id, left_from);
+                    self.marks.lock().left(&room.id, left_from);
                 }
                 self.skipped += skipped + room.pages.skipped();
                 run.delivered += events.len();

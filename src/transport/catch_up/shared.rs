@@ -49,9 +49,15 @@ impl SharedMarks {
             .ledger
             .as_ref()
             .and_then(|_| event.own_key().map(|key| (*key).into()));
+        // A message that was changed since is new again only if it was written behind the watermark.
+        let open_at = match event.message().filter(|_| event.is_new_message()) {
+            Some(message) => revision.min(message.created_at()),
+            None => revision,
+        };
         let ticket = {
             let mut marks = self.lock();
-            let ticket = marks.delivered(room, revision);
+            let ticket = marks.delivered(room, open_at);
+            marks.passed(room, revision);
             self.keep(&marks, room, None);
             ticket
         };
@@ -67,7 +73,7 @@ impl SharedMarks {
             match (settled, &shared.ledger) {
                 // It is there for the next process.
                 (transport::Settled::Interrupted, Some(_)) => {
-                    marks.interrupted(&room, revision, ticket);
+                    marks.interrupted(&room, open_at, ticket);
                     shared.keep(&marks, &room, None);
                 }
                 // What the pipeline gives up it gives up on purpose: it is not fetched again.
@@ -75,7 +81,7 @@ impl SharedMarks {
                     transport::Settled::Done | transport::Settled::Dropped | transport::Settled::Interrupted,
                     _,
                 ) => {
-                    marks.settled(&room, revision, ticket);
+                    marks.settled(&room, open_at, ticket);
                     shared.keep(&marks, &room, key.map(|key| (revision, key)));
                 }
             }
@@ -127,5 +133,35 @@ impl SharedMarks {
 
     pub(super) fn suspect_goes(&self, key: &str) {
         self.settled.suspect_goes(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Message, Room, RoomKind, User};
+
+    /// Somebody reacted to it before it was fetched. What is fetched again is what was changed behind the watermark, and
+    /// new of that is what was written behind it.
+    #[test]
+    fn a_message_that_was_changed_is_open_from_its_writing_on() {
+        let (marks, id) = (SharedMarks::default(), RoomId::from("r"));
+        let [before, written, revision] = [10, 20, 30].map(Timestamp::from_millis);
+        let message = |at| {
+            let room = Room::new("r", RoomKind::Channel);
+            let message = Message::builder(room, User::new("uA", "ann"), "text").created_at(at);
+            Event::from(message.build())
+        };
+        let first = marks.delivery(message(before), Arrival::CaughtUp, &id, before, None);
+        first.into_parts().2.done();
+        let delivery = marks.delivery(message(written), Arrival::CaughtUp, &id, revision, None);
+        let watermark = marks.lock().watermark(&id);
+        assert!(
+            watermark < Some(written) && watermark >= Some(before),
+            "{watermark:?}"
+        );
+        delivery.into_parts().2.done();
+        assert_eq!(marks.lock().watermark(&id), Some(revision));
+        assert_eq!(marks.lock().unfinished(), 0);
     }
 }

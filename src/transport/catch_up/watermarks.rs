@@ -151,6 +151,14 @@ impl Watermarks {
         self.missed += usize::from(before.is_none());
     }
 
+    /// Of what was missed in a room everything before this is here: the rest has to be fetched.
+    pub(crate) fn left(&mut self, room: &RoomId, from: Timestamp) {
+        // Also where nothing of it was delivered, since an earlier process was done with it: or the same would be fetched
+        // again and again.
+        self.passed(room, from.saturating_sub(TICK));
+        self.missed(room, from);
+    }
+
     /// What was missed in a room is going to be fetched, and is due until it is. What comes after it does not wait.
     pub(crate) fn take_missed(&mut self, room: &RoomId) -> Option<Timestamp> {
         let marks = self.rooms.get_mut(room)?;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::plan::{Limits, Situation, plan};
-use super::super::watermarks::Watermarks;
+use super::super::watermarks::{TICK, Watermarks};
 use super::*;
 use crate::event::EventKind;
 use crate::event::classify::head;
@@ -233,7 +233,71 @@ fn of_what_was_parked_the_rest_is_left_for_later() {
     assert_eq!(rest.left_from, None);
 }
 
+fn parked(many: usize) -> Bounds<'static> {
+    Bounds {
+        events: many,
+        keeps: Keep::Oldest,
+        ..ALL
+    }
+}
+
+/// Somebody reacted to it meanwhile: it has its place by when it was written.
+#[test]
+fn of_what_was_parked_nothing_loses_its_place_to_a_change() {
+    let mut classifier = Classifier::new(false);
+    let touched = with(
+        message("a", LOST + 1, LOST + 9),
+        "reactions",
+        json!({":+1:": {"usernames": ["bob"]}}),
+    );
+    let later = [("b", 2), ("c", 3)].map(|(id, after)| message(id, LOST + after, LOST + after));
+    let [b, c] = later;
+    let result = fetched(&[c, b, touched]);
+    let first = merge(&room(), &result, Vec::new(), &mut classifier, parked(1));
+    assert_eq!(told(&first.events), [(EventKind::Message, "a".to_owned())]);
+    let mut again = room();
+    again.missed.after = first.left_from.unwrap().saturating_sub(TICK);
+    let rest = merge(&again, &result, Vec::new(), &mut classifier, ALL);
+    let ids: Vec<_> = told(&rest.events).into_iter().map(|(_, id)| id).collect();
+    assert_eq!(ids, ["b", "c"]);
+}
+
 proptest! {
+    /// However much of what was parked has a place at a time, and whatever was changed meanwhile: each message is new
+    /// exactly once, in the order in which they were written, and it comes to an end.
+    #[test]
+    fn what_was_parked_comes_in_parts(
+        all in prop::collection::vec((0i64..3, prop::option::of(0i64..20)), 1..30),
+        parts in prop::collection::vec(1usize..5, 40),
+    ) {
+        let mut classifier = Classifier::new(false);
+        let mut time = LOST;
+        let mut all: Vec<(i64, Value)> = all.into_iter().enumerate().map(|(n, (gap, changed))| {
+            time += gap;
+            let revision = time + changed.unwrap_or_default();
+            let message = message(&n.to_string(), time, revision);
+            (revision, match changed {
+                Some(_) => with(message, "reactions", json!({":+1:": {"usernames": ["bob"]}})),
+                None => message,
+            })
+        }).collect();
+        all.reverse();
+        let mut room = room();
+        let mut written = Vec::new();
+        for many in parts.into_iter().cycle() {
+            let newer = all.iter().filter(|(revision, _)| *revision > room.missed.after.as_millis());
+            let result = fetched(&newer.map(|(_, message)| message.clone()).collect::<Vec<_>>());
+            let Merged { events, left_from, .. } = merge(&room, &result, Vec::new(), &mut classifier, parked(many));
+            written.extend(events.iter().filter(|sorted| sorted.event.is_new_message()).map(|sorted| sorted.happened));
+            let Some(left_from) = left_from else { break };
+            let after = left_from.saturating_sub(TICK);
+            prop_assert!(after > room.missed.after, "it gets on");
+            room.missed.after = after;
+        }
+        prop_assert!(written.is_sorted());
+        prop_assert_eq!(written.len(), all.len());
+    }
+
     /// Whatever part of a room's messages arrived live before, during or after the fetch, in whatever order and however
     /// often: each is new exactly once, and those of one merge are in the order in which they were written.
     #[test]
