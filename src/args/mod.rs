@@ -81,6 +81,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Args<T> {
         let command = request
             .command()
             .ok_or_else(|| MissingPart::new("command", request))?;
+        #[cfg(feature = "test-util")]
+        note_secrets::<T>(request, command.args());
         let shape = Shape::of::<T>();
         match read(command.args(), &shape) {
             Ok(value) => Ok(Self(value)),
@@ -88,6 +90,29 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Args<T> {
             Err(error) => Err(refusal(&error, command, &shape).into()),
         }
     }
+}
+
+/// Tells whoever records the request which of its arguments are secret: all of them where they can not be read.
+#[cfg(feature = "test-util")]
+fn note_secrets<T: DeserializeOwned>(request: &Request, text: &str) {
+    let Some(tap) = request.extensions().get::<crate::testing::record::tap::Tap>() else {
+        return;
+    };
+    let (shape, of_type) = crate::secret::noticing(|| Shape::of::<T>());
+    if of_type.any {
+        let (value, read) = crate::secret::noticing(|| read::<T>(text, &shape));
+        tap.hide(match value {
+            Ok(_) => read.values,
+            // Nobody knows which of them it was.
+            Err(_) => text.split_whitespace().map(unquoted).collect(),
+        });
+    }
+}
+
+#[cfg(feature = "test-util")]
+fn unquoted(word: &str) -> String {
+    word.trim_matches(|character: char| "\"'`“”„‘’".contains(character))
+        .to_owned()
 }
 
 /// Reads a text as the arguments of a type.

@@ -31,7 +31,7 @@ pub enum Thread {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Send {
-    text: String,
+    pub(super) text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room_id: Option<RoomId>,
     #[serde(default)]
@@ -42,7 +42,7 @@ pub struct Send {
     extras: Extras,
     /// Boxed, since it is set only when the action goes out: until then every response would carry its size around.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ids: Option<Box<DerivedIds>>,
+    pub(super) ids: Option<Box<DerivedIds>>,
 }
 
 /// The ids under which a message goes out: the second is for when somebody else holds the first.
@@ -198,6 +198,21 @@ impl Send {
             extras.attachments.clear();
         }
         self
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(super) fn texts_mut(&mut self) -> Vec<&mut String> {
+        let mut texts = vec![&mut self.text];
+        if let Some(extras) = &mut self.extras.0 {
+            texts.extend(extras.attachments.iter_mut().flat_map(Attachment::texts_mut));
+        }
+        texts
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(super) fn text_length(&self) -> usize {
+        let attachments = self.attachments().iter().map(Attachment::text_length);
+        self.text.len() + attachments.sum::<usize>()
     }
 
     pub(crate) fn room_id_mut(&mut self) -> &mut Option<RoomId> {
