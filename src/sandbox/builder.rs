@@ -1,6 +1,6 @@
 //! Describing a server before it starts.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -75,6 +75,7 @@ pub struct SandboxBuilder {
     rate_limits: bool,
     tls: Option<Arc<rustls::ServerConfig>>,
     server_id_frame: bool,
+    heartbeat: Option<Duration>,
     subpath: String,
     clock_offset: i64,
     version: Option<String>,
@@ -102,6 +103,7 @@ impl Default for SandboxBuilder {
             rate_limits: false,
             tls: None,
             server_id_frame: true,
+            heartbeat: None,
             subpath: String::new(),
             clock_offset: 0,
             version: None,
@@ -190,6 +192,13 @@ impl SandboxBuilder {
         self
     }
 
+    /// How long a realtime connection may be silent before the server pings, and how long again before it closes: 15 s
+    /// as the server itself has it, unless set. The separate server for streams waits 30 s.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = Some(interval);
+        self
+    }
+
     /// Serves below a path, such as `/chat`.
     pub fn subpath(mut self, path: &str) -> Self {
         let path = path.trim_matches('/');
@@ -229,6 +238,9 @@ impl SandboxBuilder {
         settings.insert("Site_Url".to_owned(), json!(url));
         let mut state = State::new(settings, self.rate_limits, self.server_id_frame);
         state.set_clock_offset(self.clock_offset);
+        if let Some(interval) = self.heartbeat {
+            state.heartbeat = interval;
+        }
         if let Some(version) = self.version {
             state.server_version = version;
         }

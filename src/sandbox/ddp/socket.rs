@@ -23,8 +23,6 @@ use crate::sandbox::{
     state::session::{Cut, Outgoing},
 };
 
-/// Without a packet for so long the server pings, and after as long again it closes.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Frames waiting for a slow client; one more and it is cut off.
 const QUEUE: usize = 16 * 1024;
 /// Frames that one inbound frame may cause on its own connection.
@@ -45,13 +43,13 @@ where
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (cut_tx, mut cut) = watch::channel(None);
-    let id = {
+    let (id, heartbeat) = {
         let mut state = shared.lock();
         let id = state.open_session(out.clone(), cut_tx);
         if state.server_id_frame {
             state.reply(id, frame::text(&serde_json::json!({ "server_id": "0" })));
         }
-        id
+        (id, state.heartbeat)
     };
     // Whatever ends this function, also a dropped future, the state must forget the session.
     let _guard = Guard {
@@ -60,7 +58,7 @@ where
     };
     let (sink, stream) = socket.split();
     tokio::select! {
-        () = read(&shared, id, stream, &out) => {}
+        () = read(&shared, id, heartbeat, stream, &out) => {}
         () = write(&shared, &line, sink, outgoing) => {}
         // The mode must be set before the socket is dropped, which `select!` does on its way out.
         () = async {
@@ -87,6 +85,7 @@ impl Drop for Guard {
 async fn read<S>(
     shared: &Shared,
     id: u64,
+    heartbeat: Duration,
     mut stream: SplitStream<WebSocketStream<S>>,
     out: &mpsc::Sender<Outgoing>,
 ) where
@@ -104,7 +103,7 @@ async fn read<S>(
             Err(_) => return,
         }
         let received = tokio::select! {
-            received = timeout(HEARTBEAT, stream.next()) => received,
+            received = timeout(heartbeat, stream.next()) => received,
             _ = silence.wait_for(|on| *on) => continue,
         };
         match received {

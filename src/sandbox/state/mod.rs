@@ -16,7 +16,7 @@ pub(crate) mod text;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Map, Value, json};
@@ -36,6 +36,8 @@ use session::Session;
 
 /// Messages kept in all; beyond it the oldest are forgotten.
 const MESSAGES_KEPT: usize = 100_000;
+/// How long Meteor waits for a packet before it pings, and how long again before it closes.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Deletions remembered for `chat.syncMessages`.
 const DELETIONS_KEPT: usize = 10_000;
 
@@ -89,6 +91,8 @@ pub(crate) struct State {
     pub(crate) log: Log,
     pub(crate) tokens: Tokens,
     pub(crate) server_id_frame: bool,
+    /// Without a packet for so long the server pings, and after as long again it closes.
+    pub(crate) heartbeat: Duration,
     /// What the server says that it is.
     pub(crate) server_version: String,
     next_session: u64,
@@ -114,6 +118,7 @@ impl State {
             log: Log::default(),
             tokens: Tokens::new(),
             server_id_frame,
+            heartbeat: HEARTBEAT,
             server_version: "8.0.0".to_owned(),
             next_session: 0,
             started: (
