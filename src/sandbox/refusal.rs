@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     Bare,
     /// No session, or a wrong one.
     NotLoggedIn,
+    /// 403 without a reason.
+    Forbidden,
     /// A failed login over REST has its own body.
     Login(Box<Refusal>),
 }
@@ -70,7 +72,7 @@ impl Refusal {
             } => Some(code.clone()),
             Self::Coded { code, .. } => Some(code.to_string()),
             Self::Login(inner) => inner.code(),
-            Self::Plain(_) | Self::Bare | Self::NotLoggedIn => None,
+            Self::Plain(_) | Self::Bare | Self::NotLoggedIn | Self::Forbidden => None,
         }
     }
 
@@ -87,6 +89,7 @@ impl Refusal {
             Self::Plain(text) => text.clone(),
             Self::Bare => "refused".to_owned(),
             Self::NotLoggedIn => "You must be logged in to do this.".to_owned(),
+            Self::Forbidden => "forbidden".to_owned(),
             Self::Login(inner) => inner.message(),
         }
     }
@@ -115,7 +118,9 @@ impl Refusal {
             }
             Self::Login(inner) => inner.to_ddp(),
             Self::NotLoggedIn => Self::in_method("error-invalid-user", "Invalid user", "method").to_ddp(),
-            Self::Plain(_) | Self::Bare => Self::coded(500, "Internal server error").to_ddp(),
+            Self::Plain(_) | Self::Bare | Self::Forbidden => {
+                Self::coded(500, "Internal server error").to_ddp()
+            }
         }
     }
 
@@ -135,6 +140,7 @@ impl Refusal {
             }
             Self::Plain(text) => (400, json!({ "success": false, "error": text })),
             Self::Bare => (400, json!({ "success": false })),
+            Self::Forbidden => (403, json!({ "success": false, "error": "forbidden" })),
             Self::NotLoggedIn => {
                 let text = "You must be logged in to do this.";
                 (

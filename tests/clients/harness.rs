@@ -118,7 +118,11 @@ impl Program {
         let found = find(&self.lines.borrow());
         let Some(at) = found else {
             let ended = if in_time.is_ok() { "it ended" } else { "time is up" };
-            panic!("{} never said `{word}` ({ended}):\n{}", self.name, self.transcript());
+            panic!(
+                "{} never said `{word}` ({ended}):\n{}",
+                self.name,
+                self.transcript()
+            );
         };
         self.heard = at + 1;
         self.lines.borrow()[at][word.len()..].trim().to_owned()
@@ -165,6 +169,9 @@ pub(crate) async fn sees(
     predicate: impl FnMut(&Sandbox) -> bool,
 ) {
     if let Err(error) = sandbox.wait_until(predicate, PATIENCE).await {
-        panic!("the server never saw {what}: {error}\nthe program said:\n{}", program.transcript());
+        panic!(
+            "the server never saw {what}: {error}\nthe program said:\n{}",
+            program.transcript()
+        );
     }
 }

@@ -24,12 +24,18 @@ async fn a_bot_on_the_ddp_client() {
         program.says("refused").await,
         "403 You've been logged out by the server. Please log in again."
     );
-    assert_eq!(program.says("logged in").await, format!("{} rocketbotte", bot.id()));
+    assert_eq!(
+        program.says("logged in").await,
+        format!("{} rocketbotte", bot.id())
+    );
     let nosub = program.says("nosub nosub").await;
     assert!(nosub.contains("not-allowed"), "{nosub}");
     program.says("listening").await;
     assert_eq!(program.says("rooms").await, "GENERAL");
-    assert_eq!(program.says("unknown").await, "404 Method 'no-such-method' not found");
+    assert_eq!(
+        program.says("unknown").await,
+        "404 Method 'no-such-method' not found"
+    );
     assert_eq!(program.says("me").await, "rocketbotte");
 
     ann.say("general", "one").await;
@@ -86,5 +92,8 @@ async fn a_bot_on_the_sdk() {
     ann.say("general", "stop").await;
     program.says("done").await;
     program.ends_well().await;
-    assert_eq!(said_by(&sandbox, "rocketbotte"), ["answer to one", "answer to stop"]);
+    assert_eq!(
+        said_by(&sandbox, "rocketbotte"),
+        ["answer to one", "answer to stop"]
+    );
 }

@@ -12,7 +12,10 @@ async fn answer_to(sandbox: &Sandbox, program: &Program, text: &str) -> String {
     let asked = sandbox.user("ann").say("general", text).await;
     match sandbox.wait_for_reply(&asked, PATIENCE).await {
         Ok(answer) => answer.text,
-        Err(error) => panic!("no answer to `{text}`: {error}\nthe bot said:\n{}", program.transcript()),
+        Err(error) => panic!(
+            "no answer to `{text}`: {error}\nthe bot said:\n{}",
+            program.transcript()
+        ),
     }
 }
 
@@ -37,7 +40,10 @@ async fn the_readme_of_rocketbotte() {
     .await;
 
     assert_eq!(answer_to(&sandbox, &program, "well hello").await, "world ");
-    assert_eq!(answer_to(&sandbox, &program, "!test a b").await, "response to a b");
+    assert_eq!(
+        answer_to(&sandbox, &program, "!test a b").await,
+        "response to a b"
+    );
     // An edit is no message, nor is what the bot said.
     let edited = sandbox.user("ann").say("ops", "nothing").await;
     sandbox.user("ann").edit(&edited, "hello").await;
@@ -110,20 +116,40 @@ async fn calls_of_rocketchat_api() {
     let posted = told("posted").await;
     assert_eq!(told("sent").await, "chosenByTheClient");
     let twice = told("twice").await;
-    assert!(twice.as_str().is_some_and(|text| text.contains("Cannot read properties")), "{twice}");
+    assert!(
+        twice
+            .as_str()
+            .is_some_and(|text| text.contains("Cannot read properties")),
+        "{twice}"
+    );
     assert_eq!(told("history").await, json!(["sent", "posted"]));
-    assert_eq!(told("reactions").await, json!({ ":tada:": { "usernames": ["rocketbotte"] } }));
+    assert_eq!(
+        told("reactions").await,
+        json!({ ":tada:": { "usernames": ["rocketbotte"] } })
+    );
     assert_eq!(told("updated").await, "changed");
 
     let media = told("media").await;
     let (id, url) = (&media["_id"], &media["url"]);
-    assert_eq!(*url, format!("/file-upload/{}/report.txt", id.as_str().expect("an id")));
+    assert_eq!(
+        *url,
+        format!("/file-upload/{}/report.txt", id.as_str().expect("an id"))
+    );
     let confirmed = told("confirmed").await;
     assert_eq!(confirmed["msg"], "see");
-    assert_eq!(confirmed["file"], json!({ "_id": id, "name": "report.txt", "type": "text/plain", "size": 12, "format": "" }));
+    assert_eq!(
+        confirmed["file"],
+        json!({ "_id": id, "name": "report.txt", "type": "text/plain", "size": 12, "format": "" })
+    );
     let attachment = &confirmed["attachments"][0];
-    assert_eq!((&attachment["title_link"], &attachment["description"]), (url, &json!("the report")));
-    assert_eq!(told("download").await, json!([200, "text/plain", "all is well\n"]));
+    assert_eq!(
+        (&attachment["title_link"], &attachment["description"]),
+        (url, &json!("the report"))
+    );
+    assert_eq!(
+        told("download").await,
+        json!([200, "text/plain", "all is well\n"])
+    );
     assert_eq!(told("stranger").await, 403);
 
     assert_eq!(told("deleted").await, "chosenByTheClient");
@@ -134,8 +160,20 @@ async fn calls_of_rocketchat_api() {
     program.ends_well().await;
 
     // The server's side of the same.
-    let said: Vec<(String, String)> = sandbox.messages("general").into_iter().map(|m| (m.id, m.text)).collect();
-    let [first, second] = said.as_slice() else { panic!("{said:?}") };
-    assert_eq!((json!(first.0), first.1.as_str(), second.1.as_str()), (posted, "posted", "see"));
-    assert_eq!(sandbox.message(&first.0).expect("is there").raw["alias"], "Deploy");
+    let said: Vec<(String, String)> = sandbox
+        .messages("general")
+        .into_iter()
+        .map(|m| (m.id, m.text))
+        .collect();
+    let [first, second] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert_eq!(
+        (json!(first.0), first.1.as_str(), second.1.as_str()),
+        (posted, "posted", "see")
+    );
+    assert_eq!(
+        sandbox.message(&first.0).expect("is there").raw["alias"],
+        "Deploy"
+    );
 }

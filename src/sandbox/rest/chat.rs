@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Call, Outcome, object};
 use crate::sandbox::{refusal::Refusal, state::messages::no_message};
 
-fn message(call: &Call<'_>, id: &str) -> Value {
+pub(super) fn message(call: &Call<'_>, id: &str) -> Value {
     call.state
         .messages
         .get(id)

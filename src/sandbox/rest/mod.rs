@@ -3,6 +3,7 @@
 mod account;
 mod answer;
 mod chat;
+pub(crate) mod files;
 mod rooms;
 mod sync;
 
@@ -33,6 +34,9 @@ struct Call<'a> {
     token: String,
     query: Vec<(String, String)>,
     body: Map<String, Value>,
+    /// What stands in the path behind the name of the endpoint.
+    args: Vec<String>,
+    form: Option<Result<files::Form, Refusal>>,
 }
 
 #[derive(Clone, Copy)]
@@ -41,25 +45,45 @@ struct Endpoint {
     verb: &'static str,
     /// Whether a login is needed.
     closed: bool,
+    /// How many parts of the path stand behind the name.
+    args: usize,
+    /// The versions that have it, as far as they differ.
+    since: (u32, u32),
+    until: (u32, u32),
     run: fn(&mut Call<'_>) -> Outcome,
 }
 
-const fn get(name: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
+const ALWAYS: (u32, u32) = (0, 0);
+const STILL: (u32, u32) = (u32::MAX, 0);
+
+const fn endpoint(name: &'static str, verb: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
     Endpoint {
         name,
-        verb: "GET",
+        verb,
         closed: true,
+        args: 0,
+        since: ALWAYS,
+        until: STILL,
         run,
     }
 }
 
+const fn get(name: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
+    endpoint(name, "GET", run)
+}
+
 const fn post(name: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
-    Endpoint {
-        name,
-        verb: "POST",
-        closed: true,
-        run,
-    }
+    endpoint(name, "POST", run)
+}
+
+/// With so many parts of the path behind the name.
+const fn below(args: usize, endpoint: Endpoint) -> Endpoint {
+    Endpoint { args, ..endpoint }
+}
+
+/// Gone with this version.
+const fn until(until: (u32, u32), endpoint: Endpoint) -> Endpoint {
+    Endpoint { until, ..endpoint }
 }
 
 const fn open(endpoint: Endpoint) -> Endpoint {
@@ -120,6 +144,9 @@ const ENDPOINTS: &[Endpoint] = &[
     post("channels.setTopic", rooms::set_channel_topic),
     post("groups.setTopic", rooms::set_group_topic),
     post("rooms.createDiscussion", rooms::create_discussion),
+    below(1, post("rooms.media", files::media)),
+    below(2, post("rooms.mediaConfirm", files::confirm)),
+    until((8, 0), below(1, post("rooms.upload", files::upload))),
 ];
 
 impl Call<'_> {
@@ -187,16 +214,29 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
         .unwrap_or_default()
 }
 
+fn queries(parts: &Parts) -> Vec<(String, String)> {
+    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+    query.map(|query| query.0).unwrap_or_default()
+}
+
 /// Answers one request below `/api`.
-pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body: Bytes) -> Response<Body> {
+pub(crate) async fn serve(context: &HttpContext, path: &str, parts: &Parts, body: Bytes) -> Response<Body> {
+    let mut segments = path.split('/');
+    let name = segments.next().unwrap_or_default();
+    let args: Vec<String> = segments.map(str::to_owned).collect();
+    let version = context.shared.lock().version();
+    let fits = |endpoint: &&Endpoint| {
+        let there = (endpoint.since..endpoint.until).contains(&version);
+        endpoint.name == name && endpoint.args == args.len() && there
+    };
+    let known = ENDPOINTS.iter().any(|endpoint| fits(&endpoint));
     let endpoint = ENDPOINTS
         .iter()
-        .find(|endpoint| endpoint.name == name && endpoint.verb == parts.method.as_str());
-    let known = ENDPOINTS.iter().any(|endpoint| endpoint.name == name);
+        .find(|endpoint| fits(endpoint) && endpoint.verb == parts.method.as_str());
     let (fault, slow) = {
         let mut state = context.shared.lock();
         let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-        let shown = if name == "login" {
+        let shown = if name == "login" || files::takes_form(name) {
             ""
         } else {
             &String::from_utf8_lossy(&body)
@@ -239,7 +279,11 @@ pub(crate) async fn serve(context: &HttpContext, name: &str, parts: &Parts, body
             answer::status(404)
         };
     };
-    let answer = run(context, endpoint, parts, &body);
+    let form = match files::takes_form(name) {
+        true => Some(files::form(parts, body.clone()).await),
+        false => None,
+    };
+    let answer = run(context, endpoint, parts, &body, args, form);
     match fault {
         Some(RestFault::LoseReply) => return context.line.hang_up().await,
         Some(RestFault::HalfReply) => context.line.halve_next_write(),
@@ -267,15 +311,19 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) -> Response<Body> {
+fn run(
+    context: &HttpContext,
+    endpoint: &Endpoint,
+    parts: &Parts,
+    body: &Bytes,
+    args: Vec<String>,
+    form: Option<Result<files::Form, Refusal>>,
+) -> Response<Body> {
     let mut state = context.shared.lock();
     let token = header(&parts.headers, "x-auth-token").to_owned();
     let claimed = header(&parts.headers, "x-user-id");
     let now = state.now();
-    let holder = state
-        .user_by_token(&token)
-        .filter(|(user, held)| user.id == claimed && held.expires.is_none_or(|at| at > now));
-    let uid = holder.map(|(user, _)| user.id.clone());
+    let uid = state.holder(claimed, &token);
     let bypass = uid
         .as_deref()
         .is_some_and(|uid| state.may(uid, "api-bypass-rate-limit", None));
@@ -304,14 +352,14 @@ fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) 
         // Other content types are ignored, as is JSON that is no object.
         _ => Map::new(),
     };
-    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-    let query = query.map(|query| query.0).unwrap_or_default();
     let mut call = Call {
         state: &mut state,
         uid: uid.unwrap_or_default(),
         token,
-        query,
+        query: queries(parts),
         body,
+        args,
+        form,
     };
     let mut response = match (endpoint.run)(&mut call) {
         Ok(object) => answer::success(object),

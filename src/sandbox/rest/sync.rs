@@ -32,13 +32,6 @@ fn readable(call: &Call<'_>, rid: &str, method: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Since 7.1 there are pages.
-fn has_cursors(version: &str) -> bool {
-    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0u32));
-    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    major > 7 || major == 7 && minor > 0
-}
-
 pub(super) fn messages(call: &mut Call<'_>) -> Outcome {
     let missing = |code: &str, name: &str| {
         Refusal::coded(code, &format!("The required \"{name}\" query param is missing."))
@@ -47,7 +40,8 @@ pub(super) fn messages(call: &mut Call<'_>) -> Outcome {
         .query("roomId")
         .ok_or_else(|| missing("error-param-required", "roomId"))?
         .to_owned();
-    if !has_cursors(&call.state.server_version) && call.query("lastUpdate").is_none() {
+    // Since 7.1 there are pages.
+    if call.state.version() < (7, 1) && call.query("lastUpdate").is_none() {
         return Err(missing("error-lastUpdate-param-not-provided", "lastUpdate"));
     }
     let cursors = [call.query("next"), call.query("previous")];

@@ -44,6 +44,7 @@ pub(crate) fn router(subpath: &str) -> Router {
             "/api/v1/{*endpoint}",
             any(|Path(endpoint): Path<String>, context, request| api(endpoint, context, request)),
         )
+        .route("/file-upload/{id}/{name}", get(file))
         .fallback(page);
     let site = if subpath.is_empty() {
         site
@@ -100,9 +101,18 @@ async fn guard(request: Request, next: Next) -> Response<Body> {
 
 async fn api(endpoint: String, axum::Extension(context): Connection, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    // Uploads have their own way; no JSON body of a client is larger.
+    // No JSON body of a client is larger.
     const BODY_MAX: usize = 8 * 1024 * 1024;
-    let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
+    let upload = rest::files::takes_form(&endpoint);
+    let most = if upload {
+        rest::files::body_max(&context.shared)
+    } else {
+        BODY_MAX
+    };
+    let Ok(body) = axum::body::to_bytes(body, most).await else {
+        if upload {
+            return rest::files::too_large();
+        }
         return (StatusCode::PAYLOAD_TOO_LARGE, Html("request entity too large")).into_response();
     };
     let mut response = rest::serve(&context, &endpoint, &parts, body).await;
@@ -112,6 +122,15 @@ async fn api(endpoint: String, axum::Extension(context): Connection, request: Re
         response.headers_mut().insert(header::DATE, date);
     }
     response
+}
+
+async fn file(
+    Path((id, _name)): Path<(String, String)>,
+    axum::Extension(context): Connection,
+    request: Request,
+) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    rest::files::download(&context.shared, &id, &parts)
 }
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {

@@ -1,6 +1,7 @@
 //! All that the server knows: users, rooms, messages, open connections. No sockets in here.
 
 mod counters;
+pub(crate) mod files;
 pub(crate) mod history;
 pub(crate) mod messages;
 pub(crate) mod moderate;
@@ -84,6 +85,7 @@ pub(crate) struct State {
     pub(crate) messages: HashMap<String, Stored>,
     order: VecDeque<String>,
     pub(crate) deletions: VecDeque<Deletion>,
+    pub(crate) files: files::Files,
     pub(crate) sessions: BTreeMap<u64, Session>,
     pub(crate) settings: BTreeMap<String, Value>,
     pub(crate) limits: Limits,
@@ -111,6 +113,7 @@ impl State {
             messages: HashMap::new(),
             order: VecDeque::new(),
             deletions: VecDeque::new(),
+            files: files::Files::default(),
             sessions: BTreeMap::new(),
             settings,
             limits: Limits::new(limits),
@@ -128,6 +131,15 @@ impl State {
             feed: broadcast::channel(1024).0,
             version: watch::Sender::new(0),
         }
+    }
+
+    /// Major and minor version of the server.
+    pub(crate) fn version(&self) -> (u32, u32) {
+        let mut numbers = self
+            .server_version
+            .split('.')
+            .map(|number| number.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
     }
 
     /// Milliseconds since 1970. Follows tokio's clock, so it stands still when a test pauses that.
@@ -187,6 +199,9 @@ impl State {
     /// Removes a message from the store; its place in `order` is skipped later.
     fn forget(&mut self, id: &str) -> Option<Stored> {
         let message = self.messages.remove(id)?;
+        if message.doc.contains_key("file") {
+            self.forget_files(id);
+        }
         if let Some(room) = self.rooms.get_mut(&message.rid) {
             if room.messages.front().is_some_and(|first| first == id) {
                 room.messages.pop_front();

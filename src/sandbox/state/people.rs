@@ -203,6 +203,14 @@ impl State {
             .find_map(|user| Some((user, user.tokens.iter().find(|t| t.text == token)?)))
     }
 
+    /// The user of this id, if the token is one of theirs and still good.
+    pub(crate) fn holder(&self, claimed: &str, token: &str) -> Option<String> {
+        let now = self.now();
+        self.user_by_token(token)
+            .filter(|(user, held)| user.id == claimed && held.expires.is_none_or(|at| at > now))
+            .map(|(user, _)| user.id.clone())
+    }
+
     pub(crate) fn login_resume(&self, token: &str) -> Result<Login, Refusal> {
         let Some((user, held)) = self.user_by_token(token) else {
             let text = "You've been logged out by the server. Please log in again.";
