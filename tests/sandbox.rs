@@ -6,6 +6,8 @@
 mod client;
 #[path = "sandbox/faults.rs"]
 mod faults;
+#[path = "sandbox/files.rs"]
+mod files;
 #[path = "sandbox/garbage.rs"]
 mod garbage;
 #[path = "sandbox/realtime.rs"]

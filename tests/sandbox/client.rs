@@ -209,10 +209,10 @@ pub(crate) async fn request_over<S: AsyncRead + AsyncWrite + Unpin + Send + 'sta
 ) -> Result<Answer, hyper::Error> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(verb)
-        .uri(path)
-        .header("content-type", "application/json");
+    let mut request = Request::builder().method(verb).uri(path);
+    if !headers.iter().any(|(name, _)| *name == "content-type") {
+        request = request.header("content-type", "application/json");
+    }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
