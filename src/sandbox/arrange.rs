@@ -5,6 +5,7 @@ use super::{
     refusal::Refusal,
     state::{
         State,
+        moderate::About,
         rooms::{NewRoom, RoomKind},
     },
 };
@@ -77,7 +78,7 @@ impl Sandbox {
             return Err(Refusal::plain("a discussion needs somebody who begins it").into());
         }
         let owner = members.remove(0);
-        Ok(state.create_discussion(&parent, &owner, title, members)?)
+        Ok(state.create_discussion(&parent, &owner, title, members, About::default())?)
     }
 
     fn with_member(
@@ -167,7 +168,7 @@ impl Sandbox {
     pub fn rename(&self, room: &str, name: &str) -> Result<(), SandboxRefusal> {
         let mut state = self.state();
         let rid = rid(&state, room)?;
-        Ok(state.rename(&rid, name)?)
+        Ok(state.rename(&rid, name, None)?)
     }
 
     /// Changes a public setting while the server runs.

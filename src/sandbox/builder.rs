@@ -22,6 +22,7 @@ pub struct UserSpec {
     name: Option<String>,
     password: Option<String>,
     roles: Vec<String>,
+    code: Option<String>,
 }
 
 impl UserSpec {
@@ -32,7 +33,15 @@ impl UserSpec {
             name: None,
             password: None,
             roles: vec!["user".to_owned()],
+            code: None,
         }
+    }
+
+    /// A login with the password asks for this code, as where a second factor is on. Tokens need none.
+    #[must_use]
+    pub fn two_factor(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
     }
 
     /// The name that people read; the username with a capital letter if not given.
@@ -256,6 +265,9 @@ impl SandboxBuilder {
                 .password
                 .unwrap_or_else(|| format!("{}-password", user.username));
             let uid = state.add_user(&user.username, &name, &password, user.roles);
+            if let (Some(code), Some(user)) = (user.code, state.users.get_mut(&uid)) {
+                user.code = Some(code);
+            }
             if !everybody.contains(&uid) {
                 everybody.push(uid);
             }

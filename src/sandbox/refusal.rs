@@ -159,10 +159,19 @@ impl Refusal {
                     }
                     other => (json!("Unauthorized"), other.message()),
                 };
-                (
-                    401,
-                    json!({ "success": false, "status": "error", "error": error, "message": message }),
-                )
+                let mut body =
+                    json!({ "success": false, "status": "error", "error": error, "message": message });
+                if let (
+                    Self::Coded {
+                        details: Some(details),
+                        ..
+                    },
+                    Some(object),
+                ) = (inner.as_ref(), body.as_object_mut())
+                {
+                    object.insert("details".into(), details.clone());
+                }
+                (401, body)
             }
         }
     }

@@ -157,7 +157,7 @@ async fn unknown_paths_verbs_and_bodies() {
             .starts_with("text/html")
     );
     let (status, body) = post(&sandbox, &bot, "chat.postMessage", json!([])).await;
-    assert_eq!((status, &body["errorType"]), (400, &json!("invalid-channel")));
+    assert_eq!((status, &body["errorType"]), (400, &json!("invalid-params")));
     let plain = request(&sandbox, None, "GET", "/websocket", None)
         .await
         .expect("answers");
@@ -337,7 +337,7 @@ async fn refused_messages_have_the_bodies_of_the_server() {
     )
     .await;
     let (_, body) = post(&sandbox, &plain, "chat.sendMessage", json!({ "rid": "GENERAL" })).await;
-    assert_eq!(body["errorType"], "error-invalid-params");
+    assert_eq!(body["errorType"], "invalid-params");
     let t = json!({ "message": { "rid": "GENERAL", "msg": "x", "t": "uj" } });
     assert_eq!(post(&sandbox, &plain, "chat.sendMessage", t).await.0, 400);
 }
@@ -519,7 +519,18 @@ async fn edit_delete_and_react_check_who_asks() {
         .set_room_role("general", "rocketbotte", "owner")
         .expect("is set");
     let (status, body) = post(&sandbox, &bot, "chat.pinMessage", json!({ "messageId": id })).await;
-    assert_eq!((status, &body["message"]["pinned"]), (200, &json!(true)));
+    assert_eq!(
+        (status, &body["message"]["t"]),
+        (200, &json!("message_pinned")),
+        "the answer is the line that says so"
+    );
+    assert_eq!(
+        sandbox
+            .message(id.as_str().expect("an id"))
+            .expect("is there")
+            .raw["pinned"],
+        json!(true)
+    );
     let (_, roles) = get(&sandbox, &bot, "channels.roles?roomId=GENERAL").await;
     assert_eq!(roles["roles"][0]["roles"], json!(["owner"]));
     assert_eq!(

@@ -1,6 +1,7 @@
 //! The realtime side: DDP frames in, frames out.
 
 pub(crate) mod frame;
+mod looking;
 mod methods;
 pub(crate) mod socket;
 mod subscribe;
@@ -92,6 +93,22 @@ impl State {
             self.reply(id, frame::text(&json!({ "msg": "failed", "version": "1" })));
             self.close_session(id);
         }
+    }
+
+    /// Runs a method that came over REST, and gives the frame that DDP would have answered with.
+    pub(crate) fn method_by_rest(
+        &mut self,
+        uid: Option<&str>,
+        message: &Value,
+    ) -> Result<String, refusal::Refusal> {
+        let name = message.get("method").and_then(Value::as_str);
+        let (Some(name), Some(id)) = (name, message.get("id").and_then(Value::as_str)) else {
+            return Err(refusal::Refusal::plain("Invalid request"));
+        };
+        let params = message.get("params").and_then(Value::as_array).cloned();
+        // No realtime connection has this number.
+        let outcome = self.call(0, uid, name, &params.unwrap_or_default());
+        Ok(frame::result(id, outcome).as_str().to_owned())
     }
 
     fn method(&mut self, id: u64, message: Value) {

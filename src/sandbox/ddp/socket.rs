@@ -6,7 +6,7 @@ use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -29,6 +29,8 @@ const QUEUE: usize = 16 * 1024;
 const ROOM_FOR_ANSWERS: usize = 64;
 /// The largest frame that is read.
 const FRAME_MAX: usize = 16 * 1024 * 1024;
+/// How long a client may take to send `connect`.
+const HANDSHAKE: Duration = Duration::from_secs(45);
 /// How long the other side may take for its part of the closing.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -93,6 +95,7 @@ async fn read<S>(
 {
     let mut silence = shared.silence.subscribe();
     let mut pinged = false;
+    let (opened, mut connected) = (Instant::now(), false);
     loop {
         if silence.wait_for(|on| !on).await.is_err() {
             return;
@@ -106,8 +109,11 @@ async fn read<S>(
             received = timeout(heartbeat, stream.next()) => received,
             _ = silence.wait_for(|on| *on) => continue,
         };
+        connected = connected || shared.lock().is_connected(id);
         match received {
-            Err(_) if pinged => {
+            // Who never sends `connect` gets no ping, and is closed in the end.
+            Err(_) if !connected && opened.elapsed() < HANDSHAKE => {}
+            Err(_) if pinged || !connected => {
                 let _ = out.send(Outgoing::Close).await;
                 // Whatever comes now is only the answer to the close.
                 while let Some(Ok(_)) = stream.next().await {}

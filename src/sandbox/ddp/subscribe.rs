@@ -16,8 +16,6 @@ use crate::sandbox::{
 const QUIET: &[&str] = &[
     "meteor.loginServiceConfiguration",
     "meteor_autoupdate_clientVersions",
-    "userData",
-    "activeUsers",
 ];
 
 impl State {

@@ -5,10 +5,7 @@ use serde_json::{Value, json};
 use super::{Call, Outcome, object, paged};
 use crate::sandbox::{
     refusal::Refusal,
-    state::{
-        State,
-        people::{Presence, User},
-    },
+    state::people::{Presence, User},
 };
 
 /// Settings that are not public.
@@ -35,8 +32,11 @@ pub(super) fn login(call: &mut Call<'_>) -> Outcome {
             .iter()
             .find_map(|key| call.text(key))
             .map(str::to_owned);
-        match (name, call.body.get("password")) {
-            (Some(name), Some(password)) => call.state.login_password(&name, password),
+        match (name, call.body.get("password").cloned()) {
+            (Some(name), Some(password)) => {
+                let code = call.text("code").map(str::to_owned).or_else(|| call.code.clone());
+                call.state.login_password(&name, &password, code.as_deref())
+            }
             _ => Err(Refusal::coded(400, "Unrecognized options for login request")),
         }
     };
@@ -45,7 +45,7 @@ pub(super) fn login(call: &mut Call<'_>) -> Outcome {
         .state
         .users
         .get(&login.uid)
-        .map(|user| State::user_json(user, true));
+        .map(|user| call.state.user_json(user, true));
     let data = json!({ "userId": login.uid, "authToken": login.token, "me": me });
     Ok(object([("status", json!("success")), ("data", data)]))
 }
@@ -59,7 +59,7 @@ pub(super) fn logout(call: &mut Call<'_>) -> Outcome {
 
 pub(super) fn me(call: &mut Call<'_>) -> Outcome {
     let user = call.state.users.get(&call.uid).ok_or(Refusal::NotLoggedIn)?;
-    match State::user_json(user, true) {
+    match call.state.user_json(user, true) {
         Value::Object(me) => Ok(me),
         _ => Err(Refusal::Bare),
     }
@@ -80,15 +80,15 @@ fn asked<'a>(call: &'a Call<'_>) -> Result<&'a User, Refusal> {
 pub(super) fn user_info(call: &mut Call<'_>) -> Outcome {
     let user = asked(call)?;
     let private = user.id == call.uid || call.state.may(&call.uid, "view-full-other-user-info", None);
-    Ok(object([("user", State::user_json(user, private))]))
+    Ok(object([("user", call.state.user_json(user, private))]))
 }
 
 pub(super) fn user_list(call: &mut Call<'_>) -> Outcome {
-    let users: Vec<Value> = call
-        .state
-        .users
-        .values()
-        .map(|user| State::user_json(user, false))
+    let mut users: Vec<&User> = call.state.users.values().collect();
+    users.sort_by(|one, other| one.username.cmp(&other.username));
+    let users: Vec<Value> = users
+        .into_iter()
+        .map(|user| call.state.user_json(user, false))
         .collect();
     Ok(paged(call, "users", &users))
 }
@@ -99,6 +99,19 @@ pub(super) fn presence(call: &mut Call<'_>) -> Outcome {
         None => call.state.users.get(&call.uid).ok_or(Refusal::NotLoggedIn)?,
     };
     Ok(object([("presence", json!(user.presence.name()))]))
+}
+
+pub(super) fn status(call: &mut Call<'_>) -> Outcome {
+    let user = match call.query("userId").or(call.query("username")) {
+        Some(_) => asked(call)?,
+        None => call.state.users.get(&call.uid).ok_or(Refusal::NotLoggedIn)?,
+    };
+    Ok(object([
+        ("_id", json!(user.id)),
+        ("status", json!(user.presence.name())),
+        ("message", json!(user.status_text)),
+        ("connectionStatus", json!(user.presence.name())),
+    ]))
 }
 
 pub(super) fn set_status(call: &mut Call<'_>) -> Outcome {

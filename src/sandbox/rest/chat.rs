@@ -9,18 +9,14 @@ pub(super) fn message(call: &Call<'_>, id: &str) -> Value {
     call.state
         .messages
         .get(id)
-        .map(|message| Value::Object(message.doc.clone()))
+        .map(|message| call.shown(message))
         .unwrap_or_default()
 }
 
 pub(super) fn send(call: &mut Call<'_>) -> Outcome {
     let Some(Value::Object(draft)) = call.body.remove("message") else {
-        let reason = "The \"message\" parameter must be provided.";
-        return Err(Refusal::coded("error-invalid-params", reason));
+        return Err(Refusal::invalid_params("must have required property 'message'"));
     };
-    if call.body.keys().any(|key| key != "previewUrls") {
-        return Err(Refusal::invalid_params("must NOT have additional properties"));
-    }
     let (uid, rid) = (
         call.uid.clone(),
         draft
@@ -76,25 +72,6 @@ fn targets(call: &mut Call<'_>) -> Result<Vec<(String, String)>, Refusal> {
 }
 
 pub(super) fn post(call: &mut Call<'_>) -> Outcome {
-    const KEYS: &[&str] = &[
-        "roomId",
-        "channel",
-        "text",
-        "alias",
-        "avatar",
-        "emoji",
-        "attachments",
-        "customFields",
-        "parseUrls",
-        "tmid",
-        "tshow",
-    ];
-    if call.body.keys().any(|key| !KEYS.contains(&key.as_str())) {
-        return Err(Refusal::invalid_params("must NOT have additional properties"));
-    }
-    if call.body.contains_key("channel") && call.body.contains_key("tmid") {
-        return Err(Refusal::invalid_params("must NOT have additional properties"));
-    }
     let rooms = targets(call)?;
     let text = call
         .body
@@ -125,6 +102,7 @@ pub(super) fn post(call: &mut Call<'_>) -> Outcome {
         let mut draft = object([
             ("rid", json!(rid)),
             ("msg", json!(text)),
+            ("alias", json!("")),
             ("groupable", json!(false)),
             ("parseUrls", json!(attachments.is_none())),
             ("attachments", attachments.clone().unwrap_or_else(|| json!([]))),
@@ -231,11 +209,10 @@ fn pinned(call: &mut Call<'_>, on: bool) -> Outcome {
         return Err(Refusal::coded("error-message-not-found", reason));
     }
     let uid = call.uid.clone();
-    call.state.pin(&uid, &id, on)?;
-    Ok(if on {
-        object([("message", message(call, &id))])
-    } else {
-        object([])
+    // The answer is the line in the room, not what was pinned.
+    Ok(match call.state.pin(&uid, &id, on)? {
+        Some(said) => object([("message", message(call, &said))]),
+        None => object([]),
     })
 }
 

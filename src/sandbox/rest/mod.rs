@@ -2,9 +2,14 @@
 
 mod account;
 mod answer;
+mod bridge;
 mod chat;
 pub(crate) mod files;
+mod looking;
+mod marks;
+mod people;
 mod rooms;
+mod schema;
 mod sync;
 
 use axum::{
@@ -20,7 +25,7 @@ use super::{
     observe::{Inbound, cut},
     refusal::Refusal,
     server::HttpContext,
-    state::State,
+    state::{State, Stored},
 };
 
 /// What an endpoint answers: an object that gets `success: true`.
@@ -37,6 +42,8 @@ struct Call<'a> {
     /// What stands in the path behind the name of the endpoint.
     args: Vec<String>,
     form: Option<Result<files::Form, Refusal>>,
+    /// The second factor, if the headers have one.
+    code: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -79,6 +86,11 @@ const fn post(name: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint
 /// With so many parts of the path behind the name.
 const fn below(args: usize, endpoint: Endpoint) -> Endpoint {
     Endpoint { args, ..endpoint }
+}
+
+/// Not there before this version.
+const fn since(since: (u32, u32), endpoint: Endpoint) -> Endpoint {
+    Endpoint { since, ..endpoint }
 }
 
 /// Gone with this version.
@@ -144,6 +156,42 @@ const ENDPOINTS: &[Endpoint] = &[
     post("channels.setTopic", rooms::set_channel_topic),
     post("groups.setTopic", rooms::set_group_topic),
     post("rooms.createDiscussion", rooms::create_discussion),
+    post("chat.starMessage", marks::star),
+    post("chat.unStarMessage", marks::unstar),
+    post("chat.followMessage", marks::follow),
+    post("chat.unfollowMessage", marks::unfollow),
+    post("chat.reportMessage", marks::report),
+    get("chat.getThreadsList", looking::threads),
+    get("chat.syncThreadMessages", looking::changed_in_thread),
+    get("chat.syncThreadsList", looking::changed_threads),
+    get("chat.getDeletedMessages", looking::deleted),
+    get("chat.getPinnedMessages", looking::pinned),
+    get("chat.getStarredMessages", looking::starred),
+    get("chat.getMentionedMessages", looking::mentioning),
+    get("chat.search", looking::search),
+    get("channels.messages", looking::of_channel),
+    get("groups.messages", looking::of_group),
+    get("im.messages", looking::of_direct),
+    since((8, 9), get("rooms.history", looking::history)),
+    get("commands.list", bridge::commands),
+    get("commands.get", bridge::command),
+    post("commands.run", bridge::run),
+    below(1, post("method.call", bridge::method)),
+    below(1, open(post("method.callAnon", bridge::method))),
+    get("im.members", rooms::direct_members),
+    get("rooms.isMember", rooms::is_member),
+    post("channels.rename", rooms::rename_channel),
+    post("groups.rename", rooms::rename_group),
+    since((8, 0), post("rooms.join", rooms::join_any)),
+    post("rooms.leave", rooms::leave_any),
+    get("users.getStatus", account::status),
+    get("users.presence", people::presences),
+    get("users.autocomplete", people::autocomplete),
+    get("spotlight", people::spotlight),
+    post("users.generatePersonalAccessToken", people::make_token),
+    post("users.regeneratePersonalAccessToken", people::remake_token),
+    get("users.getPersonalAccessTokens", people::tokens),
+    post("users.removePersonalAccessToken", people::remove_token),
     below(1, post("rooms.media", files::media)),
     below(2, post("rooms.mediaConfirm", files::confirm)),
     until((8, 0), below(1, post("rooms.upload", files::upload))),
@@ -158,6 +206,23 @@ impl Call<'_> {
             .filter(|v| !v.is_empty())
     }
 
+    /// The query as JSON: lists are written `key[]=one&key[]=two`.
+    fn query_object(&self) -> Map<String, Value> {
+        let mut object = Map::new();
+        for (key, value) in &self.query {
+            match key.strip_suffix("[]") {
+                Some(key) => match object.entry(key.to_owned()).or_insert_with(|| json!([])) {
+                    Value::Array(list) => list.push(json!(value)),
+                    other => *other = json!([value]),
+                },
+                None => {
+                    object.insert(key.clone(), json!(value));
+                }
+            }
+        }
+        object
+    }
+
     fn text(&self, key: &str) -> Option<&str> {
         self.body
             .get(key)
@@ -165,9 +230,27 @@ impl Call<'_> {
             .filter(|text| !text.is_empty())
     }
 
+    /// A text that has to be there; it may be empty.
     fn need(&self, key: &str) -> Result<String, Refusal> {
         let missing = || Refusal::invalid_params(&format!("must have required property '{key}'"));
-        self.text(key).map(str::to_owned).ok_or_else(missing)
+        let text = self.body.get(key).and_then(Value::as_str);
+        text.map(str::to_owned).ok_or_else(missing)
+    }
+
+    /// The same for a query.
+    fn asked(&self, key: &str) -> Result<String, Refusal> {
+        let missing = || Refusal::invalid_params(&format!("must have required property '{key}'"));
+        let found = self.query.iter().find(|(name, _)| name == key);
+        found.map(|(_, text)| text.clone()).ok_or_else(missing)
+    }
+
+    /// A message as its reader gets it: of the stars only the own one.
+    fn shown(&self, message: &Stored) -> Value {
+        let mut doc = message.doc.clone();
+        if let Some(Value::Array(stars)) = doc.get_mut("starred") {
+            stars.retain(|star| star.get("_id").and_then(Value::as_str) == Some(self.uid.as_str()));
+        }
+        Value::Object(doc)
     }
 
     /// `count` and `offset`, capped as the server caps them.
@@ -223,7 +306,13 @@ fn queries(parts: &Parts) -> Vec<(String, String)> {
 pub(crate) async fn serve(context: &HttpContext, path: &str, parts: &Parts, body: Bytes) -> Response<Body> {
     let mut segments = path.split('/');
     let name = segments.next().unwrap_or_default();
-    let args: Vec<String> = segments.map(str::to_owned).collect();
+    // Cut before it is decoded: a slash in an argument is `%2F`.
+    let decoded = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let args: Vec<String> = segments.map(decoded).collect();
     let version = context.shared.lock().version();
     let fits = |endpoint: &&Endpoint| {
         let there = (endpoint.since..endpoint.until).contains(&version);
@@ -360,8 +449,20 @@ fn run(
         body,
         args,
         form,
+        code: Some(header(&parts.headers, "x-2fa-code").to_owned()).filter(|code| !code.is_empty()),
     };
-    let mut response = match (endpoint.run)(&mut call) {
+    // Validated since 7; what those before took without a word is not imitated.
+    let fitted = if endpoint.verb == "GET" {
+        let mut asked = call.query_object();
+        schema::fit(endpoint.name, &mut asked)
+    } else {
+        schema::fit(endpoint.name, &mut call.body)
+    };
+    let outcome = match fitted {
+        Ok(()) => (endpoint.run)(&mut call),
+        Err(reason) => Err(Refusal::invalid_params(&reason)),
+    };
+    let mut response = match outcome {
         Ok(object) => answer::success(object),
         Err(refused) => {
             let what = format!("the call {}", endpoint.name);

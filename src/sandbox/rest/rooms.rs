@@ -7,6 +7,7 @@ use crate::sandbox::{
     refusal::Refusal,
     state::{
         State,
+        moderate::About,
         rooms::{NewRoom, Room, RoomKind},
     },
 };
@@ -26,7 +27,7 @@ fn not_found(kind: RoomKind) -> Refusal {
 }
 
 /// The room of this kind that query or body name.
-fn named<'a>(call: &'a Call<'_>, kind: RoomKind) -> Result<&'a Room, Refusal> {
+pub(super) fn named<'a>(call: &'a Call<'_>, kind: RoomKind) -> Result<&'a Room, Refusal> {
     let id = call.query("roomId").or(call.text("roomId"));
     let name = call.query("roomName").or(call.text("roomName"));
     let room = match (id, name) {
@@ -78,7 +79,7 @@ pub(super) fn group_info(call: &mut Call<'_>) -> Outcome {
 fn members(call: &Call<'_>, kind: RoomKind) -> Outcome {
     let room = named(call, kind)?;
     let users = room.members.keys().filter_map(|uid| call.state.users.get(uid));
-    let all: Vec<Value> = users.map(|user| State::user_json(user, false)).collect();
+    let all: Vec<Value> = users.map(State::member_json).collect();
     Ok(paged(call, "members", &all))
 }
 
@@ -100,10 +101,83 @@ pub(super) fn group_roles(call: &mut Call<'_>) -> Outcome {
     Ok(object([("roles", call.state.room_roles(room))]))
 }
 
+pub(super) fn direct_members(call: &mut Call<'_>) -> Outcome {
+    members(call, RoomKind::Direct)
+}
+
+/// The room of any kind that query or body name, if the caller may look into it.
+fn any(call: &Call<'_>) -> Result<String, Refusal> {
+    let id = call.query("roomId").or(call.text("roomId"));
+    let name = call.query("roomName").or(call.text("roomName"));
+    let room = match (id, name) {
+        (Some(id), _) => call.state.rooms.get(id),
+        (None, Some(name)) => call.state.find_room(name),
+        (None, None) => {
+            return Err(Refusal::invalid_params("must have required property 'roomId'"));
+        }
+    };
+    let room = room.filter(|room| call.state.can_access(&call.uid, room));
+    room.map(|room| room.id.clone())
+        .ok_or_else(|| not_found(RoomKind::Channel))
+}
+
+pub(super) fn is_member(call: &mut Call<'_>) -> Outcome {
+    let rid = any(call)?;
+    let user = match (call.query("userId"), call.query("username")) {
+        (Some(id), _) => call.state.users.get(id),
+        (None, Some(name)) => call.state.user_by_name(name),
+        (None, None) => None,
+    };
+    let unknown = || Refusal::coded("error-user-not-found", "User not found");
+    let uid = &user.ok_or_else(unknown)?.id;
+    let room = call.state.rooms.get(&rid);
+    let member = room.is_some_and(|room| room.members.contains_key(uid));
+    Ok(object([("isMember", json!(member))]))
+}
+
+pub(super) fn join_any(call: &mut Call<'_>) -> Outcome {
+    let (rid, uid) = (any(call)?, call.uid.clone());
+    call.state.join(&rid, &uid, "joinRoom")?;
+    let room = call.state.rooms.get(&rid).map(|room| call.state.room_json(room));
+    Ok(object([("room", room.unwrap_or_default())]))
+}
+
+pub(super) fn leave_any(call: &mut Call<'_>) -> Outcome {
+    let (rid, uid) = (any(call)?, call.uid.clone());
+    call.state.leave(&rid, &uid)?;
+    Ok(object([]))
+}
+
+fn rename(call: &mut Call<'_>, kind: RoomKind) -> Outcome {
+    let (rid, name) = (named(call, kind)?.id.clone(), call.need("name")?);
+    if !call.state.may(&call.uid, "edit-room", Some(&rid)) {
+        let reason = "Editing room is not allowed";
+        return Err(Refusal::in_method(
+            "error-action-not-allowed",
+            reason,
+            "saveRoomSettings",
+        ));
+    }
+    let uid = call.uid.clone();
+    call.state.rename(&rid, &name, Some(uid))?;
+    shown(call, kind, &rid)
+}
+
+pub(super) fn rename_channel(call: &mut Call<'_>) -> Outcome {
+    rename(call, RoomKind::Channel)
+}
+
+pub(super) fn rename_group(call: &mut Call<'_>) -> Outcome {
+    rename(call, RoomKind::Group)
+}
+
 fn list(call: &Call<'_>, kind: RoomKind, joined: bool, key: &str) -> Outcome {
     let rooms = call.state.rooms.values().filter(|room| room.kind == kind);
-    let mine = rooms.filter(|room| !joined || room.members.contains_key(&call.uid));
-    let all: Vec<Value> = mine.map(|room| call.state.room_json(room)).collect();
+    let mut mine: Vec<&Room> = rooms
+        .filter(|room| !joined || room.members.contains_key(&call.uid))
+        .collect();
+    mine.sort_by(|one, other| one.name.cmp(&other.name));
+    let all: Vec<Value> = mine.into_iter().map(|room| call.state.room_json(room)).collect();
     Ok(paged(call, key, &all))
 }
 
@@ -201,8 +275,18 @@ pub(super) fn create_discussion(call: &mut Call<'_>) -> Outcome {
     let members = listed
         .filter_map(|name| Some(call.state.user_by_name(name.as_str()?)?.id.clone()))
         .collect();
-    let uid = call.uid.clone();
-    let rid = call.state.create_discussion(&parent, &uid, &title, members)?;
+    let (uid, message, reply) = (
+        call.uid.clone(),
+        call.text("pmid").map(str::to_owned),
+        call.text("reply").map(str::to_owned),
+    );
+    let about = About {
+        message: message.as_deref(),
+        reply: reply.as_deref(),
+    };
+    let rid = call
+        .state
+        .create_discussion(&parent, &uid, &title, members, about)?;
     let room = call
         .state
         .rooms
@@ -210,6 +294,9 @@ pub(super) fn create_discussion(call: &mut Call<'_>) -> Outcome {
         .map(|room| call.state.room_json(room))
         .unwrap_or_default();
     let mut discussion = room.as_object().cloned().unwrap_or_default();
+    // As it was when it was made.
+    discussion.remove("lastMessage");
+    discussion.remove("lm");
     discussion.insert("rid".to_owned(), json!(rid));
     Ok(object([("discussion", Value::Object(discussion))]))
 }
@@ -253,7 +340,12 @@ fn other(call: &Call<'_>) -> Result<String, Refusal> {
 
 fn invite(call: &mut Call<'_>, kind: RoomKind) -> Outcome {
     let room = named(call, kind)?;
-    if !room.members.contains_key(&call.uid) {
+    let member = room.members.contains_key(&call.uid);
+    if !member
+        || !call
+            .state
+            .may(&call.uid, "add-user-to-joined-room", Some(&room.id))
+    {
         return Err(Refusal::in_method(
             "error-not-allowed",
             "Not allowed",
@@ -284,7 +376,10 @@ fn kick(call: &mut Call<'_>, kind: RoomKind) -> Outcome {
     }
     let (by, uid) = (call.uid.clone(), other(call)?);
     call.state.kick(&rid, &by, &uid)?;
-    shown(call, kind, &rid)
+    match kind {
+        RoomKind::Channel => shown(call, kind, &rid),
+        RoomKind::Group | RoomKind::Direct => Ok(object([])),
+    }
 }
 
 pub(super) fn kick_channel(call: &mut Call<'_>) -> Outcome {

@@ -12,17 +12,12 @@ use crate::sandbox::{
     },
 };
 
-fn docs(messages: &[&Stored]) -> Value {
-    Value::Array(
-        messages
-            .iter()
-            .map(|message| Value::Object(message.doc.clone()))
-            .collect(),
-    )
+fn docs(call: &Call<'_>, messages: &[&Stored]) -> Value {
+    Value::Array(messages.iter().map(|message| call.shown(message)).collect())
 }
 
 /// A room that the caller may look into.
-fn readable(call: &Call<'_>, rid: &str, method: &str) -> Result<(), Refusal> {
+pub(super) fn readable(call: &Call<'_>, rid: &str, method: &str) -> Result<(), Refusal> {
     let room = call.state.rooms.get(rid);
     let room =
         room.ok_or_else(|| Refusal::in_method("error-invalid-room", "Invalid room", "canAccessRoom"))?;
@@ -61,7 +56,7 @@ pub(super) fn messages(call: &mut Call<'_>) -> Outcome {
             let deleted: Vec<Value> = gone
                 .map(|(id, at)| json!({ "_id": id, "_deletedAt": date(at) }))
                 .collect();
-            json!({ "updated": docs(&call.state.updated_since(&rid, at)), "deleted": deleted })
+            json!({ "updated": docs(call, &call.state.updated_since(&rid, at)), "deleted": deleted })
         }
         (None, Some(kind)) => by_cursor(call, &rid, kind, cursors)?,
         (None, None) if cursors.iter().any(Option::is_some) => {
@@ -96,10 +91,7 @@ fn by_cursor(call: &Call<'_>, rid: &str, kind: &str, cursors: [Option<&str>; 2])
         "UPDATED" => call
             .state
             .room_messages(rid)
-            .map(|message| {
-                let doc = Value::Object(message.doc.clone());
-                (message.updated, message.updated, doc)
-            })
+            .map(|message| (message.updated, message.updated, call.shown(message)))
             .collect(),
         "DELETED" => {
             let gone = call.state.deletions.iter().filter(|gone| gone.rid == rid);
@@ -151,7 +143,7 @@ pub(super) fn thread(call: &mut Call<'_>) -> Outcome {
     let all = call.state.thread(tmid);
     let page: Vec<&Stored> = all.iter().skip(offset).take(count).copied().collect();
     Ok(object([
-        ("messages", docs(&page)),
+        ("messages", docs(call, &page)),
         ("count", json!(page.len())),
         ("offset", json!(offset)),
         ("total", json!(all.len())),
@@ -197,7 +189,7 @@ fn history(call: &Call<'_>, kind: RoomKind, word: &str) -> Outcome {
         threads: call.query("showThreadMessages") != Some("false"),
     };
     let found = call.state.history(&room.id, &window);
-    let mut answer = object([("messages", docs(&found))]);
+    let mut answer = object([("messages", docs(call, &found))]);
     if call.query("unreads") == Some("true") {
         answer.extend(unreads(call, &room.id, &window));
     }
@@ -215,15 +207,12 @@ fn unreads(call: &Call<'_>, rid: &str, window: &Window) -> Map<String, Value> {
         .oldest
         .or_else(|| member.and_then(|member| member.seen.or(Some(member.ts))));
     let Some(seen) = seen else { return Map::new() };
-    let mut later = call.state.room_messages(rid).filter(|message| message.ts > seen);
-    let Some(first) = later.next() else {
-        return Map::new();
-    };
-    let not_loaded = (later.count() + 1).saturating_sub(window.count);
-    object([
-        ("firstUnread", Value::Object(first.doc.clone())),
-        ("unreadNotLoaded", json!(not_loaded)),
-    ])
+    let (first, not_loaded) = call.state.unread(rid, seen, window.count);
+    let mut answer = object([("unreadNotLoaded", json!(not_loaded))]);
+    if let Some(first) = first {
+        answer.insert("firstUnread".to_owned(), call.shown(first));
+    }
+    answer
 }
 
 pub(super) fn channel_history(call: &mut Call<'_>) -> Outcome {
@@ -275,8 +264,8 @@ pub(super) fn subscription(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(super) fn read(call: &mut Call<'_>) -> Outcome {
-    let rid = call.text("rid").or(call.text("roomId")).map(str::to_owned);
-    let rid = rid.ok_or_else(|| Refusal::invalid_params("must have required property 'rid'"))?;
+    let rid = call.need("rid").or_else(|_| call.need("roomId"));
+    let rid = rid.map_err(|_| Refusal::invalid_params("must have required property 'rid'"))?;
     let uid = call.uid.clone();
     if !call.state.read(&rid, &uid) {
         return Err(Refusal::coded(

@@ -36,13 +36,18 @@ pub(crate) fn router(subpath: &str) -> Router {
     let site = Router::new()
         .route("/websocket", get(websocket))
         .route("/websocket/", get(websocket))
+        .route("/sockjs/websocket", get(websocket))
         .route(
             "/api/info",
             any(|context, request| api("info".to_owned(), context, request)),
         )
         .route(
             "/api/v1/{*endpoint}",
-            any(|Path(endpoint): Path<String>, context, request| api(endpoint, context, request)),
+            any(|context, request: Request| {
+                let path = request.uri().path();
+                let endpoint = path.split_once("/api/v1/").map_or("", |(_, endpoint)| endpoint);
+                api(endpoint.to_owned(), context, request)
+            }),
         )
         .route("/file-upload/{id}/{name}", get(file))
         .fallback(page);

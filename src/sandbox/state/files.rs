@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use axum::body::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{State, random_id};
@@ -123,18 +124,21 @@ impl StoredFile {
     }
 }
 
-/// A name as part of a path, as `encodeURI` of JavaScript writes it.
+/// What `encodeURI` of JavaScript leaves as it is, without the signs that would end the path.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// A name as part of a path.
 fn encoded(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'();,:@&=+$".contains(&byte);
-        if plain {
-            text.push(char::from(byte));
-        } else {
-            text += &format!("%{byte:02X}");
-        }
-    }
-    text
+    utf8_percent_encode(name, IN_PATH).to_string()
 }
 
 impl State {

@@ -50,6 +50,14 @@ impl State {
             .map(|gone| (gone.id.as_str(), gone.at))
     }
 
+    /// The first message after a time, and how many of those after it are before the newest `loaded`.
+    pub(crate) fn unread(&self, rid: &str, since: i64, loaded: usize) -> (Option<&Stored>, usize) {
+        let mut later = self.room_messages(rid).filter(|message| message.ts > since);
+        let first = later.next();
+        let all = first.map_or(0, |_| later.count() + 1);
+        (first, all.saturating_sub(loaded))
+    }
+
     /// The replies of a thread, oldest first.
     pub(crate) fn thread(&self, tmid: &str) -> Vec<&Stored> {
         let Some(parent) = self.messages.get(tmid) else {

@@ -74,7 +74,7 @@ impl State {
             let now = self.now();
             let last = self
                 .room_messages(&rid)
-                .next_back()
+                .rfind(|message| !message.doc.contains_key("t"))
                 .map(|message| message.id.clone());
             if let Some(room) = self.rooms.get_mut(&rid) {
                 room.last_message = last;
@@ -89,6 +89,24 @@ impl State {
         self.notify_room(&rid);
         self.touch();
         Ok(())
+    }
+
+    /// Adds to a list of a message, or takes away, and sends the message again.
+    pub(crate) fn mark(&mut self, id: &str, list: &str, entry: &Value, on: bool) {
+        let changed = self.modify(id, |doc| {
+            let mut all = match doc.remove(list) {
+                Some(Value::Array(all)) => all,
+                _ => Vec::new(),
+            };
+            all.retain(|known| known != entry);
+            if on {
+                all.push(entry.clone());
+            }
+            doc.insert(list.to_owned(), Value::Array(all));
+        });
+        if changed {
+            self.publish(id);
+        }
     }
 
     /// `want`: on, off, or the other way round.
@@ -153,7 +171,8 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn pin(&mut self, uid: &str, id: &str, on: bool) -> Result<(), Refusal> {
+    /// Pins or unpins. Returns the id of the line that says so in the room.
+    pub(crate) fn pin(&mut self, uid: &str, id: &str, on: bool) -> Result<Option<String>, Refusal> {
         let message = self.messages.get(id).ok_or_else(|| no_message(id))?;
         let rid = message.rid.clone();
         if !self.may(uid, "pin-message", Some(&rid)) {
@@ -165,6 +184,11 @@ impl State {
         }
         let text = message.text("msg").unwrap_or_default().to_owned();
         let (author, ts) = (message.doc.get("u").cloned().unwrap_or_default(), message.ts);
+        let attachments = message
+            .doc
+            .get("attachments")
+            .cloned()
+            .unwrap_or_else(|| json!([]));
         let by = self.users.get(uid).map(User::short).unwrap_or_default();
         let now = date(self.now());
         self.modify(id, |doc| {
@@ -173,24 +197,26 @@ impl State {
             doc.insert("pinnedBy".into(), by);
         });
         self.publish(id);
-        if on {
+        let said = on.then(|| {
             let quote = json!([{
                 "text": text,
                 "author_name": author.get("username"),
-                "message_link": format!("/channel/{rid}?msg={id}"),
+                "author_icon": avatar(&author),
                 "ts": date(ts),
+                "attachments": attachments,
             }]);
-            self.system_message(
-                &rid,
-                uid,
-                "message_pinned",
-                "",
-                Map::from_iter([("attachments".into(), quote)]),
-            );
-        }
+            let quote = Map::from_iter([("attachments".into(), quote)]);
+            self.system_message(&rid, uid, "message_pinned", "", quote)
+        });
         self.touch();
-        Ok(())
+        Ok(said)
     }
+}
+
+/// Where the picture of an author is.
+pub(crate) fn avatar(author: &Value) -> String {
+    let username = author.get("username").and_then(Value::as_str);
+    format!("/avatar/{}", username.unwrap_or_default())
 }
 
 /// The text that edits and deletes give for an unknown id.

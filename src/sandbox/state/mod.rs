@@ -1,5 +1,6 @@
 //! All that the server knows: users, rooms, messages, open connections. No sockets in here.
 
+pub(crate) mod commands;
 mod counters;
 pub(crate) mod files;
 pub(crate) mod history;

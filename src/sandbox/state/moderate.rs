@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    State,
+    State, date,
+    messages::avatar,
     rooms::{NewRoom, RoomKind},
 };
 use crate::sandbox::refusal::Refusal;
@@ -102,10 +103,12 @@ impl State {
         let name = self.username(uid);
         let now = self.now();
         if let Some(room) = self.rooms.get_mut(rid) {
-            match on {
-                true => room.muted.insert(name.clone()),
-                false => room.muted.remove(&name),
+            let (into, from) = match on {
+                true => (&mut room.muted, &mut room.unmuted),
+                false => (&mut room.unmuted, &mut room.muted),
             };
+            from.remove(&name);
+            into.insert(name.clone());
             room.updated = now.max(room.updated + 1);
         }
         let by = self.actor(rid).unwrap_or_else(|| uid.to_owned());
@@ -149,7 +152,8 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn rename(&mut self, rid: &str, name: &str) -> Result<(), Refusal> {
+    /// `by`, or whoever acts for the room.
+    pub(crate) fn rename(&mut self, rid: &str, name: &str, by: Option<String>) -> Result<(), Refusal> {
         self.room_exists(rid, "saveRoomSettings")?;
         self.check_room_name(name)?;
         let now = self.now();
@@ -158,7 +162,7 @@ impl State {
             room.fname = Some(name.to_owned());
             room.updated = now.max(room.updated + 1);
         }
-        if let Some(by) = self.actor(rid) {
+        if let Some(by) = by.or_else(|| self.actor(rid)) {
             self.system_message(rid, &by, "r", name, Map::new());
         }
         self.notify_room(rid);
@@ -172,6 +176,7 @@ impl State {
         uid: &str,
         title: &str,
         members: Vec<String>,
+        about: About<'_>,
     ) -> Result<String, Refusal> {
         let method = "createDiscussion";
         let room = self
@@ -183,19 +188,62 @@ impl State {
             RoomKind::Channel => RoomKind::Channel,
             RoomKind::Group | RoomKind::Direct => RoomKind::Group,
         };
+        let topic = self.room_title(room, uid).1;
+        let subject = match about.message {
+            None => None,
+            Some(id) => {
+                let found = self.messages.get(id).filter(|message| message.rid == parent);
+                let unknown = || Refusal::in_method("error-invalid-message", "Invalid message", method);
+                Some(found.ok_or_else(unknown)?.clone())
+            }
+        };
         // Its name looks like an id, as on the real server; people read `fname`.
         let name = super::random_id();
         let new = NewRoom {
             name: Some(&name),
             fname: Some(title),
             parent: Some(parent),
+            topic: Some(&topic),
+            description: subject.as_ref().and_then(|message| message.text("msg")),
             creator: Some(uid),
             members,
             ..NewRoom::default()
         };
         let rid = self.create_room(kind, new)?;
-        let announcement = Map::from_iter([("drid".to_owned(), json!(rid))]);
+        let quote = subject.map(|message| {
+            let author = message.doc.get("u").cloned().unwrap_or_default();
+            json!([{
+                "text": message.text("msg"),
+                "author_name": author.get("username"),
+                "author_icon": avatar(&author),
+                "message_link": format!("/channel/{topic}?msg={}", message.id),
+                "ts": date(message.ts),
+            }])
+        });
+        let quoted = quote.clone().unwrap_or_else(|| json!([]));
+        let announcement = Map::from_iter([
+            ("drid".to_owned(), json!(rid)),
+            ("attachments".to_owned(), quoted),
+        ]);
         self.system_message(parent, uid, "discussion-created", title, announcement);
+        if let Some(quote) = quote {
+            // It begins with what it is about, without a word.
+            let first = Map::from_iter([("rid".to_owned(), json!(rid)), ("attachments".to_owned(), quote)]);
+            self.insert(uid, first);
+        }
+        if let Some(reply) = about.reply.filter(|text| !text.is_empty()) {
+            let reply = Map::from_iter([("rid".to_owned(), json!(rid)), ("msg".to_owned(), json!(reply))]);
+            self.insert(uid, reply);
+        }
         Ok(rid)
     }
+}
+
+/// What a discussion begins with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct About<'a> {
+    /// The id of the message that it is about.
+    pub(crate) message: Option<&'a str>,
+    /// The first thing said in it.
+    pub(crate) reply: Option<&'a str>,
 }

@@ -137,7 +137,7 @@ impl State {
     }
 
     fn room_args(&self, rid: &str, action: &str) -> Option<Value> {
-        Some(json!([action, self.room_json(self.rooms.get(rid)?)]))
+        Some(json!([action, self.room_in_list(self.rooms.get(rid)?)]))
     }
 
     fn subscription_args(&self, rid: &str, uid: &str, action: &str) -> Option<Value> {
@@ -176,16 +176,19 @@ impl State {
         self.notify_user(uid, "subscriptions-changed", |state| {
             state.subscription_args(rid, uid, action)
         });
-        self.notify_user(uid, "rooms-changed", |state| state.room_args(rid, action));
+        // New to this user: all of the room.
+        self.notify_user(uid, "rooms-changed", |state| {
+            Some(json!([action, state.room_json(state.rooms.get(rid)?)]))
+        });
     }
 
     pub(crate) fn notify_removal(&mut self, rid: &str, uid: &str, sub: &str) {
         self.notify_user(uid, "subscriptions-changed", |state| {
             let room = state.rooms.get(rid)?;
-            let user = state.users.get(uid)?.short();
+            let user = state.users.get(uid)?.author();
             Some(json!(["removed", { "_id": sub, "rid": rid, "u": user, "t": room.kind.letter() }]))
         });
-        self.notify_user(uid, "rooms-changed", |state| state.room_args(rid, "removed"));
+        // Nothing about the room, which is still there.
     }
 
     /// The desktop notification, sent for every message in the default set-up.

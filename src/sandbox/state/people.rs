@@ -56,6 +56,8 @@ pub(crate) struct Token {
     pub(crate) text: String,
     /// Personal access tokens have none.
     pub(crate) expires: Option<i64>,
+    /// What its owner calls it, if it is one that was asked for.
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +73,8 @@ pub(crate) struct User {
     pub(crate) chosen: Presence,
     pub(crate) status_text: String,
     pub(crate) created: i64,
+    /// The second factor of logins with a password.
+    pub(crate) code: Option<String>,
 }
 
 impl User {
@@ -165,6 +169,7 @@ impl State {
         let token = Token {
             text: self.tokens.make(),
             expires: None,
+            name: None,
         };
         let user = User {
             id: id.clone(),
@@ -177,15 +182,52 @@ impl State {
             chosen: Presence::Online,
             status_text: String::new(),
             created: self.now(),
+            code: None,
         };
         self.users.insert(id.clone(), user);
         id
+    }
+
+    /// A personal access token of this name; `None` if there is one already.
+    pub(crate) fn make_personal_token(&mut self, uid: &str, name: &str) -> Option<String> {
+        let text = self.tokens.make();
+        let user = self.users.get_mut(uid)?;
+        if user
+            .tokens
+            .iter()
+            .any(|token| token.name.as_deref() == Some(name))
+        {
+            return None;
+        }
+        if user.tokens.len() >= TOKENS_KEPT {
+            user.tokens.remove(1);
+        }
+        user.tokens.push_back(Token {
+            text: text.clone(),
+            expires: None,
+            name: Some(name.to_owned()),
+        });
+        Some(text)
+    }
+
+    /// Takes the token of this name away; false if there is none.
+    pub(crate) fn remove_personal_token(&mut self, uid: &str, name: &str) -> bool {
+        let found = self.users.get(uid).and_then(|user| {
+            let mut tokens = user.tokens.iter();
+            tokens.find(|token| token.name.as_deref() == Some(name))
+        });
+        let Some(text) = found.map(|token| token.text.clone()) else {
+            return false;
+        };
+        self.revoke(&text, None);
+        true
     }
 
     fn new_token(&mut self, uid: &str) -> Option<Token> {
         let token = Token {
             text: self.tokens.make(),
             expires: Some(self.now() + TOKEN_LIFE_MS),
+            name: None,
         };
         let user = self.users.get_mut(uid)?;
         if user.tokens.len() >= TOKENS_KEPT {
@@ -232,7 +274,12 @@ impl State {
     }
 
     /// `password` is the text itself or `{digest, algorithm}`.
-    pub(crate) fn login_password(&mut self, login: &str, password: &Value) -> Result<Login, Refusal> {
+    pub(crate) fn login_password(
+        &mut self,
+        login: &str,
+        password: &Value,
+        code: Option<&str>,
+    ) -> Result<Login, Refusal> {
         let unknown = || Refusal::coded(403, "User not found");
         let user = self.user_by_login(login).ok_or_else(unknown)?;
         let matches = match password {
@@ -247,6 +294,19 @@ impl State {
         };
         if !matches {
             return Err(unknown());
+        }
+        if user.code.is_some() && user.code.as_deref() != code {
+            let details = json!({
+                "method": "totp",
+                "codeGenerated": false,
+                "availableMethods": ["totp"],
+                "emailOrUsername": login,
+            });
+            let (error, reason) = match code {
+                None => ("totp-required", "TOTP Required"),
+                Some(_) => ("totp-invalid", "TOTP Invalid"),
+            };
+            return Err(Refusal::coded(error, reason).with_details(details));
         }
         let uid = user.id.clone();
         let token = self.new_token(&uid).ok_or_else(unknown)?;
@@ -302,6 +362,18 @@ impl State {
         if let Some(text) = text {
             user.status_text = text.to_owned();
         }
+        let mut diff = serde_json::Map::new();
+        if let Some(presence) = presence {
+            diff.insert("status".into(), json!(presence.name()));
+            diff.insert("statusDefault".into(), json!(presence.name()));
+        }
+        if let Some(text) = text {
+            diff.insert("statusText".into(), json!(text));
+        }
+        diff.insert("_updatedAt".into(), date(self.now()));
+        self.notify_user(uid, "userData", |_| {
+            Some(json!([{ "type": "updated", "id": uid, "diff": diff, "unset": {} }]))
+        });
         self.announce_presence(uid);
     }
 

@@ -47,6 +47,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
+            "add-user-to-joined-room",
             "api-bypass-rate-limit",
             "bypass-time-limit-edit-and-delete",
             "create-c",
@@ -84,6 +85,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "owner",
         &[
+            "add-user-to-joined-room",
             "delete-message",
             "edit-message",
             "edit-room",
@@ -100,6 +102,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "moderator",
         &[
+            "add-user-to-joined-room",
             "delete-message",
             "edit-message",
             "edit-room",

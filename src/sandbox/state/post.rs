@@ -225,7 +225,8 @@ impl State {
             .unwrap_or_default()
             .to_owned();
         // Of two messages in one millisecond the later one must not look older than the room.
-        let ts = now.max(self.rooms.get(&rid).and_then(|room| room.last).unwrap_or(now));
+        let newest = self.room_messages(&rid).next_back().map(|message| message.ts);
+        let ts = now.max(newest.unwrap_or(now));
         doc.insert("_id".into(), json!(id));
         doc.entry("u").or_insert_with(|| {
             self.users
@@ -234,7 +235,8 @@ impl State {
         });
         doc.insert("ts".into(), date(ts));
         doc.insert("_updatedAt".into(), date(ts));
-        if doc.get("t").is_none_or(|t| *t == json!("e2e")) {
+        // The first line of a discussion has no text at all, and nothing read out of it.
+        if doc.contains_key("msg") && doc.get("t").is_none_or(|t| *t == json!("e2e")) {
             doc.insert("mentions".into(), json!(self.mentions(&msg)));
             doc.insert("channels".into(), json!(self.channels(&msg)));
             let quoted = self.quotations(uid, &msg);
@@ -258,12 +260,18 @@ impl State {
         };
         let (thread, author) = (stored.text("tmid").map(str::to_owned), stored.author().to_owned());
         let system = stored.doc.contains_key("t");
+        let shows = stored
+            .text("t")
+            .is_none_or(|t| matches!(t, "e2e" | "discussion-created"));
         self.store(stored);
         if let Some(room) = self.rooms.get_mut(&rid) {
             room.count += 1;
-            room.last = Some(ts);
             room.updated = ts.max(room.updated + 1);
-            room.last_message = Some(id.clone());
+            // What the server itself says is no last message, but for a discussion.
+            if shows {
+                room.last = Some(ts);
+                room.last_message = Some(id.clone());
+            }
         }
         self.publish(&id);
         if let Some(thread) = thread {

@@ -133,6 +133,13 @@ impl State {
         id
     }
 
+    /// Whether the handshake of this connection is done.
+    pub(crate) fn is_connected(&self, id: u64) -> bool {
+        self.sessions
+            .get(&id)
+            .is_some_and(|session| session.ddp.is_some())
+    }
+
     /// Forgets a connection that has ended.
     pub(crate) fn end_session(&mut self, id: u64) {
         let Some(session) = self.sessions.remove(&id) else {

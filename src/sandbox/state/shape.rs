@@ -15,6 +15,16 @@ fn put(object: &mut Map<String, Value>, key: &str, value: Option<Value>) {
 }
 
 impl State {
+    /// A room as lists of one's own rooms and their changes have it: without what only its page shows.
+    pub(crate) fn room_in_list(&self, room: &Room) -> Value {
+        let mut value = self.room_json(room);
+        if let Some(object) = value.as_object_mut() {
+            object.remove("msgs");
+            object.remove("ts");
+        }
+        value
+    }
+
     pub(crate) fn room_json(&self, room: &Room) -> Value {
         let mut object = Map::new();
         object.insert("_id".into(), json!(room.id));
@@ -22,6 +32,11 @@ impl State {
         put(&mut object, "name", room.name.as_deref().map(Value::from));
         put(&mut object, "fname", room.fname.as_deref().map(Value::from));
         put(&mut object, "topic", room.topic.as_deref().map(Value::from));
+        put(
+            &mut object,
+            "description",
+            room.description.as_deref().map(Value::from),
+        );
         put(&mut object, "prid", room.parent.as_deref().map(Value::from));
         put(&mut object, "u", room.creator.clone());
         object.insert("msgs".into(), json!(room.count));
@@ -45,8 +60,11 @@ impl State {
             object.insert("ro".into(), json!(room.read_only));
             object.insert("customFields".into(), json!({}));
         }
-        if !room.muted.is_empty() {
+        if !room.muted.is_empty() || !room.unmuted.is_empty() {
             object.insert("muted".into(), json!(room.muted));
+        }
+        if !room.unmuted.is_empty() {
+            object.insert("unmuted".into(), json!(room.unmuted));
         }
         Value::Object(object)
     }
@@ -58,7 +76,7 @@ impl State {
         object.insert("t".into(), json!(room.kind.letter()));
         object.insert(
             "u".into(),
-            self.users.get(uid).map(User::short).unwrap_or_default(),
+            self.users.get(uid).map(User::author).unwrap_or_default(),
         );
         let (name, fname) = self.room_title(room, uid);
         object.insert("name".into(), json!(name));
@@ -93,8 +111,26 @@ impl State {
         (join(|user| &user.username), join(|user| &user.name))
     }
 
+    /// A user as lists of members have it.
+    pub(crate) fn member_json(user: &User) -> Value {
+        let mut object = Map::new();
+        object.insert("_id".into(), json!(user.id));
+        object.insert("username".into(), json!(user.username));
+        object.insert("name".into(), json!(user.name));
+        object.insert("status".into(), json!(user.presence.name()));
+        if !user.status_text.is_empty() {
+            object.insert("statusText".into(), json!(user.status_text));
+        }
+        Value::Object(object)
+    }
+
     /// A user for everybody, or with the private part for the user itself.
-    pub(crate) fn user_json(user: &User, private: bool) -> Value {
+    pub(crate) fn user_json(&self, user: &User, private: bool) -> Value {
+        let site = self
+            .settings
+            .get("Site_Url")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let mut object = Map::new();
         object.insert("_id".into(), json!(user.id));
         object.insert("username".into(), json!(user.username));
@@ -118,7 +154,14 @@ impl State {
             );
             object.insert("createdAt".into(), date(user.created));
             object.insert("_updatedAt".into(), date(user.created));
-            object.insert("settings".into(), json!({ "preferences": {} }));
+            object.insert("statusConnection".into(), json!(user.presence.name()));
+            object.insert("statusDefault".into(), json!(user.chosen.name()));
+            object.insert("utcOffset".into(), json!(0));
+            object.insert(
+                "avatarUrl".into(),
+                json!(format!("{site}/avatar/{}", user.username)),
+            );
+            object.insert("settings".into(), json!({ "preferences": preferences() }));
             // The real server hands out a hash here; clients must not log it.
             object.insert(
                 "services".into(),
@@ -129,11 +172,50 @@ impl State {
     }
 }
 
+/// What everybody has who never chose otherwise.
+fn preferences() -> Value {
+    json!({
+        "enableAutoAway": true,
+        "idleTimeLimit": 300,
+        "desktopNotificationRequireInteraction": false,
+        "desktopNotifications": "all",
+        "pushNotifications": "all",
+        "unreadAlert": true,
+        "useEmojis": true,
+        "convertAsciiEmoji": true,
+        "autoImageLoad": true,
+        "saveMobileBandwidth": true,
+        "collapseMediaByDefault": false,
+        "hideUsernames": false,
+        "hideRoles": false,
+        "hideFlexTab": false,
+        "displayAvatars": true,
+        "sidebarGroupByType": true,
+        "sidebarViewMode": "medium",
+        "sidebarDisplayAvatar": true,
+        "sidebarShowUnread": false,
+        "sidebarSortby": "activity",
+        "sidebarShowFavorites": true,
+        "sidebarSectionsOrder": [],
+        "sendOnEnter": "normal",
+        "emailNotificationMode": "mentions",
+        "newRoomNotification": "door",
+        "newMessageNotification": "chime",
+        "muteFocusedConversations": true,
+        "notificationsSoundVolume": 100,
+        "themeAppearence": "auto",
+        "language": "",
+    })
+}
+
 impl State {
     /// What `rooms/get` gives: a list, or with a date what changed since.
     pub(crate) fn rooms_since(&self, uid: &str, since: Option<&Value>) -> Value {
         let at = since.and_then(super::history::parse_date);
-        let update: Vec<Value> = self.rooms_of(uid, at).map(|room| self.room_json(room)).collect();
+        let update: Vec<Value> = self
+            .rooms_of(uid, at)
+            .map(|room| self.room_in_list(room))
+            .collect();
         let Some(at) = at else { return json!(update) };
         json!({ "update": update, "remove": self.removed(uid, at, false) })
     }

@@ -1,0 +1,120 @@
+//! Finding people and rooms over REST, who is there, and personal access tokens.
+
+use serde_json::{Value, json};
+
+use super::{Call, Outcome, object};
+use crate::sandbox::{refusal::Refusal, state::State};
+
+/// Entries of one answer to a search.
+const FOUND_MAX: usize = 50;
+
+pub(super) fn presences(call: &mut Call<'_>) -> Outcome {
+    let wanted: Option<Vec<&str>> = call.query("ids").map(|ids| ids.split(',').collect());
+    let full = wanted.is_none();
+    let asked = |id: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(&id));
+    let users: Vec<Value> = call
+        .state
+        .users
+        .values()
+        .filter(|user| asked(&user.id))
+        .map(State::member_json)
+        .collect();
+    Ok(object([("users", json!(users)), ("full", json!(full))]))
+}
+
+/// Users whose name or username has the text in it.
+fn users(call: &Call<'_>, text: &str) -> Vec<Value> {
+    let text = text.to_lowercase();
+    let fits = |name: &str| name.to_lowercase().contains(&text);
+    let found = call.state.users.values();
+    let found = found.filter(|user| fits(&user.username) || fits(&user.name));
+    found.take(FOUND_MAX).map(State::member_json).collect()
+}
+
+pub(super) fn autocomplete(call: &mut Call<'_>) -> Outcome {
+    let selector = call.query("selector");
+    let missing = || Refusal::plain("The 'selector' param is required");
+    let selector: Value = serde_json::from_str(selector.ok_or_else(missing)?)
+        .map_err(|_| Refusal::plain("Unexpected token in JSON at position 0"))?;
+    let term = selector.get("term").and_then(Value::as_str).unwrap_or_default();
+    Ok(object([("items", json!(users(call, term)))]))
+}
+
+pub(super) fn spotlight(call: &mut Call<'_>) -> Outcome {
+    let query = call.query("query").unwrap_or_default().to_owned();
+    let (people, rooms) = match query.chars().next() {
+        Some('@') => (true, false),
+        Some('#') => (false, true),
+        _ => (true, true),
+    };
+    let text = query.trim_start_matches(['@', '#']);
+    let found: Vec<Value> = call
+        .state
+        .rooms
+        .values()
+        .filter(|room| rooms && room.is_public() && call.state.can_access(&call.uid, room))
+        .filter(|room| room.name.as_deref().is_some_and(|name| name.contains(text)))
+        .take(FOUND_MAX)
+        .map(
+            |room| json!({ "_id": room.id, "t": room.kind.letter(), "name": room.name, "fname": room.fname }),
+        )
+        .collect();
+    let people = if people { users(call, text) } else { Vec::new() };
+    Ok(object([("users", json!(people)), ("rooms", json!(found))]))
+}
+
+/// The name of a token, for those who may have one.
+fn token_name(call: &Call<'_>, method: &str) -> Result<String, Refusal> {
+    let name = call.need("tokenName")?;
+    match call.state.may(&call.uid, "create-personal-access-tokens", None) {
+        true => Ok(name),
+        false => Err(Refusal::in_method("not-authorized", "Not Authorized", method)),
+    }
+}
+
+fn missing(method: &str) -> Refusal {
+    Refusal::in_method("error-token-does-not-exists", "Token does not exist", method)
+}
+
+pub(super) fn make_token(call: &mut Call<'_>) -> Outcome {
+    let method = "personalAccessTokens:generateToken";
+    let (name, uid) = (token_name(call, method)?, call.uid.clone());
+    let token = call.state.make_personal_token(&uid, &name);
+    let known = || {
+        Refusal::in_method(
+            "error-token-already-exists",
+            "A token with this name already exists",
+            method,
+        )
+    };
+    Ok(object([("token", json!(token.ok_or_else(known)?))]))
+}
+
+pub(super) fn remake_token(call: &mut Call<'_>) -> Outcome {
+    let method = "personalAccessTokens:regenerateToken";
+    let (name, uid) = (token_name(call, method)?, call.uid.clone());
+    if !call.state.remove_personal_token(&uid, &name) {
+        return Err(missing(method));
+    }
+    let token = call.state.make_personal_token(&uid, &name);
+    Ok(object([("token", json!(token))]))
+}
+
+pub(super) fn tokens(call: &mut Call<'_>) -> Outcome {
+    let user = call.state.users.get(&call.uid).ok_or(Refusal::NotLoggedIn)?;
+    let all = user.tokens.iter().filter_map(|token| {
+        let name = token.name.as_ref()?;
+        let last = token.text.get(token.text.len().saturating_sub(6)..);
+        Some(json!({ "name": name, "lastTokenPart": last, "bypassTwoFactor": true }))
+    });
+    Ok(object([("tokens", all.collect())]))
+}
+
+pub(super) fn remove_token(call: &mut Call<'_>) -> Outcome {
+    let method = "personalAccessTokens:removeToken";
+    let (name, uid) = (token_name(call, method)?, call.uid.clone());
+    match call.state.remove_personal_token(&uid, &name) {
+        true => Ok(object([])),
+        false => Err(missing(method)),
+    }
+}
