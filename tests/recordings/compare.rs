@@ -1,0 +1,262 @@
+//! Puts together what belongs together on both sides, and compares the shapes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{
+    accepted::{Accepted, DIFFERENCES},
+    player::Played,
+    shape::{Difference, Shape, What},
+};
+
+/// Milliseconds of `Sun, 22 Nov 2026 07:59:15 GMT`; only the day of the recordings has to be known.
+pub(crate) fn header_date(text: &str) -> i64 {
+    const DAY: i64 = 1_795_305_600_000;
+    let Some(clock) = text
+        .strip_prefix("Sun, 22 Nov 2026 ")
+        .and_then(|rest| rest.strip_suffix(" GMT"))
+    else {
+        return 0;
+    };
+    let mut numbers = clock.split(':').map(|number| number.parse::<i64>().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    DAY + ((next() * 60 + next()) * 60 + next()) * 1000
+}
+
+/// A difference with where it was seen.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    place: String,
+    difference: Difference,
+    example: String,
+}
+
+/// What a frame is an answer to, or an event of. Frames of one key are compared with each other, in order.
+fn key(frame: &Value, played: &Played, conn: &str) -> String {
+    let id = frame["id"].as_str().unwrap_or_default();
+    let asked = |id: &str| {
+        let key = (conn.to_owned(), id.to_owned());
+        played.methods.get(&key).cloned().unwrap_or_default()
+    };
+    match frame["msg"].as_str().unwrap_or("server_id") {
+        "result" => format!("result {}#{id}", asked(id)),
+        "nosub" => format!("nosub {}#{id}", asked(id)),
+        "updated" => format!("updated#{}", frame["methods"][0]),
+        "ready" => format!("ready#{}", frame["subs"][0]),
+        "pong" => format!("pong#{id}"),
+        "added" | "removed" => format!("{} {}#{id}", frame["msg"], frame["collection"]),
+        "changed" => {
+            let fields = &frame["fields"];
+            let stream = frame["collection"].as_str().unwrap_or_default();
+            let event = fields["eventName"].as_str().unwrap_or_default();
+            let event = event.rsplit('/').next().unwrap_or_default();
+            let first = &fields["args"][0];
+            match stream {
+                "stream-room-messages" => {
+                    // What the server says has ids that no answer tells.
+                    let what = first["t"].as_str().unwrap_or("message");
+                    format!("{stream} {what}#{event} {} {}", first["rid"], first["msg"])
+                }
+                // Which of them come, and how often, depends on who is connected: their shapes are taken together.
+                _ => format!("{stream} {event} {}", first.as_str().unwrap_or_default()),
+            }
+        }
+        other => other.to_owned(),
+    }
+}
+
+/// The part of a key that is the same in every run.
+fn place(key: &str) -> &str {
+    key.split('#').next().unwrap_or_default()
+}
+
+fn example(value: &Value) -> String {
+    let mut text = value.to_string();
+    if let Some((at, _)) = text.char_indices().nth(600) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
+fn frames(played: &Played) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (conn, [theirs, ours]) in &played.frames {
+        let by_key = |frames: &[Value]| {
+            let mut keys: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+            for frame in frames {
+                let same = keys.entry(key(frame, played, conn)).or_default();
+                // A room's subscribers get some messages twice, and of two subscriptions each gets it.
+                let shape = |frame: &Value| format!("{:?}", Shape::of(frame));
+                let doubled = frame["collection"] == "stream-room-messages"
+                    && same.iter().any(|known| shape(known) == shape(frame));
+                if !doubled {
+                    same.push(frame.clone());
+                }
+            }
+            keys
+        };
+        let (theirs, ours) = (by_key(theirs), by_key(ours));
+        let keys: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
+        for key in keys {
+            let nothing = Vec::new();
+            let (theirs, ours) = (
+                theirs.get(key).unwrap_or(&nothing),
+                ours.get(key).unwrap_or(&nothing),
+            );
+            let together = key.starts_with("stream-");
+            let place = place(key);
+            let mut differs = |differences: Vec<Difference>, theirs: &Value, ours: &Value| {
+                for difference in differences {
+                    found.push(Found {
+                        place: place.to_owned(),
+                        difference,
+                        example: format!("{conn}: {}\n      here: {}", example(theirs), example(ours)),
+                    });
+                }
+            };
+            let count = if together {
+                theirs.is_empty() != ours.is_empty()
+            } else {
+                theirs.len() != ours.len()
+            };
+            if count {
+                let what = if theirs.len() > ours.len() {
+                    What::Missing
+                } else {
+                    What::Extra
+                };
+                let path = "(frame)".to_owned();
+                let none = Value::Null;
+                let at = theirs.len().min(ours.len());
+                differs(
+                    vec![Difference { path, what }],
+                    theirs.get(at).unwrap_or(&none),
+                    ours.get(at).unwrap_or(&none),
+                );
+            }
+            if together {
+                if let (Some(one), Some(other)) = (theirs.first(), ours.first()) {
+                    let all = |frames: &[Value]| {
+                        let mut shape = Shape::default();
+                        frames.iter().for_each(|frame| shape.add(frame));
+                        shape
+                    };
+                    differs(all(theirs).differences(&all(ours)), one, other);
+                }
+                continue;
+            }
+            for (one, other) in theirs.iter().zip(ours) {
+                differs(Shape::of(one).differences(&Shape::of(other)), one, other);
+            }
+        }
+    }
+    found
+}
+
+fn answers(played: &Played) -> Vec<Found> {
+    let mut found = Vec::new();
+    for answer in &played.answers {
+        let (recorded, actual) = (&answer.recorded, &answer.actual);
+        let place = answer.request.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        let place = format!("{place} {}", recorded.0);
+        let mut differences = Vec::new();
+        if recorded.0 != actual.0 {
+            let path = format!("(status {})", actual.0);
+            differences.push(Difference {
+                path,
+                what: What::Type,
+            });
+        } else {
+            differences.extend(Shape::of(&recorded.1).differences(&Shape::of(&actual.1)));
+        }
+        if answer.limits.0 != answer.limits.1 {
+            let path = "(headers of the limiter)".to_owned();
+            differences.push(Difference {
+                path,
+                what: What::Type,
+            });
+        }
+        for difference in differences {
+            found.push(Found {
+                place: place.clone(),
+                difference,
+                example: format!(
+                    "{}\n      there: {}\n      here: {}",
+                    answer.request,
+                    example(&recorded.1),
+                    example(&actual.1)
+                ),
+            });
+        }
+    }
+    found
+}
+
+/// Fails with every difference that is not in the table. Gives the places in the table of those that were met.
+pub(crate) fn judge(name: &str, played: &Played) -> BTreeSet<usize> {
+    let mut compared = played.answers.len();
+    for [theirs, _] in played.frames.values() {
+        compared += theirs.len();
+    }
+    let mut found = frames(played);
+    found.extend(answers(played));
+    let mut met = BTreeSet::new();
+    let unlisted = |found: &Found| {
+        let known = |(_, known): &(usize, &Accepted)| fits(known, found);
+        let fitting: Vec<usize> = DIFFERENCES
+            .iter()
+            .enumerate()
+            .filter(known)
+            .map(|(at, _)| at)
+            .collect();
+        met.extend(fitting.iter().copied());
+        fitting.is_empty()
+    };
+    let mut unlisted: Vec<Found> = found.into_iter().filter(unlisted).collect();
+    unlisted.sort();
+    unlisted.dedup_by(|one, other| one.place == other.place && one.difference == other.difference);
+    println!(
+        "{name}: {compared} answers and frames compared, {} left out",
+        played.left_out.len()
+    );
+    assert!(compared > 10, "{name} was not played");
+    let text: Vec<String> = unlisted
+        .iter()
+        .map(|found| {
+            let Found {
+                place,
+                difference,
+                example,
+            } = found;
+            format!(
+                "{place}: {:?} {}\n      {example}",
+                difference.what, difference.path
+            )
+        })
+        .collect();
+    assert!(
+        text.is_empty(),
+        "{} unlisted differences:\n{}",
+        text.len(),
+        text.join("\n")
+    );
+    met
+}
+
+fn fits(known: &Accepted, found: &Found) -> bool {
+    let place = glob(known.place, &found.place);
+    let path = glob(known.path, &found.difference.path);
+    place && path && known.what.contains(&found.difference.what)
+}
+
+/// `*` stands for anything.
+fn glob(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            rest.is_empty() || (0..=text.len()).any(|at| text.is_char_boundary(at) && glob(rest, &text[at..]))
+        }),
+    }
+}
