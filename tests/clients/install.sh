@@ -47,6 +47,9 @@ node_modules() {
         mkdir -p "$target"
         tar -xzf "$dir/packed/rocket.chat-$name-${package##*@}.tgz" -C "$target" --strip-components=1
     done
+    # The validators are modules that Node alone does not load.
+    "$dir/node/node_modules/.bin/esbuild" "$dir/node/node_modules/@rocket.chat/rest-typings/dist/index.js" \
+        --bundle --platform=node --format=cjs --log-level=error --outfile="$dir/node/rest-typings.cjs"
 }
 python &
 pid=$!

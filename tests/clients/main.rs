@@ -7,3 +7,4 @@
 mod harness;
 mod node;
 mod python;
+mod typings;
