@@ -11,6 +11,7 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use rocketbotte::command::CommandLayer;
 use rocketbotte::event::{MessageId, RoomId};
+use rocketbotte::response::Attachment;
 use rocketbotte::rest::{Client, endpoint};
 use rocketbotte::sandbox::{Inbound, Sandbox, SandboxUser, UserSpec};
 use rocketbotte::transport::{Connector, TlsSettings};
@@ -220,19 +221,29 @@ async fn what_our_client_sends_is_valid() {
 async fn everything(client: &Client, asked: &str, sandbox: &Sandbox) {
     let (room, asked) = (RoomId::from("GENERAL"), MessageId::from(asked));
     let id = MessageId::from("ours");
-    let message = endpoint::OutgoingMessage {
-        id: id.clone(),
-        room_id: room.clone(),
-        text: "in a thread".to_owned(),
-        thread_id: Some(asked.clone()),
-        bot: endpoint::BotMark::default(),
-    };
+    let plain = endpoint::OutgoingMessage::new("plain", room.clone(), "plain");
+    let mut message = endpoint::OutgoingMessage::new(id.clone(), room.clone(), "in a thread");
+    message.thread_id = Some(asked.clone());
+    message.is_also_in_room = true;
+    message.alias = Some("Deploy".to_owned());
+    message.emoji = Some(":robot:".to_owned());
+    message.avatar = Some("https://example.org/a.png".to_owned());
+    message.attachments = vec![
+        Attachment::new()
+            .title("a")
+            .text("b")
+            .field("c", "d")
+            .color("#00aa00"),
+    ];
+    for (message, preview_urls) in [(plain, None), (message, Some(Vec::new()))] {
+        let send = endpoint::SendMessage {
+            message,
+            preview_urls,
+        };
+        client.call(&send).await.expect("answers");
+    }
     client.call(&endpoint::Info {}).await.expect("answers");
     client.call(&endpoint::Me {}).await.expect("answers");
-    client
-        .call(&endpoint::SendMessage { message })
-        .await
-        .expect("answers");
     let message_id = id.clone();
     client
         .call(&endpoint::GetMessage { message_id })
