@@ -2,14 +2,15 @@
 #![cfg(all(feature = "client", feature = "sandbox"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
+mod support;
+
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use rocketbotte::Credentials;
 use rocketbotte::event::Event;
-use rocketbotte::rest::Client;
 use rocketbotte::sandbox::{Inbound, RestFault, Sandbox, SandboxBuilder};
-use rocketbotte::transport::{Connector, DdpTransport};
+use rocketbotte::transport::DdpTransport;
+use support::chat::pipes;
+use support::heard::{next, transport};
 
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -23,26 +24,12 @@ fn people() -> SandboxBuilder {
 
 /// A transport that has heard so many messages, to a server that cannot be reached any more.
 async fn cut_off(sandbox: &Sandbox, messages: usize) -> (DdpTransport, Vec<String>) {
-    let account = sandbox.bot("rocketbotte");
-    let credentials = Credentials::new(account.id(), account.token()).unwrap();
-    let server = sandbox.clone();
-    let connector = Connector::from_fn(move |_| {
-        let io = server.connect();
-        async { Ok::<_, std::io::Error>(io) }
-    });
-    let url: rocketbotte::ServerUrl = sandbox.url().parse().unwrap();
-    let client = Client::builder(url.clone(), connector.clone())
-        .credentials(credentials.clone())
-        .build();
-    let mut transport = DdpTransport::builder(url, credentials, connector)
-        .max_retry_time(Duration::from_millis(20))
-        .catch_up(client)
-        .build();
-    assert!(matches!(next(&mut transport).await, Event::Ready));
+    let mut transport = transport(sandbox, pipes(sandbox), |builder| builder);
+    assert!(matches!(next(&mut transport).await.0, Event::Ready));
     let mut heard = Vec::new();
     for n in 0..messages {
         heard.push(sandbox.user("ann").say("general", &format!("before {n}")).await);
-        assert!(matches!(next(&mut transport).await, Event::Message(_)));
+        assert!(matches!(next(&mut transport).await.0, Event::Message(_)));
         pause(3).await;
     }
     pause(60_000).await;
@@ -53,24 +40,13 @@ async fn cut_off(sandbox: &Sandbox, messages: usize) -> (DdpTransport, Vec<Strin
     (transport, heard)
 }
 
-async fn next(transport: &mut DdpTransport) -> Event {
-    let delivery = tokio::time::timeout(PATIENCE, transport.next())
-        .await
-        .expect("in time")
-        .expect("not the end")
-        .expect("no error");
-    let (event, _, ack) = delivery.into_parts();
-    ack.done();
-    event
-}
-
 /// What is heard of the outage, and how much of it was skipped.
 async fn heard(sandbox: &Sandbox, transport: &mut DdpTransport) -> (Vec<String>, u64) {
     sandbox.refuse_connections(false);
     let mut heard = Vec::new();
     let mut skipped = None;
     loop {
-        let event = next(transport).await;
+        let (event, _) = next(transport).await;
         match &event {
             Event::Reconnected(back) => {
                 skipped = Some(back.skipped());

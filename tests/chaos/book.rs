@@ -62,9 +62,8 @@ struct Command {
     is_unordered: bool,
     /// The ids of what it was answered.
     replies: HashSet<String>,
-    runs: u32,
-    /// The process in which it ran last.
-    ran_in: u32,
+    /// The processes in which it ran.
+    runs: Vec<u32>,
     /// How often it was reported as not answered.
     letters: u32,
 }
@@ -72,12 +71,12 @@ struct Command {
 impl Command {
     /// Whether there is nothing to come: `process` is the one that runs now.
     fn is_settled(&self, process: u32) -> bool {
-        let was_cut_off = self.runs > 0 && self.ran_in < process;
+        let was_cut_off = self.runs.iter().max().is_some_and(|last| *last < process);
         !self.replies.is_empty()
             || self.letters > 0
             || match self.excuse {
                 Some(Excuse::Deleted | Excuse::Out) => true,
-                Some(Excuse::Removed) => self.runs == 0 || was_cut_off,
+                Some(Excuse::Removed) => self.runs.is_empty() || was_cut_off,
                 Some(Excuse::Silenced) | None => self.kind == Kind::Once && was_cut_off,
             }
     }
@@ -144,8 +143,7 @@ impl Book {
                 excuse,
                 is_unordered: false,
                 replies: HashSet::new(),
-                runs: 0,
-                ran_in: 0,
+                runs: Vec::new(),
                 letters: 0,
             });
             inner.touch(at);
@@ -180,8 +178,7 @@ impl Book {
     pub(crate) fn runs(&self, process: u32, id: &str) {
         self.change(|inner| match inner.by_id.get(id) {
             Some(&at) => {
-                inner.commands[at].runs += 1;
-                inner.commands[at].ran_in = process;
+                inner.commands[at].runs.push(process);
                 inner.touch(at);
             }
             None => inner.wrong.push(format!("a run for {id:?}")),
@@ -345,7 +342,7 @@ impl Inner {
         let command = &self.commands[at];
         let later = self.places[&command.place].iter().skip(command.number + 1);
         command.kind == Kind::Once
-            && command.runs == 0
+            && command.runs.is_empty()
             && later.into_iter().any(|at| !self.commands[*at].replies.is_empty())
     }
 
@@ -399,7 +396,7 @@ impl Summary {
     /// Counts a command; what is wrong with it.
     fn add(&mut self, command: &Command, process: u32, is_killed: bool) -> Option<&'static str> {
         *self.commands.entry(command.kind).or_default() += 1;
-        *self.runs.entry(command.kind).or_default() += u64::from(command.runs);
+        *self.runs.entry(command.kind).or_default() += command.runs.len() as u64;
         let replies = command.replies.len();
         self.replies += replies as u64;
         self.reported += u64::from(command.letters > 0);
@@ -412,8 +409,8 @@ impl Summary {
         }
         if has_none && command.letters == 0 {
             let is_deleted = command.excuse == Some(Excuse::Deleted);
-            self.withdrawn += u64::from(is_deleted && command.runs > 0);
-            let was_cut_off = command.runs > 0 && command.ran_in < process;
+            self.withdrawn += u64::from(is_deleted && !command.runs.is_empty());
+            let was_cut_off = command.runs.iter().max().is_some_and(|last| *last < process);
             self.cut_off += u64::from(command.kind == Kind::Once && was_cut_off);
         }
         if replies > 1 {
@@ -422,18 +419,18 @@ impl Summary {
         if command.excuse == Some(Excuse::Out) && replies > 0 {
             return Some("answered, and the bot was not there");
         }
-        // What was deleted may have been said where the bot may not write since.
-        if command.letters > 0 && matches!(command.excuse, None | Some(Excuse::Out)) {
+        // What was said may be reported too, where the bot was thrown out before it heard that it was said.
+        if command.letters > 0 && has_none && matches!(command.excuse, None | Some(Excuse::Out)) {
             return Some("given up");
         }
-        if command.runs > 1 && (!is_killed || command.kind == Kind::Once) {
+        if command.runs.len() > 1 && (!is_killed || command.kind == Kind::Once) {
             return Some("run twice");
         }
-        if replies > 0 && command.runs == 0 {
+        if replies > 0 && command.runs.is_empty() {
             return Some("a reply without a run");
         }
         if !command.is_settled(process) {
-            if is_killed && command.kind == Kind::Once && command.runs == 0 {
+            if is_killed && command.kind == Kind::Once && command.runs.is_empty() {
                 self.cut_off_before += 1;
                 return None;
             }

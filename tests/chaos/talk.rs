@@ -270,6 +270,8 @@ impl Talk {
             return self.relent(at).await;
         }
         let (unanswered, meanwhile) = match moderation {
+            // A channel can be read from outside, so while it is fetched, what is said there may be heard for a moment more.
+            Moderation::Remove if name == "gate" => (Excuse::Removed, Excuse::Removed),
             Moderation::Remove => (Excuse::Removed, Excuse::Out),
             Moderation::Mute | Moderation::ReadOnly => (Excuse::Silenced, Excuse::Silenced),
         };

@@ -12,6 +12,10 @@
 #[cfg(all(feature = "client", feature = "sandbox"))]
 pub mod chat;
 #[cfg(all(feature = "client", feature = "sandbox"))]
+pub mod echo_bot;
+#[cfg(all(feature = "client", feature = "sandbox"))]
+pub mod heard;
+#[cfg(all(feature = "client", feature = "sandbox"))]
 pub mod live;
 mod log;
 

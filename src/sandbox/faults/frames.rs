@@ -29,7 +29,8 @@ impl Sandbox {
     }
 
     /// While on, messages of different rooms overtake each other, as they do on a server that checks permissions side
-    /// by side. Those of one room keep their order. One that nothing overtakes waits for any other frame.
+    /// by side. Those of one room keep their order. One that nothing overtakes waits for another frame; the one that says
+    /// that it is unread passes it.
     pub fn reorder_rooms(&self, on: bool) {
         self.reorder(if on { Reorder::Rooms } else { Reorder::Off });
     }

@@ -57,6 +57,8 @@ pub(crate) struct Session {
     cut: watch::Sender<Option<Cut>>,
     /// A stream frame held back while frames are reordered.
     held: Option<StreamFrame>,
+    /// Whether one that belongs to no room has passed it, as each message has one behind it that says what is unread.
+    is_passed: bool,
 }
 
 impl Session {
@@ -92,9 +94,16 @@ impl Session {
             (Reorder::Off, ..) | (Reorder::Rooms, None, None) => false,
             (Reorder::Pairs | Reorder::Rooms, None, _) => {
                 self.held = Some(frame);
+                self.is_passed = false;
                 return false;
             }
-            // What belongs to no room may have to come behind what was said in one.
+            (Reorder::Rooms, Some(_), None) if !self.is_passed => {
+                self.is_passed = true;
+                for _ in 0..frame.times {
+                    self.push(Outgoing::Frame(frame.text.clone()));
+                }
+                return false;
+            }
             (Reorder::Rooms, Some(held), room) => room.is_some() && held.room != *room,
             (Reorder::Pairs, Some(_), _) => true,
         };
@@ -127,6 +136,7 @@ impl State {
             out,
             cut,
             held: None,
+            is_passed: false,
         };
         self.sessions.insert(id, session);
         self.touch();
