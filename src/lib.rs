@@ -21,6 +21,8 @@ mod request;
 mod secret;
 #[cfg(feature = "client")]
 mod server_url;
+#[cfg(any(feature = "sandbox", feature = "test-util"))]
+mod transcript;
 
 pub mod args;
 #[cfg(feature = "client")]

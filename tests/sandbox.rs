@@ -12,5 +12,7 @@ mod garbage;
 mod realtime;
 #[path = "sandbox/rest.rs"]
 mod rest;
+#[path = "sandbox/transcripts.rs"]
+mod transcripts;
 #[path = "sandbox/trouble.rs"]
 mod trouble;

@@ -304,10 +304,10 @@ impl BotBuilder {
     /// # Errors
     ///
     /// The address is none, there is no account, or a certificate file can not be read.
-    pub fn build(self) -> Result<Bot, BotError> {
+    pub fn build(mut self) -> Result<Bot, BotError> {
         self.server_url()?;
         self.credentials()?;
-        self.make_connector()?;
+        self.connector = Some(self.make_connector()?);
         Ok(Bot::new(self))
     }
 
@@ -334,7 +334,10 @@ impl BotBuilder {
         if let Some(connector) = &self.connector {
             return Ok(connector.clone());
         }
-        let tls = TlsSettings::new().danger_accept_invalid_certs(self.accepts_invalid_certs);
+        let speaks_tls = self.server_url()?.is_tls();
+        let tls = TlsSettings::new()
+            .danger_accept_invalid_certs(self.accepts_invalid_certs)
+            .without_system_roots(!speaks_tls);
         let tls = match &self.ca_file {
             Some(path) => tls.ca_file(path),
             None => Ok(tls),

@@ -17,6 +17,7 @@ mod refusal;
 mod rest;
 mod server;
 mod state;
+mod transcript;
 mod user;
 
 use std::{
@@ -32,6 +33,8 @@ pub use error::{SandboxError, SandboxRefusal, WaitError};
 pub use faults::{RestFault, Step};
 pub use observe::{Inbound, MessageFeed, SandboxMessage};
 pub use user::SandboxUser;
+
+pub use crate::transcript::{Transcript, TranscriptMismatch};
 
 use server::{Site, Wire};
 use state::State;

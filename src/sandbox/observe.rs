@@ -8,18 +8,13 @@ use std::{
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use super::{
-    Sandbox, WaitError,
-    state::{State, Stored},
-};
+use super::{Sandbox, WaitError, state::Stored, transcript::REFUSALS_KEPT};
 
 /// Inbound frames and requests kept.
 const LOG_KEPT: usize = 10_000;
 /// Bytes kept of one of them, and of all together.
 const LOG_TEXT_MAX: usize = 64 * 1024;
 const LOG_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Messages shown when waiting fails.
-const TRANSCRIPT_LINES: usize = 15;
 
 /// A message as the server has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +90,7 @@ pub(crate) struct Log {
     bytes: usize,
     requests: BTreeMap<String, u64>,
     calls: BTreeMap<String, Calls>,
+    refusals: VecDeque<String>,
 }
 
 /// Calls of one endpoint.
@@ -118,6 +114,27 @@ impl Log {
 
     pub(crate) fn count(&mut self, endpoint: &str) {
         *self.requests.entry(endpoint.to_owned()).or_default() += 1;
+    }
+
+    /// A call or a subscription was refused: who asked for what, and why not.
+    pub(crate) fn refuse(&mut self, who: Option<&str>, what: &str, why: &str) {
+        if self.refusals.len() == REFUSALS_KEPT {
+            self.refusals.pop_front();
+        }
+        let what: String = what.chars().take(100).collect();
+        let why: String = why.chars().take(300).collect();
+        self.refusals.push_back(format!(
+            "{what} of {}: {why}",
+            who.unwrap_or("nobody who is logged in")
+        ));
+    }
+
+    pub(super) fn refusals(&self) -> &VecDeque<String> {
+        &self.refusals
+    }
+
+    pub(super) fn requests(&self) -> &BTreeMap<String, u64> {
+        &self.requests
     }
 
     pub(crate) fn begin(&mut self, endpoint: &str) {
@@ -273,18 +290,18 @@ impl Sandbox {
         timeout: Duration,
     ) -> Result<SandboxMessage, WaitError> {
         let find = |sandbox: &Self| {
-            let asked = sandbox.message(message_id)?;
-            let later = sandbox
-                .messages(&asked.room_id)
-                .into_iter()
+            let state = sandbox.state();
+            let asked = state.messages.get(message_id)?;
+            let mut later = state
+                .room_messages(&asked.rid)
                 .skip_while(|m| m.id != asked.id)
                 .skip(1);
-            let system = |message: &SandboxMessage| message.raw.get("t").is_some();
-            later.into_iter().find(|message| {
-                let place =
-                    message.thread_id == asked.thread_id || message.thread_id.as_ref() == Some(&asked.id);
-                place && message.username != asked.username && !system(message)
-            })
+            let thread = asked.text("tmid");
+            let reply = later.find(|message| {
+                let place = message.text("tmid") == thread || message.text("tmid") == Some(&asked.id);
+                place && message.author() != asked.author() && message.text("t").is_none()
+            });
+            reply.map(SandboxMessage::new)
         };
         self.wait(find, timeout).await
     }
@@ -310,35 +327,7 @@ impl Sandbox {
         let found = found.await;
         found.map_err(|_| WaitError {
             after: timeout,
-            transcript: self.state().transcript(),
+            transcript: self.report(),
         })
-    }
-}
-
-impl State {
-    /// The latest messages and the connections, for people who read a failed test.
-    fn transcript(&self) -> String {
-        let mut messages: Vec<&Stored> = self.messages.values().collect();
-        messages.sort_by_key(|message| message.ts);
-        let mut text = format!(
-            "connections: {}, messages: {}\n",
-            self.sessions.len(),
-            messages.len()
-        );
-        for message in messages.iter().rev().take(TRANSCRIPT_LINES).rev() {
-            let room = self.rooms.get(&message.rid).and_then(|room| room.name.as_deref());
-            let shown = SandboxMessage::new(message);
-            text += &format!(
-                "  #{} {}: {:?}",
-                room.unwrap_or(&message.rid),
-                shown.username,
-                shown.text
-            );
-            if let Some(kind) = message.text("t") {
-                text += &format!(" (t: {kind})");
-            }
-            text.push('\n');
-        }
-        text
     }
 }

@@ -82,6 +82,10 @@ impl SandboxUser {
             .unwrap_or_default()
     }
 
+    pub(super) fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
     fn act<T>(&self, what: &str, act: impl FnOnce(&mut State) -> Result<T, Refusal>) -> T {
         let outcome = act(&mut self.sandbox.state());
         must(what, outcome)

@@ -19,12 +19,16 @@
 
 pub mod contract;
 pub mod events;
+#[cfg(all(feature = "client", feature = "sandbox"))]
+mod live;
 #[cfg(feature = "client")]
 pub mod parse;
 mod probe;
 
 use tower::{BoxError, Service, ServiceExt};
 
+#[cfg(all(feature = "client", feature = "sandbox"))]
+pub use self::live::{LiveBot, serve, serve_with};
 pub use self::probe::{Probe, ProbeFuture};
 use crate::context::Context;
 use crate::event::Event;

@@ -23,6 +23,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 pub struct TlsSettings {
     extra_roots: Vec<CertificateDer<'static>>,
     accept_invalid_certs: bool,
+    without_system_roots: bool,
 }
 
 impl TlsSettings {
@@ -61,6 +62,12 @@ impl TlsSettings {
     #[must_use]
     pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
         self.accept_invalid_certs = accept;
+        self
+    }
+
+    /// Leaves the system's authorities out, which take their time to read: for a server that speaks no TLS.
+    pub(crate) fn without_system_roots(mut self, without: bool) -> Self {
+        self.without_system_roots = without;
         self
     }
 
@@ -108,17 +115,19 @@ impl TlsSettings {
 
     fn roots(&self) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
-        let native = rustls_native_certs::load_native_certs();
-        let (_, unusable) = roots.add_parsable_certificates(native.certs);
-        if unusable > 0 || !native.errors.is_empty() {
-            tracing::debug!(unusable, errors = ?native.errors, "some of the system's authorities were not loaded");
+        if !self.without_system_roots {
+            let native = rustls_native_certs::load_native_certs();
+            let (_, unusable) = roots.add_parsable_certificates(native.certs);
+            if unusable > 0 || !native.errors.is_empty() {
+                tracing::debug!(unusable, errors = ?native.errors, "some of the system's authorities were not loaded");
+            }
         }
         for cert in &self.extra_roots {
             roots
                 .add(cert.clone())
                 .map_err(|error| TlsError::new(format!("the TLS settings cannot be used: {error}")))?;
         }
-        if roots.is_empty() {
+        if roots.is_empty() && !self.without_system_roots {
             tracing::warn!("the system has no certificate authorities: every TLS connection will fail");
         }
         Ok(roots)

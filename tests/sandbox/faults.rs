@@ -334,10 +334,7 @@ async fn a_wait_that_fails_explains_itself() {
         .wait_for_reply(&asked, Duration::from_millis(1))
         .await
         .expect_err("nobody answers");
-    assert!(
-        error.to_string().contains(r#"#general ann: "anybody?""#),
-        "{error}"
-    );
+    assert!(error.to_string().contains("#general ann: anybody?"), "{error}");
     let answer = sandbox.bot("rocketbotte").reply("general", &asked, "me").await;
     let reply = sandbox
         .wait_for_reply(&asked, PATIENCE)

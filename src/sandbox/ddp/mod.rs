@@ -110,6 +110,9 @@ impl State {
             Err(reset) => Err(refusal::too_many_requests(reset)),
             Ok(()) => self.call(id, uid.as_deref(), name, params),
         };
+        if let Err(refused) = &outcome {
+            self.note_refusal(uid.as_deref(), &format!("the method {name}"), &refused.message());
+        }
         self.reply(id, frame::result(call, outcome));
         self.reply(id, frame::updated(call));
         if name == "login" || name == "logout" {

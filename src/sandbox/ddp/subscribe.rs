@@ -44,6 +44,8 @@ impl State {
             .limits
             .ddp(id, uid.as_deref(), "subscription", limiter_name(name));
         if let Some(reset) = verdict.err().or(full.then_some(10_000)) {
+            let what = format!("the subscription to {name}");
+            self.note_refusal(uid.as_deref(), &what, "too many requests");
             return self.reply(id, frame::nosub(sub, Some(&refusal::too_many_requests(reset))));
         }
         if QUIET.contains(&name) {
@@ -51,7 +53,11 @@ impl State {
         }
         let event = match self.check_subscription(uid.as_deref(), name, params) {
             Ok(event) => event,
-            Err(refusal) => return self.reply(id, frame::nosub(sub, Some(&refusal))),
+            Err(refusal) => {
+                let what = format!("the subscription to {name}");
+                self.note_refusal(uid.as_deref(), &what, &refusal.message());
+                return self.reply(id, frame::nosub(sub, Some(&refusal)));
+            }
         };
         let with_collection = match &params[1] {
             Value::Object(options) => options.get("useCollection") == Some(&json!(true)),

@@ -69,6 +69,10 @@ impl Faults {
         is_cut
     }
 
+    pub(crate) fn met(&self) -> &BTreeMap<&'static str, u64> {
+        &self.met
+    }
+
     pub(crate) fn count(&mut self, name: &'static str, times: usize) {
         if times > 0 {
             *self.met.entry(name).or_default() += u64::try_from(times).unwrap_or(u64::MAX);

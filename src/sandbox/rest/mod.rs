@@ -285,10 +285,14 @@ fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) 
         state.limits.rest(endpoint.name, endpoint.verb)
     };
     if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.allowed) {
+        let what = format!("the call {}", endpoint.name);
+        state.note_refusal(uid.as_deref(), &what, "too many requests");
         return answer::limited(verdict, now);
     }
     if endpoint.closed && uid.is_none() {
-        return answer::refused(&Refusal::NotLoggedIn);
+        let (what, refusal) = (format!("the call {}", endpoint.name), Refusal::NotLoggedIn);
+        state.note_refusal(None, &what, &refusal.message());
+        return answer::refused(&refusal);
     }
     let json = header(&parts.headers, header::CONTENT_TYPE.as_str()).contains("json");
     let body = match serde_json::from_slice(body) {
@@ -311,7 +315,12 @@ fn run(context: &HttpContext, endpoint: &Endpoint, parts: &Parts, body: &Bytes) 
     };
     let mut response = match (endpoint.run)(&mut call) {
         Ok(object) => answer::success(object),
-        Err(refused) => answer::refused(&refused),
+        Err(refused) => {
+            let what = format!("the call {}", endpoint.name);
+            call.state
+                .note_refusal(Some(&call.uid), &what, &refused.message());
+            answer::refused(&refused)
+        }
     };
     state.touch();
     if let Some(verdict) = verdict {

@@ -216,6 +216,20 @@ impl State {
             .filter_map(|id| self.messages.get(id))
     }
 
+    /// The latest messages of all rooms, the last one first.
+    pub(crate) fn latest(&self, count: usize) -> Vec<&Stored> {
+        let messages = self.order.iter().rev().filter_map(|id| self.messages.get(id));
+        messages.take(count).collect()
+    }
+
+    /// Notes a refusal for whoever reads a failed test.
+    pub(crate) fn note_refusal(&mut self, uid: Option<&str>, what: &str, why: &str) {
+        let who = uid
+            .and_then(|uid| self.users.get(uid))
+            .map(|user| user.username.as_str());
+        self.log.refuse(who, what, why);
+    }
+
     /// Writes into a message: sets `_updatedAt`, which never stands still for one message.
     pub(crate) fn modify(&mut self, id: &str, change: impl FnOnce(&mut Map<String, Value>)) -> bool {
         let now = self.now();
