@@ -133,6 +133,14 @@ impl Shared {
         self.hears_bots || self.stack.hears_bots() || self.listeners.hear_bots()
     }
 
+    /// Why the routes of the pipeline run for a request, or do not; empty where there is no router.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn explain(&self, request: &Request) -> String {
+        let explanations = self.stack.explain(request).into_iter();
+        let texts: Vec<String> = explanations.map(|why| why.to_string()).collect();
+        texts.join("\n")
+    }
+
     pub(crate) fn message_size_limit(&self) -> usize {
         self.message_size_limit
     }

@@ -17,7 +17,6 @@ pub mod fuzzing;
 mod random;
 mod rejection;
 mod request;
-#[cfg(feature = "client")]
 mod secret;
 #[cfg(feature = "client")]
 mod server_url;
@@ -58,7 +57,6 @@ pub use self::rejection::{Rejection, RejectionKind};
 pub use self::request::Request;
 pub use self::response::{IntoResponse, Response};
 pub use self::router::Router;
-#[cfg(feature = "client")]
 pub use self::secret::Secret;
 #[cfg(feature = "client")]
 pub use self::server_url::{ServerUrl, ServerUrlError};

@@ -118,7 +118,9 @@ impl std::error::Error for TranscriptMismatch {}
 
 /// Line by line: `-` is in the first text only, `+` in the second only.
 pub(crate) fn difference(expected: &str, actual: &str) -> String {
-    let diff = similar::TextDiff::from_lines(expected, actual);
+    // A last line without an end is another one than the same with it.
+    let (expected, actual) = (with_end(expected), with_end(actual));
+    let diff = similar::TextDiff::from_lines(&expected, &actual);
     let lines = diff.iter_all_changes().map(|change| {
         let mark = match change.tag() {
             similar::ChangeTag::Equal => ' ',
@@ -128,6 +130,14 @@ pub(crate) fn difference(expected: &str, actual: &str) -> String {
         format!("{mark} {}", change.value().trim_end_matches('\n'))
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+fn with_end(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("{text}\n")
+    }
 }
 
 /// One entry: what follows its first line is indented, and nothing ends in white space.

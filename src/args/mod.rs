@@ -81,12 +81,30 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Args<T> {
         let command = request
             .command()
             .ok_or_else(|| MissingPart::new("command", request))?;
+        #[cfg(feature = "test-util")]
+        note_secrets::<T>(request, command.args());
         let shape = Shape::of::<T>();
         match read(command.args(), &shape) {
             Ok(value) => Ok(Self(value)),
             Err(error) if error.is_unsupported() => Err(error.into()),
             Err(error) => Err(refusal(&error, command, &shape).into()),
         }
+    }
+}
+
+/// Tells whoever records the request which of its arguments are secret: all of them where they can not be read.
+#[cfg(feature = "test-util")]
+fn note_secrets<T: DeserializeOwned>(request: &Request, text: &str) {
+    let Some(tap) = request.extensions().get::<crate::testing::record::tap::Tap>() else {
+        return;
+    };
+    let (shape, of_type) = crate::secret::noticing(|| Shape::of::<T>());
+    if of_type.any {
+        let (value, read) = crate::secret::noticing(|| read::<T>(text, &shape));
+        tap.hide(match value {
+            Ok(_) => read.values,
+            Err(_) => vec![text.to_owned()],
+        });
     }
 }
 

@@ -15,6 +15,8 @@ use crate::context::Shared;
 use crate::event::{CustomEvent, RoomId};
 use crate::handler::Handler;
 use crate::health::{Health, Load, Vitals};
+#[cfg(any(feature = "client", feature = "test-util"))]
+use crate::request::Request;
 use crate::response::{Action, Send};
 use crate::router::runtime_listeners::RuntimeListeners;
 use crate::router::{EventSelector, ListenerHandle};
@@ -24,7 +26,6 @@ use crate::{
     context::Context,
     event::Event,
     handler::LaneUse,
-    request::Request,
     transport::{Arrival, PipelineHints},
 };
 
@@ -193,6 +194,13 @@ impl BotHandle {
             health.kept_actions = ledger.undelivered();
         }
         health
+    }
+
+    /// Why the routes of the pipeline run for a request, or do not; empty where there is no router.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn explain(&self, request: &Request) -> String {
+        let shared = self.inner.shared.get();
+        shared.map_or_else(String::new, |shared| shared.explain(request))
     }
 
     /// Stops the bot: nothing new is taken, what runs may end, replies go out. Called again, it ends at once.

@@ -164,6 +164,20 @@ impl StackInfo {
         Some(first.or_else(|why| found.find_map(Result::ok).ok_or(why)))
     }
 
+    /// Why each route of the stack runs for an event, or not; one for each router.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn explain(&self, request: &Request) -> Vec<crate::router::Explanation> {
+        let mut request = request.clone();
+        if request.command().is_none() {
+            request.set_command(self.find_command(&request).and_then(Result::ok));
+        }
+        let tables = self.tables.get();
+        tables
+            .iter()
+            .map(|table| table.explain(&request, false))
+            .collect()
+    }
+
     /// Whether an event reads like a command.
     pub(crate) fn is_command(&self, text: &str) -> bool {
         self.prefixes()

@@ -387,6 +387,13 @@ impl RawEvent {
         }
     }
 
+    /// Gives it the key that it had when it was recorded.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn with_key(mut self, key: String) -> Self {
+        self.key = key;
+        self
+    }
+
     /// The stream: `stream-notify-logged`.
     pub fn collection(&self) -> &str {
         &self.collection

@@ -147,6 +147,13 @@ impl Message {
         })
     }
 
+    /// Says in which room it was written, with its kind and name.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn in_room(mut self, room: Room) -> Self {
+        self.room = room;
+        self
+    }
+
     /// The `_id`.
     pub fn id(&self) -> &MessageId {
         &self.id

@@ -119,6 +119,13 @@ impl Room {
         self.is_member
     }
 
+    /// Says whether the bot is a member.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn joined(mut self, is_member: bool) -> Self {
+        self.is_member = is_member;
+        self
+    }
+
     pub(crate) fn from_wire(id: RoomId, wire: &WireRoom<'_>, frame: &ByteString) -> Self {
         Self {
             id,

@@ -65,12 +65,34 @@ impl Outbox {
         }
         let delay = self.request.context().lateness(now);
         let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
-        let mut receipt = Receipt::default();
-        for action in resolver.resolve(action, self.request.route(), position)? {
-            let visit = trail_of(&self.request).and_then(|trail| trail.acts(&action));
-            receipt = scope(visit, perform.perform(action)).await?;
+        #[cfg(feature = "test-util")]
+        let asked = self.tap().map(|tap| (tap, action.clone()));
+        let result = async {
+            let mut receipt = Receipt::default();
+            for action in resolver.resolve(action, self.request.route(), position)? {
+                let visit = trail_of(&self.request).and_then(|trail| trail.acts(&action));
+                receipt = scope(visit, perform.perform(action)).await?;
+            }
+            Ok(receipt)
+        };
+        let result = result.await;
+        #[cfg(feature = "test-util")]
+        if let Some((tap, action)) = asked {
+            let receipt = tap.sent(
+                self.request.route(),
+                position,
+                action,
+                result.as_ref().ok().cloned(),
+            );
+            return result.map(|made| receipt.unwrap_or(made));
         }
-        Ok(receipt)
+        result
+    }
+
+    /// Whether the request is recorded.
+    #[cfg(feature = "test-util")]
+    fn tap(&self) -> Option<crate::testing::record::tap::Tap> {
+        self.request.extensions().get().cloned()
     }
 }
 

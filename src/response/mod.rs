@@ -77,6 +77,14 @@ impl Response {
         self.actions.iter().map(|routed| &routed.action)
     }
 
+    /// What to do, and which route asked for it.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn routed_actions(&self) -> impl Iterator<Item = (Option<&RouteName>, &Action)> {
+        self.actions
+            .iter()
+            .map(|routed| (routed.route.as_ref(), &routed.action))
+    }
+
     /// Lets a layer change what will be done.
     pub fn actions_mut(&mut self) -> impl Iterator<Item = &mut Action> {
         self.actions.iter_mut().map(|routed| &mut routed.action)

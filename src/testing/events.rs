@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 
+use super::Said;
 use crate::context::Identity;
 use crate::event::{
     Deleted, Edited, Event, Membership, Message, MessageBuilder, Pinned, RawEvent, Reaction, Reconnected,
@@ -44,6 +45,22 @@ pub fn general() -> Room {
 /// The direct conversation of a user with the bot alone.
 pub fn direct_room(user: &User) -> Room {
     Room::new(format!("{}{}", user.id(), bot().id()), RoomKind::Direct)
+}
+
+/// The private group of this name, whose id is the name too.
+pub fn private_room(name: &str) -> Room {
+    Room::new(name, RoomKind::Private).with_name(name)
+}
+
+/// A discussion of the channel `general`: a room of its own, with an id for a name.
+pub fn discussion() -> Room {
+    Room::new("7rSEbJtL2vXwPqKnM", RoomKind::Channel).with_name("7rSEbJtL2vXwPqKnM")
+}
+
+/// A message to build on, in the form that a server gives it: `said("hi").by(bob()).in_thread("m1")`, or
+/// `said("hi").edited()`.
+pub fn said(text: impl Into<String>) -> Said {
+    Said::new(text.into())
 }
 
 /// A message to build on: `events::build("hi").thread("m1").build()`.

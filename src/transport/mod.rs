@@ -117,7 +117,7 @@ impl Delivery {
     }
 
     /// It is for the routes alone that hear events of any age.
-    #[cfg(feature = "client")]
+    #[cfg(any(feature = "client", feature = "test-util"))]
     pub(crate) fn too_old(mut self, is_too_old: bool) -> Self {
         self.is_too_old = is_too_old;
         self

@@ -11,7 +11,7 @@ use crate::router::table::{Group, Listener, Table, Target, fold};
 use crate::router::visit::Visitor;
 
 impl Table {
-    pub(in crate::router) fn explain(&self, request: &Request, has_layers: bool) -> Explanation {
+    pub(crate) fn explain(&self, request: &Request, has_layers: bool) -> Explanation {
         let asked = request.command().cloned();
         let mut request = request.clone();
         let mut notes = Notes::default();

@@ -1,0 +1,403 @@
+//! An event as a line holds it: messages as the server sent them, and beside them what the server said about the room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::event::{
+    CustomEvent, Deleted, Edited, Event, EventKind, Membership, Message, Pinned, RawEvent, Reaction,
+    Reconnected, Room, RoomKind, ThreadUpdate, Timestamp, Typing, Updated,
+};
+
+/// An event, complete enough to be delivered again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct StoredEvent {
+    /// As [`EventKind::name`] says it.
+    pub(crate) kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) room: Option<StoredRoom>,
+    /// The message object of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<Value>,
+    /// What the kind has besides.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(crate) more: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredRoom {
+    pub(crate) id: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_unjoined: bool,
+}
+
+impl StoredRoom {
+    fn of(room: &Room) -> Self {
+        Self {
+            id: room.id().to_string(),
+            kind: room.kind().letter().to_owned(),
+            name: room.name().map(str::to_owned),
+            is_unjoined: !room.is_member(),
+        }
+    }
+
+    fn restore(&self) -> Room {
+        let room = Room::new(self.id.clone(), RoomKind::from_letter(Some(&self.kind)));
+        match &self.name {
+            Some(name) => room.with_name(name.clone()),
+            None => room,
+        }
+        .joined(!self.is_unjoined)
+    }
+}
+
+/// What stands in `more`, by the name of the field.
+const MESSAGE_ID: &str = "message_id";
+const ROOM_ID: &str = "room_id";
+const EMOJI: &str = "emoji";
+const USERNAME: &str = "username";
+const IS_ON: &str = "is_on";
+const KEY: &str = "key";
+const NAME: &str = "name";
+const PAYLOAD: &str = "payload";
+const GAP_MS: &str = "gap_ms";
+const SKIPPED: &str = "skipped";
+const COLLECTION: &str = "collection";
+const EVENT_NAME: &str = "event_name";
+const ARGS: &str = "args";
+
+impl StoredEvent {
+    pub(crate) fn of(event: &Event) -> Self {
+        let more = match event {
+            Event::Deleted(deleted) => json!({
+                MESSAGE_ID: deleted.message_id(),
+                ROOM_ID: deleted.room_id(),
+            }),
+            Event::Reaction(reaction) => json!({
+                EMOJI: reaction.emoji(),
+                USERNAME: reaction.username(),
+                IS_ON: reaction.is_added(),
+            }),
+            Event::RoomJoined(membership) | Event::RoomLeft(membership) => json!({ KEY: membership.key() }),
+            Event::Typing(typing) => json!({
+                ROOM_ID: typing.room_id(),
+                USERNAME: typing.username(),
+                IS_ON: typing.is_typing(),
+            }),
+            Event::Reconnected(reconnected) => json!({
+                GAP_MS: u64::try_from(reconnected.gap().as_millis()).unwrap_or(u64::MAX),
+                SKIPPED: reconnected.skipped(),
+            }),
+            Event::Custom(custom) => json!({
+                NAME: custom.name(),
+                KEY: custom.key(),
+                ROOM_ID: custom.room_id(),
+                PAYLOAD: payload(custom),
+            }),
+            Event::Raw(raw) => json!({
+                COLLECTION: raw.collection(),
+                EVENT_NAME: raw.event_name(),
+                ARGS: serde_json::from_str::<Value>(raw.args()).unwrap_or_else(|_| json!(raw.args())),
+                KEY: raw.key(),
+            }),
+            _ => json!({}),
+        };
+        Self {
+            kind: event.kind().name().to_owned(),
+            room: event.room().map(StoredRoom::of),
+            message: event.message().map(|message| message_json(message)),
+            more: match more {
+                Value::Object(more) => more,
+                _ => Map::new(),
+            },
+        }
+    }
+
+    /// The event again. `Err` says what is missing.
+    pub(crate) fn restore(&self) -> Result<Event, String> {
+        let kind = EventKind::ALL.into_iter().find(|kind| kind.name() == self.kind);
+        let kind = kind.ok_or_else(|| format!("an event of the unknown kind {:?}", self.kind))?;
+        Ok(match kind {
+            EventKind::Message => Event::Message(self.message()?),
+            EventKind::Livechat => Event::Livechat(self.message()?),
+            EventKind::Encrypted => Event::Encrypted(self.message()?),
+            EventKind::System => Event::System(self.message()?),
+            EventKind::Edited => Event::Edited(Arc::new(Edited::new(self.message()?))),
+            EventKind::Pinned => Event::Pinned(Arc::new(Pinned::new(self.message()?))),
+            EventKind::ThreadUpdate => Event::ThreadUpdate(Arc::new(ThreadUpdate::new(self.message()?))),
+            EventKind::Updated => Event::Updated(Arc::new(Updated::new(self.message()?))),
+            EventKind::Deleted => Event::Deleted(Arc::new(match &self.message {
+                Some(_) => Deleted::of_message(self.message()?),
+                None => Deleted::new(self.text(MESSAGE_ID)?.into(), self.text(ROOM_ID)?.into()),
+            })),
+            EventKind::Reaction => Event::Reaction(Arc::new(Reaction::new(
+                self.message()?,
+                self.text(EMOJI)?,
+                self.text(USERNAME)?,
+                self.is_on()?,
+            ))),
+            EventKind::RoomJoined => Event::RoomJoined(self.membership()?),
+            EventKind::RoomLeft => Event::RoomLeft(self.membership()?),
+            EventKind::Typing => Event::Typing(Arc::new(Typing::new(
+                self.text(ROOM_ID)?.into(),
+                self.text(USERNAME)?,
+                self.is_on()?,
+            ))),
+            EventKind::Ready => Event::Ready,
+            EventKind::Close => Event::Close,
+            EventKind::Reconnected => {
+                let gap = Duration::from_millis(self.number(GAP_MS)?);
+                Event::Reconnected(Reconnected::new(gap).with_skipped(self.number(SKIPPED)?))
+            }
+            EventKind::Custom => self.custom()?,
+            EventKind::Raw => {
+                let args = self.more.get(ARGS).ok_or("a raw event without `args`")?;
+                let [collection, event_name] =
+                    [self.text(COLLECTION)?, self.text(EVENT_NAME)?].map(ByteString::from);
+                let raw = RawEvent::from_slices(collection, event_name, args.to_string().into());
+                Event::Raw(Arc::new(raw.with_key(self.text(KEY)?)))
+            }
+        })
+    }
+
+    /// Whether everything is there; a payload that is not recorded is no damage.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.kind == EventKind::Custom.name() {
+            return self.text(NAME).and(self.text(KEY)).map(drop);
+        }
+        self.restore().map(drop)
+    }
+
+    fn field(&self, name: &str) -> Result<&Value, String> {
+        let field = self.more.get(name);
+        field.ok_or_else(|| format!("an event of the kind {:?} without `{name}`", self.kind))
+    }
+
+    fn text(&self, name: &str) -> Result<String, String> {
+        let text = self.field(name)?.as_str();
+        text.map(str::to_owned)
+            .ok_or_else(|| format!("`{name}` is no text"))
+    }
+
+    fn number(&self, name: &str) -> Result<u64, String> {
+        let number = self.field(name)?.as_u64();
+        number.ok_or_else(|| format!("`{name}` is no number"))
+    }
+
+    fn is_on(&self) -> Result<bool, String> {
+        let is_on = self.field(IS_ON)?.as_bool();
+        is_on.ok_or_else(|| format!("`{IS_ON}` is neither true nor false"))
+    }
+
+    fn message(&self) -> Result<Arc<Message>, String> {
+        let json = self
+            .message
+            .as_ref()
+            .ok_or_else(|| format!("an event of the kind {:?} without `message`", self.kind))?;
+        let room = self.room.as_ref().map(StoredRoom::restore);
+        let message = Message::from_json(&json.to_string()).map_err(|error| error.to_string())?;
+        Ok(Arc::new(match room {
+            Some(room) => message.in_room(room),
+            None => message,
+        }))
+    }
+
+    fn membership(&self) -> Result<Arc<Membership>, String> {
+        let room = self.room.as_ref().ok_or("a membership without `room`")?;
+        Ok(Arc::new(Membership::with_key(room.restore(), self.text(KEY)?)))
+    }
+
+    fn custom(&self) -> Result<Event, String> {
+        let name = self.text(NAME)?;
+        let Some(Value::Object(payload)) = self.more.get(PAYLOAD) else {
+            return Err(format!(
+                "the event {name:?} had a payload of a type that is not recorded: only texts, `serde_json::Value` and \
+                 `()` are"
+            ));
+        };
+        let event = match payload.iter().next() {
+            Some((kind, Value::String(text))) if kind == "string" => CustomEvent::new(name, text.clone()),
+            Some((kind, Value::String(text))) if kind == "str" => {
+                // Handlers ask for `&'static str`: what a recording holds is read once, and is not much.
+                let text: &'static str = Box::leak(text.clone().into_boxed_str());
+                CustomEvent::new(name, text)
+            }
+            Some((kind, value)) if kind == "json" => CustomEvent::new(name, value.clone()),
+            _ => CustomEvent::new(name, ()),
+        };
+        let event = event.with_key(self.text(KEY)?);
+        Ok(Event::Custom(Arc::new(
+            match self.more.get(ROOM_ID).and_then(Value::as_str) {
+                Some(room_id) => event.in_room(room_id),
+                None => event,
+            },
+        )))
+    }
+}
+
+/// The payloads that can be stored, with their type; null for any other.
+fn payload(event: &CustomEvent) -> Value {
+    if let Some(text) = event.payload::<String>() {
+        json!({ "string": text })
+    } else if let Some(text) = event.payload::<&'static str>() {
+        json!({ "str": text })
+    } else if let Some(value) = event.payload::<Value>() {
+        json!({ "json": value })
+    } else if event.payload::<()>().is_some() {
+        json!({ "nothing": null })
+    } else {
+        Value::Null
+    }
+}
+
+/// The message object as the server sent it; of a message that a program made, as a server would have.
+fn message_json(message: &Message) -> Value {
+    let sent = serde_json::from_str::<Value>(message.json()).ok();
+    if let Some(Value::Object(object)) = sent
+        && object.contains_key("_id")
+    {
+        return Value::Object(object);
+    }
+    // What serde_json takes for no value may still be an object to read field by field: as text then.
+    if let Ok(raw) = serde_json::from_str::<&RawValue>(message.json())
+        && raw.get().contains("\"_id\"")
+    {
+        tracing::debug!(id = %message.id(), "a message is recorded without the fields that can not be read");
+    }
+    let date = |at: Timestamp| json!({ "$date": at.as_millis() });
+    let author = message.author();
+    let mut user = json!({ "_id": author.id(), "username": author.username() });
+    if let (Some(name), Some(user)) = (author.name(), user.as_object_mut()) {
+        user.insert("name".to_owned(), json!(name));
+    }
+    let mut object = Map::from_iter([
+        ("_id".to_owned(), json!(message.id())),
+        ("rid".to_owned(), json!(message.room().id())),
+        ("msg".to_owned(), json!(message.text())),
+        ("ts".to_owned(), date(message.created_at())),
+        ("u".to_owned(), user),
+    ]);
+    let optional = [
+        ("_updatedAt", message.updated_at().map(date)),
+        ("editedAt", message.edited_at().map(date)),
+        ("tmid", message.thread_id().map(|id| json!(id))),
+        ("t", message.system_type().map(|kind| json!(kind))),
+        ("alias", message.alias().map(|alias| json!(alias))),
+        ("bot", message.is_bot().then(|| json!({ "i": "bot" }))),
+        ("pinned", message.is_pinned().then(|| json!(true))),
+        (
+            "tcount",
+            (message.reply_count() > 0).then(|| json!(message.reply_count())),
+        ),
+    ];
+    object.extend(
+        optional
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?))),
+    );
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::events;
+
+    fn all() -> Vec<Event> {
+        let ann = events::ann();
+        vec![
+            events::message("hi"),
+            events::direct_message("hi"),
+            events::thread_message("m1", "hi"),
+            events::bot_message("hi"),
+            events::livechat("hi"),
+            events::encrypted(),
+            events::system("uj"),
+            events::edited("hi"),
+            events::deleted("m"),
+            events::reaction(":+1:"),
+            events::reaction_removed(":+1:"),
+            events::pinned("hi"),
+            events::thread_update("hi"),
+            events::updated("hi"),
+            events::room_joined(events::general()),
+            events::room_left(events::direct_room(&ann)),
+            events::typing(true),
+            events::ready(),
+            events::reconnected(Duration::from_millis(1500)),
+            events::close(),
+            events::custom("deployed", "v1".to_owned()),
+            events::custom("deployed", "v1"),
+            events::custom("deployed", json!({ "version": 1 })),
+            events::custom("deployed", ()),
+            events::raw("stream-notify-logged", "user-status", r#"[{"a":1}]"#),
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_event_comes_back_as_it_was() {
+        for event in all() {
+            let stored = StoredEvent::of(&event);
+            let text = serde_json::to_string(&stored).unwrap();
+            let read: StoredEvent = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, stored);
+            let restored = read.restore().unwrap();
+            assert_eq!(StoredEvent::of(&restored), stored);
+            assert_eq!(restored.kind(), event.kind());
+            assert_eq!(restored.own_key(), event.own_key());
+            assert_eq!(restored.room(), event.room());
+            assert_eq!(restored.author(), event.author());
+            assert_eq!(restored.thread_id(), event.thread_id());
+        }
+    }
+
+    #[test]
+    fn payloads_keep_their_type() {
+        let again = |event: Event| match StoredEvent::of(&event).restore() {
+            Ok(Event::Custom(event)) => event,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            again(events::custom("a", "v1".to_owned()))
+                .payload::<String>()
+                .unwrap(),
+            "v1"
+        );
+        assert_eq!(
+            again(events::custom("a", "v1")).payload::<&'static str>(),
+            Some(&"v1")
+        );
+        assert_eq!(again(events::custom("a", ())).payload::<()>(), Some(&()));
+        let other = StoredEvent::of(&events::custom("a", 7_u64)).restore();
+        assert!(other.unwrap_err().contains("not recorded"));
+    }
+
+    #[test]
+    fn what_the_server_sent_is_kept_whole() {
+        let json = r#"{"_id":"m1","rid":"GENERAL","msg":"hi","u":{"_id":"uA","username":"ann"},"new":{"field":[1]}}"#;
+        let event = Event::from(Message::from_json(json).unwrap());
+        let restored = StoredEvent::of(&event).restore().unwrap();
+        let field = restored.message().unwrap().field::<Value>("new").unwrap();
+        assert_eq!(field, Some(json!({ "field": [1] })));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let mut stored = StoredEvent::of(&events::reaction(":+1:"));
+        stored.more.remove("emoji");
+        assert!(stored.restore().unwrap_err().contains("without `emoji`"));
+        stored.message = None;
+        assert!(stored.restore().unwrap_err().contains("without `message`"));
+        stored.kind = "telepathy".to_owned();
+        assert!(stored.restore().unwrap_err().contains("telepathy"));
+    }
+}
