@@ -40,7 +40,9 @@ async fn deploys(outbox: Outbox) -> Result<Response, BoxError> {
     let receipt = outbox.send("building").await?;
     let id = receipt.message_id().ok_or("no id")?.clone();
     outbox.perform(Edit::new(id, "built")).await?;
-    Ok(Response::empty().and(React::with(":rocket:")).and(Send::text("deployed")))
+    Ok(Response::empty()
+        .and(React::with(":rocket:"))
+        .and(Send::text("deployed")))
 }
 
 async fn slow() -> &'static str {

@@ -126,11 +126,16 @@ impl Redactor {
         }
     }
 
+    /// Hides what is secret in what the bot answered. A short argument is secret where it is quoted: anywhere else it may
+    /// be any word.
+    pub(crate) fn answer(&mut self, text: &mut String, also: &[String]) {
+        hide(text, also, |character| "`'\"“”„‘’".contains(character));
+        self.text(text, &[]);
+    }
+
     /// Hides what is secret in a text.
     pub(crate) fn text(&mut self, text: &mut String, also: &[String]) {
-        for secret in also.iter().filter(|secret| !secret.is_empty()) {
-            *text = text.replace(secret.as_str(), HIDDEN);
-        }
+        hide(text, also, |character| !character.is_alphanumeric());
         for secret in &self.secrets {
             if text.contains(secret.as_str()) {
                 *text = text.replace(secret.as_str(), HIDDEN);
@@ -221,6 +226,32 @@ impl Redactor {
         };
         format!("person{number}@example.invalid")
     }
+}
+
+/// Long ones wherever they stand, short ones between edges.
+fn hide(text: &mut String, secrets: &[String], is_edge: impl Fn(char) -> bool + Copy) {
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        if secret.len() >= SHORTEST_SECRET {
+            *text = text.replace(secret.as_str(), HIDDEN);
+        } else {
+            *text = replace_between(text, secret, is_edge);
+        }
+    }
+}
+
+fn replace_between(text: &str, secret: &str, is_edge: impl Fn(char) -> bool) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = text[at..].find(secret) {
+        let (start, end) = (at + found, at + found + secret.len());
+        let before = text[..start].chars().next_back().is_none_or(&is_edge);
+        let behind = text[end..].chars().next().is_none_or(&is_edge);
+        result.push_str(&text[at..start]);
+        result.push_str(if before && behind { HIDDEN } else { secret });
+        at = end;
+    }
+    result.push_str(&text[at..]);
+    result
 }
 
 fn hide_all(value: &mut Value) {

@@ -23,6 +23,8 @@ struct Inner {
     number: u64,
     at_ms: u64,
     notes: Mutex<Notes>,
+    /// One that is recorded by more than one.
+    outer: Option<Tap>,
     /// In a replay: what the server answered when it was recorded.
     receipts: HashMap<(String, u32), MessageId>,
 }
@@ -39,18 +41,23 @@ impl Tap {
     /// `request` is the one that is recorded, before this is put into it.
     pub(super) fn new(outlet: Outlet, request: Request, number: u64, at_ms: u64) -> Self {
         let receipts = outlet.receipts_of(&request);
+        let outer = request.extensions().get::<Self>().cloned();
         Self(Arc::new(Inner {
             outlet,
             request,
             number,
             at_ms,
             notes: Mutex::default(),
+            outer,
             receipts,
         }))
     }
 
     /// Some arguments of the command are secret.
     pub(crate) fn hide(&self, mut secrets: Vec<String>) {
+        if let Some(outer) = &self.0.outer {
+            outer.hide(secrets.clone());
+        }
         self.0.notes().secrets.append(&mut secrets);
     }
 
@@ -62,6 +69,10 @@ impl Tap {
         action: Action,
         receipt: Option<Receipt>,
     ) -> Option<Receipt> {
+        let receipt = match &self.0.outer {
+            Some(outer) => outer.sent(route, position, action.clone(), receipt),
+            None => receipt,
+        };
         let route = route.map(|route| route.as_str().to_owned());
         let then = self
             .0

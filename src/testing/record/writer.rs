@@ -114,7 +114,7 @@ impl<W: Write> Writer<W> {
         }
         let mut answer = job.answer;
         for text in answer.texts_mut() {
-            self.redactor.text(text, &job.secrets);
+            self.redactor.answer(text, &job.secrets);
         }
         let line = if job.is_first {
             Line::Event(Box::new(EventLine {

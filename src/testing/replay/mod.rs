@@ -144,7 +144,7 @@ impl Replay {
         let mut names = Names::default();
         for mut job in memory.take() {
             for text in job.answer.texts_mut() {
-                redactor.text(text, &job.secrets);
+                redactor.answer(text, &job.secrets);
             }
             match now.get_mut(&job.number) {
                 Some((.., answer)) => answer.append(job.answer),
