@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::event::{
@@ -267,12 +266,6 @@ fn message_json(message: &Message) -> Value {
     {
         return Value::Object(object);
     }
-    // What serde_json takes for no value may still be an object to read field by field: as text then.
-    if let Ok(raw) = serde_json::from_str::<&RawValue>(message.json())
-        && raw.get().contains("\"_id\"")
-    {
-        tracing::debug!(id = %message.id(), "a message is recorded without the fields that can not be read");
-    }
     let date = |at: Timestamp| json!({ "$date": at.as_millis() });
     let author = message.author();
     let mut user = json!({ "_id": author.id(), "username": author.username() });
@@ -293,7 +286,7 @@ fn message_json(message: &Message) -> Value {
         ("t", message.system_type().map(|kind| json!(kind))),
         ("alias", message.alias().map(|alias| json!(alias))),
         ("bot", message.is_bot().then(|| json!({ "i": "bot" }))),
-        ("pinned", message.is_pinned().then(|| json!(true))),
+        ("pinned", message.is_pinned().then_some(Value::Bool(true))),
         (
             "tcount",
             (message.reply_count() > 0).then(|| json!(message.reply_count())),
