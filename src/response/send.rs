@@ -213,6 +213,12 @@ impl Send {
         self.ids = Some(Box::new(ids));
     }
 
+    #[cfg(feature = "test-util")]
+    pub(crate) fn without_ids(mut self) -> Self {
+        self.ids = None;
+        self
+    }
+
     pub(crate) fn set_text(&mut self, text: String) {
         self.text = text;
     }
