@@ -8,8 +8,6 @@ mod client;
 mod faults;
 #[path = "sandbox/files.rs"]
 mod files;
-#[path = "sandbox/garbage.rs"]
-mod garbage;
 #[path = "sandbox/realtime.rs"]
 mod realtime;
 #[path = "sandbox/rest.rs"]

@@ -360,7 +360,8 @@ impl State {
             user.presence = presence;
         }
         if let Some(text) = text {
-            user.status_text = text.to_owned();
+            // As the real server cuts it.
+            user.status_text = text.chars().take(120).collect();
         }
         let mut diff = serde_json::Map::new();
         if let Some(presence) = presence {
