@@ -13,6 +13,7 @@ mod error;
 mod faults;
 mod limits;
 mod observe;
+mod page;
 mod refusal;
 mod rest;
 mod server;
@@ -33,6 +34,7 @@ pub use faults::{RestFault, Step};
 pub use observe::{Inbound, MessageFeed, SandboxMessage};
 pub use user::SandboxUser;
 
+use page::Page;
 use server::{Site, Wire};
 use state::State;
 
@@ -50,16 +52,22 @@ pub(crate) struct Shared {
     pub(crate) up: watch::Sender<bool>,
     /// Whether it takes connections.
     pub(crate) listening: watch::Sender<bool>,
+    /// Whether there is a socket to come back to.
+    pub(crate) has_listener: bool,
+    pub(crate) page: Page,
 }
 
 impl Shared {
-    fn new(state: State) -> Self {
+    fn new(mut state: State, has_listener: bool) -> Self {
+        let page = Page::new(state.tokens.make(), Arc::clone(&state.hub));
         Self {
             state: Mutex::new(state),
             stop: watch::Sender::new(false),
             silence: watch::Sender::new(false),
             up: watch::Sender::new(true),
             listening: watch::Sender::new(true),
+            has_listener,
+            page,
         }
     }
 

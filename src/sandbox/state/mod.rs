@@ -16,6 +16,7 @@ pub(crate) mod text;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -29,6 +30,7 @@ use super::{
     faults::Faults,
     limits::Limits,
     observe::{Log, SandboxMessage},
+    page::Hub,
 };
 use people::{Tokens, User};
 use rooms::{Gone, Room};
@@ -88,6 +90,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) log: Log,
     pub(crate) tokens: Tokens,
+    /// What the page is told.
+    pub(crate) hub: Arc<Hub>,
     pub(crate) server_id_frame: bool,
     /// What the server says that it is.
     pub(crate) server_version: String,
@@ -113,6 +117,7 @@ impl State {
             faults: Faults::default(),
             log: Log::default(),
             tokens: Tokens::new(),
+            hub: Arc::default(),
             server_id_frame,
             server_version: "8.0.0".to_owned(),
             next_session: 0,

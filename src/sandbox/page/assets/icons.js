@@ -1,0 +1,45 @@
+// Line icons, 24 by 24.
+
+const PATHS = {
+  hash: "M5 9h14M4 15h14M10 4 8 20M16 4l-2 16",
+  lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3",
+  person: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4.5 20c.8-3.6 3.8-5.5 7.5-5.5s6.700 1.900 7.500 5.500",
+  bubbles: "M4 5h11v8H9l-3 3v-3H4zM18 9h2v8h-2v3l-3-3h-4v-1",
+  plus: "M12 5v14M5 12h14",
+  menu: "M4 7h16M4 12h16M4 17h16",
+  close: "M6 6l12 12M18 6 6 18",
+  send: "M5 12 4 4.500 20.500 12 4 19.500 5 12zM5 12h7",
+  smile: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM8.500 14.500c1.800 2.200 5.200 2.200 7 0M9 9.500v.010M15 9.500v.010",
+  thread: "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5",
+  edit: "M4 20l1-4L16 5l3 3L8 19zM13.500 7.500l3 3",
+  trash: "M5 7h14M9 7V4.500h6V7M7 7l1 13h8l1-13M10.500 11v5M13.500 11v5",
+  quote: "M9.500 7C7 8 5.500 10 5.500 13v4H10v-4.500H7.500M18.500 7c-2.500 1-4 3-4 6v4H19v-4.500h-2.500",
+  link: "M10 14a4 4 0 0 0 5.700 0l2.800-2.800a4 4 0 0 0-5.700-5.700L11.500 6.800M14 10a4 4 0 0 0-5.700 0l-2.800 2.800a4 4 0 0 0 5.700 5.700l1.300-1.300",
+  copy: "M9 9h10v11H9zM15 9V4H5v11h4",
+  dots: "M5.500 12h.010M12 12h.010M18.500 12h.010",
+  sun: "M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM12 3v2M12 19v2M3 12h2M19 12h2M5.600 5.600 7 7M17 17l1.400 1.400M5.600 18.400 7 17M17 7l1.400-1.400",
+  moon: "M19.500 14.500A8 8 0 0 1 9.500 4.500a8 8 0 1 0 10 10z",
+  pulse: "M3 12h4l3-8 4 16 3-8h4",
+  bolt: "M13 3 5 13.500h6L10 21l8.500-10.500H12.500z",
+  down: "M12 5v14M6 13l6 6 6-6",
+  chevron: "M9 6l6 6-6 6",
+  question: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.7.3-1 .8-1 1.700M12 16.800v.010",
+  users: "M9 11.500a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7zM2.500 19.500c.5-3.400 3.200-5 6.500-5s6 1.600 6.500 5M16 5a3.500 3.500 0 0 1 0 6.500M18 15c2 .6 3.200 2.200 3.500 4.500",
+  refresh: "M19.500 12a7.500 7.500 0 1 1-2.200-5.300L20 9.500M20 4.500v5h-5",
+  check: "M5 12.500l4.500 4.500L19 7.500",
+  keyboard: "M3 6.500h18v11H3zM7 10.500h.010M11 10.500h.010M15 10.500h.010M8 14h8",
+};
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An icon that says nothing to a screen reader: what holds it has a label. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("class", "icon");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", PATHS[name] ?? PATHS.dots);
+  svg.append(path);
+  return svg;
+}
