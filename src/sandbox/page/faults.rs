@@ -17,12 +17,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::refused;
-use crate::sandbox::{
-    RestFault, Shared, Step,
-    faults::Reorder,
-    server::Connection,
-    state::session::Cut,
-};
+use crate::sandbox::{RestFault, Shared, Step, faults::Reorder, server::Connection, state::session::Cut};
 
 const SECONDS_MAX: f64 = 600.0;
 const MILLISECONDS_MAX: u64 = 600_000;
@@ -47,9 +42,15 @@ enum Order {
     Reset {},
     Close {},
     HalfFrame {},
-    Silence { seconds: f64 },
-    Gone { seconds: f64 },
-    Refuse { seconds: f64 },
+    Silence {
+        seconds: f64,
+    },
+    Gone {
+        seconds: f64,
+    },
+    Refuse {
+        seconds: f64,
+    },
     Rest {
         kind: Kind,
         endpoint: Option<String>,
@@ -57,11 +58,21 @@ enum Order {
         status: Option<u16>,
         milliseconds: Option<u64>,
     },
-    Slow { milliseconds: u64 },
-    Duplicate { on: bool },
-    Lose { on: bool },
-    Reorder { how: How },
-    CutAt { step: At },
+    Slow {
+        milliseconds: u64,
+    },
+    Duplicate {
+        on: bool,
+    },
+    Lose {
+        on: bool,
+    },
+    Reorder {
+        how: How,
+    },
+    CutAt {
+        step: At,
+    },
 }
 
 #[derive(Debug, Clone, Copy, serde::Deserialize)]
@@ -199,7 +210,12 @@ fn obey(shared: &Arc<Shared>, order: Order) -> Result<(), Refused> {
         Order::Silence { seconds: given } => {
             let time = seconds(given)?;
             shared.silence_all(true);
-            later(shared, time, |timers| &timers.silence, |shared| shared.silence_all(false));
+            later(
+                shared,
+                time,
+                |timers| &timers.silence,
+                |shared| shared.silence_all(false),
+            );
         }
         Order::Refuse { seconds: given } => {
             let time = seconds(given)?;
@@ -222,7 +238,12 @@ fn obey(shared: &Arc<Shared>, order: Order) -> Result<(), Refused> {
             }
             let endpoint = endpoint.unwrap_or_else(|| "*".to_owned());
             let mut state = shared.lock();
-            let waiting: usize = state.faults.rest.values().map(std::collections::VecDeque::len).sum();
+            let waiting: usize = state
+                .faults
+                .rest
+                .values()
+                .map(std::collections::VecDeque::len)
+                .sum();
             if waiting + calls > WAITING_MAX || endpoint.len() > 100 {
                 return Err(out_of_range("so many faults can not wait"));
             }
@@ -257,11 +278,15 @@ fn obey(shared: &Arc<Shared>, order: Order) -> Result<(), Refused> {
 fn rest_fault(kind: Kind, status: Option<u16>, given: Option<u64>) -> Result<RestFault, Refused> {
     let needs_status = matches!(kind, Kind::Status | Kind::Proxy);
     if needs_status != status.is_some() || status.is_some_and(|status| !(400..=599).contains(&status)) {
-        return Err(out_of_range("`status` is 400 to 599, for the kinds `status` and `proxy`"));
+        return Err(out_of_range(
+            "`status` is 400 to 599, for the kinds `status` and `proxy`",
+        ));
     }
     let needs_time = matches!(kind, Kind::TooManyRequests | Kind::Slow);
     if needs_time != given.is_some() {
-        return Err(out_of_range("`milliseconds` is for the kinds `too_many_requests` and `slow`"));
+        return Err(out_of_range(
+            "`milliseconds` is for the kinds `too_many_requests` and `slow`",
+        ));
     }
     let time = milliseconds(given.unwrap_or_default())?;
     let status = status.unwrap_or_default();

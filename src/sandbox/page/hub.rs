@@ -111,10 +111,7 @@ impl Hub {
     /// What is remembered, and everything that comes after it.
     pub(super) fn subscribe(&self) -> (VecDeque<Bytes>, broadcast::Receiver<Bytes>) {
         let memory = self.memory();
-        let inspections = memory
-            .order
-            .iter()
-            .filter_map(|key| memory.inspections.get(key));
+        let inspections = memory.order.iter().filter_map(|key| memory.inspections.get(key));
         let all = std::iter::once(note("begin", "{}"))
             .chain(inspections.cloned())
             .chain(memory.traffic.iter().cloned());

@@ -23,6 +23,7 @@ use axum::{
 use serde_json::json;
 
 use super::{Sandbox, server::Connection};
+use crate::inspect::Inspector;
 use axum::body::Body;
 use faults::Timers;
 pub(crate) use hub::Hub;
@@ -120,6 +121,9 @@ impl Sandbox {
     /// their own: up to 100. From the first call of this method on, the server remembers for the page the last 500
     /// calls and frames of its clients.
     ///
+    /// What a bot does with each event is to be seen once it has [an inspector](Self::inspect); of bots in other
+    /// languages the page shows what the server sees of them.
+    ///
     /// The faults of the page can be switched by a test in any language too, with the token as header
     /// `X-Sandbox-Token`:
     ///
@@ -161,5 +165,41 @@ impl Sandbox {
         let url = self.url();
         let path = url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
         format!("{url}{}?token={}", if path { "" } else { "/" }, page.token)
+    }
+    /// Shows on [the page](Self::page_url) what a bot does with each event: the bot that this inspector was given to.
+    ///
+    /// ```
+    /// use rocketbotte::{inspect::Inspector, sandbox::Sandbox};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sandbox = Sandbox::start().await?;
+    /// let inspector = Inspector::new();
+    /// sandbox.inspect(&inspector);
+    /// // `Bot::builder(sandbox.url()).inspector(inspector)`
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn inspect(&self, inspector: &Inspector) {
+        let mut feed = inspector.subscribe();
+        let hub = Arc::clone(&self.shared().page.hub);
+        let mut stop = self.shared().stop.subscribe();
+        let source = hub.new_source();
+        tokio::spawn(async move {
+            loop {
+                let inspection = tokio::select! {
+                    inspection = feed.next() => inspection,
+                    _ = stop.wait_for(|stop| *stop) => return,
+                };
+                match serde_json::to_string(&inspection) {
+                    Ok(record) => hub.inspection(source, inspection.id, &record),
+                    Err(error) => tracing::warn!(%error, "the page can not be told of an event"),
+                }
+            }
+        });
     }
 }

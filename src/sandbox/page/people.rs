@@ -19,7 +19,9 @@ const PEOPLE_MAX: usize = 100;
 /// Characters of a name.
 const NAME_MAX: usize = 30;
 /// Names for who gives none.
-const NAMES: &[&str] = &["ada", "grace", "alan", "edsger", "barbara", "linus", "margaret", "ken"];
+const NAMES: &[&str] = &[
+    "ada", "grace", "alan", "edsger", "barbara", "linus", "margaret", "ken",
+];
 
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,7 +97,8 @@ pub(super) async fn join(context: Connection, body: Bytes) -> Response<Body> {
     let token = state.users.get(&uid).and_then(|user| user.tokens.front());
     let token = token.map(|token| token.text.clone());
     people.push(uid.clone());
-    let body = json!({ "success": true, "userId": uid, "authToken": token, "username": username, "name": name });
+    let body =
+        json!({ "success": true, "userId": uid, "authToken": token, "username": username, "name": name });
     Json(body).into_response()
 }
 

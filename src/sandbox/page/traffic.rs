@@ -76,13 +76,18 @@ fn described(frame: &Value) -> String {
     let kind = text("msg").unwrap_or("?");
     let said = |message: Option<&Value>| {
         let text = message.and_then(|message| message.get("msg")?.as_str());
-        text.map(|text| format!(" {}", shortened(text))).unwrap_or_default()
+        text.map(|text| format!(" {}", shortened(text)))
+            .unwrap_or_default()
     };
     let first = |list: &str| frame.get(list).and_then(|list| list.get(0));
     match kind {
         "method" => {
             let name = text("method").unwrap_or_default();
-            let shown = if name == "login" { String::new() } else { said(first("params")) };
+            let shown = if name == "login" {
+                String::new()
+            } else {
+                said(first("params"))
+            };
             format!("method {name}{shown}")
         }
         "sub" => {
@@ -101,9 +106,16 @@ fn described(frame: &Value) -> String {
                 let said = error.get("message").and_then(Value::as_str);
                 format!(" {}", said.unwrap_or("error"))
             });
-            format!("{kind} {}{}", text("id").unwrap_or_default(), error.unwrap_or_default())
+            format!(
+                "{kind} {}{}",
+                text("id").unwrap_or_default(),
+                error.unwrap_or_default()
+            )
         }
-        "ready" => format!("ready {}", first("subs").and_then(Value::as_str).unwrap_or_default()),
+        "ready" => format!(
+            "ready {}",
+            first("subs").and_then(Value::as_str).unwrap_or_default()
+        ),
         other => shortened(other),
     }
 }
