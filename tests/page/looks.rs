@@ -89,6 +89,7 @@ async fn contrasts(browser: &Browser, what: &str) {
         }
         return bad;
     ";
+    browser.rest().await;
     assert_eq!(browser.js(poor).await, json!([]), "{what}");
 }
 

@@ -67,7 +67,7 @@ impl Scene {
     async fn me(&self) -> String {
         let name = self
             .browser
-            .js("return document.querySelector('#me .username').innerText.slice(1)")
+            .js("return document.querySelector('#me .username').textContent.slice(1)")
             .await;
         name.as_str().unwrap().to_owned()
     }

@@ -33,19 +33,19 @@ async fn ten_thousand_messages_stay_a_bounded_page() {
 
         // All of it is there, in order and once: as seen by walking through it.
         let walk = "
+            window.seen = [];
             const scroller = document.querySelector('#timeline .scroller');
-            const at = scroller.scrollTop;
-            window.seen ??= [];
-            for (const e of document.querySelectorAll('#timeline .text')) {
-              const number = Number(e.innerText.slice(8));
-              if (!window.seen.length || number > window.seen.at(-1)) window.seen.push(number);
-            }
-            window.most = Math.max(window.most, document.querySelectorAll('#timeline .message').length);
-            if (window.seen.length === 10000) return true;
-            scroller.scrollTop += 1500;
-            return false;
+            const step = () => {
+              const shown = [...document.querySelectorAll('#timeline .text')].map((e) => Number(e.textContent.slice(8)));
+              window.most = Math.max(window.most, shown.length);
+              for (const number of shown) if (!window.seen.length || number > window.seen.at(-1)) window.seen.push(number);
+              // The next step when the rows of this one are there.
+              if (window.seen.length < 10000) { scroller.scrollTop += 900; requestAnimationFrame(() => requestAnimationFrame(step)); }
+            };
+            step();
         ";
-        browser.wait("every message was seen", walk).await;
+        browser.js(walk).await;
+        browser.wait("every message was seen", "return window.seen.length === 10000").await;
         let gaps = "return window.seen.filter((number, at) => number !== at).length";
         assert_eq!(browser.js(gaps).await, json!(0));
         assert!(browser.js("return window.most").await.as_u64().unwrap() < ROWS_MAX);

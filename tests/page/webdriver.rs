@@ -195,7 +195,7 @@ impl Browser {
     pub(crate) async fn see(&self, selector: &str, text: &str) {
         let (selector_json, text_json) = (json!(selector), json!(text));
         let script = format!(
-            "return [...document.querySelectorAll({selector_json})].some((e) => e.offsetParent !== null && e.innerText.includes({text_json}))"
+            "return [...document.querySelectorAll({selector_json})].some((e) => e.checkVisibility() && e.innerText.includes({text_json}))"
         );
         self.wait(&format!("{selector} shows {text:?}"), &script).await;
     }
@@ -270,13 +270,18 @@ impl Browser {
         entries.as_array().unwrap().iter().map(line).collect()
     }
 
+    /// What moves comes to rest.
+    pub(crate) async fn rest(&self) {
+        self.js("document.getAnimations().forEach((a) => a.effect?.getTiming().iterations === Infinity || a.finish())")
+            .await;
+    }
+
     /// Keeps a picture of the page in the folder that `ROCKETBOTTE_SCREENSHOTS` names.
     pub(crate) async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("ROCKETBOTTE_SCREENSHOTS") else {
             return;
         };
-        // What moves comes to rest.
-        self.js("document.getAnimations().forEach((a) => a.effect?.getTiming().iterations === Infinity || a.finish())").await;
+        self.rest().await;
         let data = self
             .devtools("Page.captureScreenshot", json!({ "format": "png" }))
             .await;

@@ -29,7 +29,11 @@ impl Sandbox {
 
 impl Shared {
     pub(crate) async fn go_down(&self) {
-        self.lock().faults.count("server gone", 1);
+        {
+            let mut state = self.lock();
+            state.faults.count("server gone", 1);
+            state.touch();
+        }
         self.up.send_replace(false);
         if self.has_listener {
             // It cannot fail: the sender is in `self`.

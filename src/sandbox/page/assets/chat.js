@@ -17,6 +17,8 @@ export class Chat extends EventTarget {
   #outbox = new Map();
   #heard = new Map();
   #usersAsked = 0;
+  /** What the server last told only us, by room. */
+  #told = new Map();
   #base;
 
   constructor(store, ddp, rest, base) {
@@ -44,6 +46,7 @@ export class Chat extends EventTarget {
     });
     // What only the reader sees: why the server refused something.
     ddp.subscribe("stream-notify-user", `${uid}/message`, (message) => {
+      this.#told.set(message.rid, message.msg);
       store.receive({ ...message, private: true });
       if (message.rid !== store.current) toast(message.msg, "error");
     });
@@ -246,7 +249,11 @@ export class Chat extends EventTarget {
   async #deliver(draft) {
     try {
       // A message that was sent before the connection broke has the same id, so it does not come twice.
+      this.#told.delete(draft.rid);
       const sent = await this.ddp.call("sendMessage", draft);
+      // The method does not fail: what was wrong came before its result, on the stream of the user.
+      const refusal = this.#told.get(draft.rid);
+      if (!sent && refusal) throw new Error(refusal);
       const message = sent ?? (await this.rest.get("chat.getMessage", { msgId: draft._id })).message;
       this.#outbox.delete(draft._id);
       this.store.receive(message);

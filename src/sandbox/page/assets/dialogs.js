@@ -60,6 +60,13 @@ async function run(act, close) {
   }
 }
 
+/** Gets a room, and opens it when the dialog is out of the way. */
+async function enter(get, close, open) {
+  let rid;
+  await run(async () => (rid = await get()), close);
+  if (rid) open(rid);
+}
+
 function filterList(placeholder, entries, empty) {
   const search = h("input", { class: "field-input", type: "search", placeholder, "aria-label": placeholder });
   const list = h("ul", { class: "choices" });
@@ -88,7 +95,7 @@ export function newDirect(store, chat, open) {
       user.type === "bot" ? h("span", { class: "badge" }, "Bot") : null,
       h("span", { class: `presence presence-${user.status ?? "offline"}`, title: user.status ?? "offline" }),
     );
-    element.addEventListener("click", () => run(async () => open(await chat.direct([user.username])), close));
+    element.addEventListener("click", () => enter(() => chat.direct([user.username]), close, open));
     return { label: `${user.username} ${user.name}`, element };
   });
   const { search, list } = filterList("Search people", entries, "There is nobody of this name.");
@@ -117,18 +124,15 @@ export async function newRoom(store, chat, open) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const members = withBots.checked ? bots.map((bot) => bot.username) : [];
-    run(async () => open(await chat.create(isPrivate.checked ? "p" : "c", name.value.trim(), members)), close);
+    enter(() => chat.create(isPrivate.checked ? "p" : "c", name.value.trim(), members), close, open);
   });
   name.focus();
   try {
     const channels = (await chat.channels()).filter((room) => !store.rooms.has(room._id));
     const entries = channels.map((room) => {
       const element = choice(room.name, icon("hash"), h("span", { class: "choice-name" }, room.fname ?? room.name), h("span", { class: "quiet" }, `${room.usersCount ?? 0} people`));
-      const enter = async () => {
-        await chat.join(room._id);
-        open(room._id);
-      };
-      element.addEventListener("click", () => run(enter, close));
+      const join = () => chat.join(room._id).then(() => room._id);
+      element.addEventListener("click", () => enter(join, close, open));
       return { label: room.name, element };
     });
     const { search, list } = filterList("Search channels", entries, "You are in every channel.");

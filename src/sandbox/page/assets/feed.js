@@ -32,7 +32,7 @@ export class Feed extends EventTarget {
 
   /** When something was last written, by the server's clock. */
   get latest() {
-    return this.#list.reduce((latest, message) => Math.max(latest, message.updated || message.ts), 0);
+    return this.#list.reduce((latest, message) => Math.max(latest, message.updated), 0);
   }
 
   /** Takes messages, new or changed, in any order. Tells with `change` which of them are new. */

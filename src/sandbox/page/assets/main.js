@@ -131,7 +131,7 @@ function messageMenu(message, anchor, inThread) {
 
 function discuss(message) {
   const bots = [...store.users.values()].filter((user) => user.type === "bot").map((user) => user.username);
-  ask("Start a discussion", "What is it about?", "Start", async (title) => open(await chat.discussion(message.rid, title, bots)), "Bots are invited to it.");
+  ask("Start a discussion", "What is it about?", "Start", (title) => chat.discussion(message.rid, title, bots).then(open), "Bots are invited to it.");
 }
 
 /** Shows a message of the current room. */
@@ -169,8 +169,8 @@ async function open(rid) {
   composer.goTo(rid, `Message ${room.kind === "d" ? "" : "#"}${room.title}`);
   history.replaceState(null, "", `#${encodeURIComponent(rid)}`);
   showHead();
-  await opened;
   if (matchMedia("(min-width: 720px)").matches) composer.focus();
+  await opened;
 }
 
 /** What stands above the first message of a room. */

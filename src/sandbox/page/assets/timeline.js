@@ -29,6 +29,7 @@ export class Timeline extends EventTarget {
     this.scroller = h("div", { class: "scroller", tabindex: "0", "aria-label": label, role: "region" }, this.body);
     this.#pill = h("button", { class: "pill", type: "button", hidden: true, onclick: () => this.toEnd() });
     root.replaceChildren(this.scroller, this.#pill);
+    this.#showMissed();
     this.#list = new VirtualList(this.scroller, this.body, (row) => this.#element(row));
     this.#update = perFrame(() => this.#rows());
     this.#listener = (event) => this.#changed(event.detail);
@@ -93,8 +94,11 @@ export class Timeline extends EventTarget {
   }
 
   #showPill() {
-    const away = !this.#list.atEnd;
-    this.#pill.hidden = !away;
+    this.#pill.hidden = this.#list.atEnd;
+    this.#showMissed();
+  }
+
+  #showMissed() {
     const text = this.#missed ? `${this.#missed} new ${this.#missed === 1 ? "message" : "messages"}` : "Latest messages";
     this.#pill.classList.toggle("pill-new", this.#missed > 0);
     this.#pill.replaceChildren(icon("down"), text);
