@@ -99,7 +99,14 @@ fn described(frame: &Value) -> String {
             let event = fields.and_then(|fields| fields.get("eventName")?.as_str());
             let message = fields.and_then(|fields| fields.get("args")?.get(0));
             let stream = text("collection").unwrap_or_default();
-            format!("{stream} {}{}", event.unwrap_or_default(), said(message))
+            // Whose stream it is goes without saying.
+            let own = |event: &'_ str| stream == "stream-notify-user" && event.contains('/');
+            let event = event.unwrap_or_default();
+            let event = match event.split_once('/') {
+                Some((_, name)) if own(event) => name,
+                _ => event,
+            };
+            format!("{stream} {event}{}", said(message))
         }
         "result" | "nosub" => {
             let error = frame.get("error").map(|error| {

@@ -46,11 +46,11 @@ export class Faults {
     };
     const number = (id, label, value, max) => {
       const input = h("input", { class: "field-input number", id, type: "number", min: 1, max, value });
-      return [input, h("label", { class: "inline-field", for: id }, label, input)];
+      return [input, h("label", { class: "inline-field", for: id }, label.map((part) => part ?? input))];
     };
     let secondsField, callsField;
-    [this.#seconds, secondsField] = number("fault-seconds", "for seconds", 5, 600);
-    [this.#calls, callsField] = number("fault-calls", "calls", 3, 1000);
+    [this.#seconds, secondsField] = number("fault-seconds", ["for", null, "seconds"], 5, 600);
+    [this.#calls, callsField] = number("fault-calls", [null, "calls"], 3, 1000);
     const options = ENDPOINTS.map((name) => h("option", { value: name }, name === "*" ? "any endpoint" : name));
     this.#endpoint = h("select", { class: "field-input", id: "fault-endpoint", "aria-label": "Endpoint" }, options);
     const seconds = () => Number(this.#seconds.value) || 5;

@@ -50,13 +50,15 @@ export class Feed extends EventTarget {
         for (const key of Object.keys(before)) if (!(key in now)) delete before[key];
         continue;
       }
-      const last = this.#list.at(-1);
-      disorder ||= Boolean(last) && last.ts > now.ts;
       this.#byId.set(now._id, now);
-      this.#list.push(now);
       fresh.push(now);
     }
-    // Stable, so messages of one millisecond stay as they came.
+    // Those of one millisecond stay as they came, and older pages come before what is there.
+    const [first, second] = options.old ? [fresh, this.#list] : [this.#list, fresh];
+    disorder ||= fresh.some((message, at) => at > 0 && fresh[at - 1].ts > message.ts);
+    disorder ||= first.length > 0 && second.length > 0 && first.at(-1).ts > second[0].ts;
+    if (options.old) this.#list = first.concat(second);
+    else for (const message of fresh) this.#list.push(message);
     if (disorder) this.#list.sort((a, b) => a.ts - b.ts);
     this.#tell({ fresh: options.old ? [] : fresh });
   }

@@ -38,12 +38,15 @@ function section(title, ...content) {
 function waterfall(record) {
   const layers = record.layers ?? [];
   if (layers.length === 0) return section("Layers", h("p", { class: "quiet" }, "It has not reached any layer."));
-  const end = Math.max(1, record.took_us ?? 0, ...layers.map((layer) => layer.left_us ?? layer.entered_us));
+  // From the first layer on: the wait before it is told above.
+  const begin = layers[0].entered_us;
+  const end = Math.max(begin + 1, ...layers.map((layer) => layer.left_us ?? layer.entered_us));
+  const share = (us) => `${(us / (end - begin)) * 100}%`;
   const rows = layers.map((layer) => {
     const left = layer.left_us ?? end;
     const bar = h("span", { class: layer.left_us === null ? "bar bar-open" : "bar" });
-    bar.style.left = `${(layer.entered_us / end) * 100}%`;
-    bar.style.width = `${Math.max(0.8, ((left - layer.entered_us) / end) * 100)}%`;
+    bar.style.left = share(layer.entered_us - begin);
+    bar.style.width = share(left - layer.entered_us);
     const name = h("span", { class: "layer-name", title: layer.name }, layer.name);
     name.style.paddingLeft = `${Math.min(12, layer.depth) * 10}px`;
     const row = h(
@@ -56,7 +59,7 @@ function waterfall(record) {
     if (layer.note) row.append(h("span", { class: "layer-note" }, layer.note));
     return row;
   });
-  const axis = h("p", { class: "axis", "aria-hidden": "true" }, h("span", {}, "0"), h("span", {}, span(end)));
+  const axis = h("p", { class: "axis", "aria-hidden": "true" }, h("span", {}, "0"), h("span", {}, span(end - begin)));
   return section("Way through the layers", h("ul", { class: "waterfall" }, rows), axis);
 }
 

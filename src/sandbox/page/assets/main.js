@@ -53,7 +53,7 @@ const text = {
 const context = { me, text, isBot: (message) => store.isBot(message), act, jump };
 
 const timeline = new Timeline(byId("timeline"), "Messages", context, () => chat.load(store.current));
-const thread = new ThreadPane(byId("thread"), chat, context);
+const thread = new ThreadPane(byId("thread"), chat, context, (tmid) => timeline.focus(tmid) || composer.focus());
 const typing = new TypingLine(byId("typing"));
 const composer = new Composer(byId("composer-root"), {
   id: "composer",
@@ -251,7 +251,7 @@ let tab = "inspector";
 
 function showTools(name) {
   tab = name;
-  document.body.classList.add("with-tools");
+  document.body.classList.add("with-tools", "tools-on-top");
   byId("tools").hidden = false;
   for (const [key, pane] of Object.entries(TABS)) {
     const on = key === name;

@@ -13,12 +13,15 @@ export class ThreadPane {
   #composer;
   #typing;
   #room;
-  #back = null;
   tmid = null;
   rid = null;
 
-  constructor(root, chat, context) {
+  #closed;
+
+  /** `closed(tmid)`: gives the focus back to the room. */
+  constructor(root, chat, context, closed) {
     this.#root = root;
+    this.#closed = closed;
     this.#chat = chat;
     const close = h("button", { class: "icon-button", type: "button", "aria-label": "Close the thread", onclick: () => this.close() }, icon("close"));
     this.#room = h("p", { class: "quiet" });
@@ -66,11 +69,12 @@ export class ThreadPane {
 
   open(message) {
     const tmid = message.tmid ?? message._id;
-    this.#back = document.activeElement;
     this.tmid = tmid;
     this.rid = message.rid;
     this.#root.hidden = false;
     document.body.classList.add("with-thread");
+    // Where there is room for one pane, the last one that was opened is to be seen.
+    document.body.classList.remove("tools-on-top");
     const room = this.#chat.store.rooms.get(message.rid);
     this.#room.textContent = room ? `in ${room.kind === "d" ? "" : "#"}${room.title}` : "";
     this.#typing.clear();
@@ -82,10 +86,11 @@ export class ThreadPane {
 
   close() {
     if (this.#root.hidden) return;
+    const { tmid } = this;
     this.tmid = null;
     this.#root.hidden = true;
     document.body.classList.remove("with-thread");
     this.#timeline.show(null);
-    if (this.#back?.isConnected) this.#back.focus();
+    this.#closed(tmid);
   }
 }

@@ -148,10 +148,14 @@ export class Timeline extends EventTarget {
     return true;
   }
 
+  /** Gives a message the focus, if it is near the screen. */
   focus(id) {
+    const element = this.#list.element(id);
+    if (!element) return false;
     this.#focused = id;
-    this.#list.element(id)?.focus({ preventScroll: true });
-    this.#list.element(id)?.scrollIntoView({ block: "nearest" });
+    element.focus({ preventScroll: true });
+    element.scrollIntoView({ block: "nearest" });
+    return true;
   }
 
   /** Moves the focus to the message before or after. */
