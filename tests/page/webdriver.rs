@@ -1,4 +1,4 @@
-//! Chromium by the WebDriver protocol, as far as the tests need it: JSON over HTTP, spoken by hyper, which is here anyway.
+//! Chromium by the `WebDriver` protocol, as far as the tests need it: JSON over HTTP, spoken by hyper, which is here anyway.
 //! The client crates bring forty others with them.
 
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 const LOOK_AGAIN: Duration = Duration::from_millis(15);
 
-/// Keys by their WebDriver codes.
+/// Keys by their `WebDriver` codes.
 pub(crate) mod key {
     pub(crate) const TAB: &str = "\u{E004}";
     pub(crate) const ENTER: &str = "\u{E007}";
