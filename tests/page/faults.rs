@@ -30,11 +30,36 @@ async fn page_and_bot_come_back_after_a_fault_that_its_button_made() {
     .await;
 }
 
+/// What the browser itself tells of attempts to reach a server that is not there.
+const NETWORK: [&str; 2] = ["net::ERR_", "WebSocket connection to"];
+
+#[tokio::test]
+async fn the_server_is_gone_for_a_while_by_a_button() {
+    played(people(), &NETWORK, async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        let bot = bot(sandbox).await;
+        scene.open().await;
+        browser.click("#tab-button-faults").await;
+        browser
+            .js("document.querySelector('#fault-seconds').value = '1'")
+            .await;
+        browser.click("[data-fault='Gone']").await;
+        browser.see("#offline", "The connection is lost").await;
+        browser
+            .wait("it is back", "return document.querySelector('#offline').hidden")
+            .await;
+        browser.see(".met", "server gone").await;
+        browser.click("#composer").await;
+        scene.say("!ping again").await;
+        browser.see("#timeline .message", "pong again").await;
+        bot.shut_down().await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_was_said_meanwhile_is_there_afterwards_and_what_was_written_goes_out_once() {
-    // The attempts to reach a server that is not there are told by the browser itself.
-    let network = ["net::ERR_", "WebSocket connection to"];
-    played(people(), &network, async |scene| {
+    played(people(), &NETWORK, async |scene| {
         let (sandbox, browser) = (&scene.sandbox, &scene.browser);
         scene.open().await;
         let deleted = sandbox.user("ann").say("general", "to be deleted").await;

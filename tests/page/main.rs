@@ -15,6 +15,7 @@ mod inspector;
 mod keyboard;
 mod looks;
 mod many;
+mod orders;
 mod webdriver;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};

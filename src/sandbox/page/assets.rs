@@ -54,6 +54,7 @@ assets!(
     "thread.js",
     "time.js",
     "timeline.js",
+    "tools.js",
     "traffic.js",
     "typing.js",
     "virtual.js",

@@ -207,6 +207,8 @@ export class Composer {
     }
     const wanted = text.toLowerCase();
     const users = (this.#options.users?.() ?? []).filter((user) => user.username.toLowerCase().startsWith(wanted));
+    // A name that is complete needs nothing more, and Enter sends.
+    if (users.length === 1 && users[0].username.toLowerCase() === wanted) return this.#suggest([]);
     return this.#suggest(
       users.slice(0, SUGGESTIONS).map((user) => ({ text: `@${user.username} `, from, shown: [avatar(user.username, true), `@${user.username}`] })),
     );

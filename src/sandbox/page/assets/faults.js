@@ -16,7 +16,6 @@ export class Faults {
   #toggles = new Map();
   #timer = 0;
   #badge;
-  visible = false;
 
   /** `badge(texts)`: is told what is broken. */
   constructor(root, badge) {
@@ -149,7 +148,6 @@ export class Faults {
   }
 
   setVisible(on) {
-    this.visible = on;
     clearInterval(this.#timer);
     if (on) {
       this.#refresh();

@@ -26,6 +26,8 @@ const VERDICTS = {
   fallback_of_group: "the fallback of a group is not used",
 };
 
+/** What was said, without the links of quotations before it. */
+const said = (event) => event.text?.replace(/^(\[ \]\([^)]*\)\s*)+/, "") || event.text;
 const words = (text) => String(text).replace(/_/g, " ");
 
 export const chip = (text, kind = text) => h("span", { class: `chip chip-${kind}` }, words(text));
@@ -90,11 +92,11 @@ function routes(record) {
     ),
   );
   const answer = record.explanation.answer;
-  const said = answer && (typeof answer === "string" ? answer : answer.text);
+  const reply = answer && (typeof answer === "string" ? answer : answer.text);
   return section(
     "Routes",
     h("table", { class: "routes" }, h("tbody", {}, rows)),
-    said ? h("p", { class: "quiet" }, `The router answers by itself: ${said}`) : null,
+    reply ? h("p", { class: "quiet" }, `The router answers by itself: ${reply}`) : null,
   );
 }
 
@@ -139,7 +141,7 @@ export class Inspector {
   #quiet = true;
   #update;
   #seen = new Map();
-  visible = false;
+  #visible = false;
 
   /** `jump(id)`: shows a message in the chat. */
   constructor(root, jump) {
@@ -177,7 +179,8 @@ export class Inspector {
     this.#update();
   }
 
-  refresh() {
+  setVisible(on) {
+    this.#visible = on;
     this.#update();
   }
 
@@ -214,7 +217,7 @@ export class Inspector {
   #event(record) {
     const { event } = record;
     const outcome = record.outcome ?? "running";
-    const what = event.text || words(event.kind);
+    const what = said(event) || words(event.kind);
     return h(
       "div",
       {
@@ -232,7 +235,7 @@ export class Inspector {
   }
 
   #show() {
-    if (!this.visible) return;
+    if (!this.#visible) return;
     const shown = this.#shown;
     if (shown.length === 0) {
       this.#seen.clear();
@@ -273,7 +276,7 @@ export class Inspector {
       h(
         "header",
         { class: "detail-head" },
-        h("p", { class: "detail-text" }, event.user ? h("strong", {}, `${event.user}: `) : null, event.text || words(event.kind)),
+        h("p", { class: "detail-text" }, event.user ? h("strong", {}, `${event.user}: `) : null, said(event) || words(event.kind)),
         h(
           "p",
           { class: "quiet" },

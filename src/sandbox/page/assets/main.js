@@ -5,20 +5,18 @@ import { Composer } from "./composer.js";
 import { Ddp } from "./ddp.js";
 import { ask, confirm, newDirect, newRoom, showKeys } from "./dialogs.js";
 import { byId, fill, h, toast } from "./dom.js";
-import { Faults } from "./faults.js";
 import { icon } from "./icons.js";
-import { Inspector } from "./inspector.js";
 import { keys } from "./keyboard.js";
 import { closeMenu, menu, pickEmoji } from "./menu.js";
 import { avatar } from "./message.js";
 import { Rest } from "./rest.js";
 import { RoomList, roomIcon } from "./rooms.js";
-import { BASE, TOKEN, account, addressFor, forget } from "./session.js";
+import { BASE, account, addressFor, forget } from "./session.js";
 import { Store } from "./store.js";
 import { ThreadPane } from "./thread.js";
 import { isDark, toggleTheme } from "./theme.js";
 import { Timeline } from "./timeline.js";
-import { Traffic } from "./traffic.js";
+import { Tools } from "./tools.js";
 import { TypingLine } from "./typing.js";
 
 const store = new Store();
@@ -91,7 +89,7 @@ function act(name, message, argument, on) {
     case "discard":
       return store.remove(message._id);
     case "why":
-      return why(message);
+      return tools.why(message);
     case "menu":
       return messageMenu(message, argument, inThread);
     default:
@@ -118,7 +116,7 @@ function messageMenu(message, anchor, inThread) {
     { label: "Quote", icon: "quote", key: "q", act: () => act("quote", message, anchor) },
     own ? { label: "Edit", icon: "edit", key: "e", act: () => act("edit", message, anchor) } : undefined,
     null,
-    { label: "Why? What bots did", icon: "question", key: "w", act: () => why(message) },
+    { label: "Why? What bots did", icon: "question", key: "w", act: () => tools.why(message) },
     inThread ? undefined : { label: "Start a discussion", icon: "bubbles", act: () => discuss(message) },
     { label: "Copy text", icon: "copy", act: () => copy("Text", message.msg ?? "") },
     { label: "Copy link", icon: "link", act: () => copy("Link", chat.permalink(message)) },
@@ -238,83 +236,9 @@ chat.addEventListener("arrived", () => {
   else rooms.openFirst();
 });
 
-// The panes at the side
+// The pane beside the chat
 
-const inspector = new Inspector(byId("tab-inspector"), jump);
-const traffic = new Traffic(byId("tab-traffic"), (name) => store.users.get(name)?.type === "user");
-const faults = new Faults(byId("tab-faults"), (texts) => {
-  byId("broken").hidden = texts.length === 0;
-  byId("broken-text").textContent = texts.length === 1 ? texts[0] : `${texts.length} faults`;
-});
-const TABS = { inspector, traffic, faults };
-let tab = "inspector";
-
-function showTools(name) {
-  tab = name;
-  document.body.classList.add("with-tools", "tools-on-top");
-  byId("tools").hidden = false;
-  for (const [key, pane] of Object.entries(TABS)) {
-    const on = key === name;
-    byId(`tab-${key}`).hidden = !on;
-    byId(`tab-button-${key}`).setAttribute("aria-selected", String(on));
-    byId(`tab-button-${key}`).tabIndex = on ? 0 : -1;
-    if (key === "faults") faults.setVisible(on);
-    else pane.visible = on;
-    if (on) pane.refresh?.();
-  }
-}
-
-function hideTools() {
-  document.body.classList.remove("with-tools");
-  const inside = byId("tools").contains(document.activeElement);
-  byId("tools").hidden = true;
-  for (const pane of Object.values(TABS)) pane.visible = false;
-  faults.setVisible(false);
-  if (inside) byId("tools-button").focus();
-}
-
-function toggleTools(name) {
-  const open = !byId("tools").hidden;
-  if (open && (tab === name || !name)) hideTools();
-  else {
-    showTools(name ?? tab);
-    byId(`tab-button-${tab}`).focus();
-  }
-}
-
-function why(message) {
-  showTools("inspector");
-  if (!inspector.explain(message._id)) toast("No bot with an inspector has told anything about this message.");
-}
-
-for (const name of Object.keys(TABS)) byId(`tab-button-${name}`).addEventListener("click", () => showTools(name));
-byId("tool-tabs").addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const names = Object.keys(TABS);
-  const next = names[(names.indexOf(tab) + step + names.length) % names.length];
-  showTools(next);
-  byId(`tab-button-${next}`).focus();
-});
-byId("tools-close").addEventListener("click", hideTools);
-byId("tools-button").addEventListener("click", () => toggleTools());
-byId("broken").addEventListener("click", () => showTools("faults"));
-
-function listen() {
-  const source = new EventSource(`${BASE}_sandbox/inspector?token=${encodeURIComponent(TOKEN)}`);
-  source.addEventListener("begin", () => {
-    inspector.begin();
-    traffic.begin();
-  });
-  source.addEventListener("inspection", (event) => inspector.put(JSON.parse(event.data)));
-  source.addEventListener("traffic", (event) => traffic.put(JSON.parse(event.data)));
-  source.addEventListener("faults", (event) => faults.show(JSON.parse(event.data)));
-  source.addEventListener("error", () => {
-    // It comes back by itself, unless the browser gave up.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
-  });
-}
-listen();
+const tools = new Tools((name) => store.users.get(name)?.type === "user", jump);
 
 // The connection
 
@@ -381,15 +305,15 @@ function escape() {
   if (document.body.classList.contains("with-rooms")) {
     document.body.classList.remove("with-rooms");
     byId("rooms-button").focus();
-  } else if (byId("tools").contains(document.activeElement)) hideTools();
+  } else if (tools.hasFocus) tools.hide();
   else composer.focus();
 }
 
 keys({
   roomAbove: () => rooms.step(-1),
   roomBelow: () => rooms.step(1),
-  inspector: () => toggleTools("inspector"),
-  faults: () => toggleTools("faults"),
+  inspector: () => tools.toggle("inspector"),
+  faults: () => tools.toggle("faults"),
   findRoom: () => {
     if (byId("sidebar").offsetParent === null || getComputedStyle(byId("rooms-button")).display !== "none") document.body.classList.add("with-rooms");
     byId("room-filter").focus();
@@ -401,4 +325,4 @@ keys({
 
 chat.start();
 ddp.open();
-if (matchMedia("(min-width: 1200px)").matches) showTools("inspector");
+if (matchMedia("(min-width: 1200px)").matches) tools.show("inspector");

@@ -16,7 +16,7 @@ export class Traffic {
   #kind = "";
   #update;
   #list;
-  visible = false;
+  #visible = false;
 
   /** `isPerson(username)`: whether it is somebody who is no bot. */
   constructor(root, isPerson) {
@@ -51,12 +51,13 @@ export class Traffic {
     this.#update();
   }
 
-  refresh() {
+  setVisible(on) {
+    this.#visible = on;
     this.#update();
   }
 
   #show() {
-    if (!this.visible) return;
+    if (!this.#visible) return;
     const who = (entry) => entry.user || this.#people.get(entry.connection) || "";
     const fits = (entry) =>
       (this.#all || !this.#isPerson(who(entry))) &&
