@@ -1,6 +1,7 @@
 //! A first bot, in a chat that runs inside this program.
 //!
-//! Run it with `cargo run --example quickstart` and type: `!test it`, `!ping 7`, `hello there`.
+//! Run it with `cargo run --example quickstart` and type: `!test it`, `!ping 7`, `hello there`. It prints the address of a
+//! page, where the same chat is to be had in the browser, with a look into the bot.
 //! To connect it to your own server set `ROCKETCHAT_URL`, `ROCKETCHAT_USER_ID` and `ROCKETCHAT_AUTH_TOKEN`.
 
 use std::io::IsTerminal;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use rocketbotte::event::{EventKind, Message};
 use rocketbotte::extract::Args;
 use rocketbotte::handler::route;
+use rocketbotte::inspect::Inspector;
 use rocketbotte::layer::{CommandLayer, RateLimitLayer, TimeoutLayer, TraceLayer};
 use rocketbotte::sandbox::{MessageFeed, Sandbox, SandboxUser};
 use rocketbotte::transport::ConnectionState;
@@ -76,9 +78,12 @@ async fn chat_in_the_terminal() -> Result<(), BoxError> {
     let sandbox = Sandbox::start().await?;
     let (bot_account, ann) = (sandbox.bot("rocketbotte"), sandbox.user("ann"));
     let replies = sandbox.subscribe();
+    let inspector = Inspector::new();
+    sandbox.inspect(&inspector);
 
     let bot = Bot::builder(sandbox.url())
         .token(bot_account.id(), bot_account.token())
+        .inspector(inspector)
         .build()?;
     let handle = bot.handle();
     let (heard, mut heard_count) = watch::channel(0_u64);
@@ -93,6 +98,7 @@ async fn chat_in_the_terminal() -> Result<(), BoxError> {
         "A Rocket.Chat runs at {} inside this program; you are ann, in #general.",
         sandbox.url()
     );
+    eprintln!("In the browser: {}", sandbox.page_url());
     eprintln!("Try: !test it   !ping 7   hello there   !help");
     if std::io::stdin().is_terminal() {
         eprintln!("End with Ctrl-D or Ctrl-C.");

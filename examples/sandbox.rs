@@ -2,7 +2,8 @@
 //!
 //! Run it with `cargo run --example sandbox`, or `cargo run --example sandbox -- 3000` for a port of your choice. It
 //! prints where it is and who there is; copy the variables into the terminal where your bot starts. `ann` and `bob` are
-//! people: talk as them with any client of the REST API. It ends with Ctrl-C, and forgets everything.
+//! people: talk as them with any client of the REST API, or open the page that it prints, and talk in the browser. It ends
+//! with Ctrl-C, and forgets everything.
 
 use std::fmt::Write as _;
 use std::future::pending;
@@ -77,6 +78,11 @@ async fn serve(port: u16) -> Result<(), BoxError> {
 fn introduction(sandbox: &Sandbox) -> Result<String, std::fmt::Error> {
     let (url, bot, ann) = (sandbox.url(), sandbox.bot("rocketbotte"), sandbox.user("ann"));
     let mut text = format!("A Rocket.Chat runs at {url} until Ctrl-C, and then forgets everything.\n\n");
+    writeln!(
+        text,
+        "Chat in the browser, watch what bots do, break things:\n  {}\n",
+        sandbox.page_url()
+    )?;
     writeln!(text, "In #general and in direct conversations there are")?;
     for (user, role) in [(&bot, "bot"), (&ann, "person"), (&sandbox.user("bob"), "person")] {
         let (name, id, token, password) = (user.username(), user.id(), user.token(), user.password());

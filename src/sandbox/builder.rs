@@ -308,7 +308,7 @@ impl SandboxBuilder {
             }
         }
         let site = Site {
-            shared: Arc::new(Shared::new(state)),
+            shared: Arc::new(Shared::new(state, address.is_some())),
             router: server::router(&self.subpath),
             tls: self.tls,
         };

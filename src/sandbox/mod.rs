@@ -15,6 +15,7 @@ mod faults;
 pub(crate) mod fuzzing;
 mod limits;
 mod observe;
+mod page;
 mod refusal;
 mod rest;
 mod server;
@@ -38,6 +39,7 @@ pub use user::SandboxUser;
 
 pub use crate::transcript::{Transcript, TranscriptMismatch};
 
+use page::Page;
 use server::{Site, Wire};
 use state::State;
 
@@ -57,10 +59,14 @@ pub(crate) struct Shared {
     pub(crate) listening: watch::Sender<bool>,
     /// Bytes of the bodies that are being read.
     pub(crate) body_bytes: Arc<AtomicUsize>,
+    /// Whether there is a socket to come back to.
+    pub(crate) has_listener: bool,
+    pub(crate) page: Page,
 }
 
 impl Shared {
-    fn new(state: State) -> Self {
+    fn new(mut state: State, has_listener: bool) -> Self {
+        let page = Page::new(state.tokens.make(), Arc::clone(&state.hub));
         Self {
             state: Mutex::new(state),
             stop: watch::Sender::new(false),
@@ -68,6 +74,8 @@ impl Shared {
             up: watch::Sender::new(true),
             listening: watch::Sender::new(true),
             body_bytes: Arc::default(),
+            has_listener,
+            page,
         }
     }
 

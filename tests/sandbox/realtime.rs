@@ -632,7 +632,8 @@ async fn the_in_memory_server_works_with_paused_time() {
     assert!(frames[1].is_close());
     let waited = began.elapsed();
     assert!(
-        waited >= Duration::from_secs(30) && waited < Duration::from_secs(31),
+        // The silence began a moment before time stood still.
+        waited > Duration::from_secs(29) && waited < Duration::from_secs(31),
         "{waited:?}"
     );
     tokio::time::resume();

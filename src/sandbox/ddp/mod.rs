@@ -29,6 +29,7 @@ impl State {
             connection: id,
             text: cut(text),
         });
+        self.show_frame(id, "in", text);
         self.touch();
         let Ok(message) = serde_json::from_str::<Value>(text) else {
             return self.reply(id, frame::error("Bad request", None));
@@ -69,6 +70,7 @@ impl State {
     }
 
     pub(crate) fn reply(&mut self, id: u64, frame: tokio_tungstenite::tungstenite::Utf8Bytes) {
+        self.show_frame(id, "out", &frame);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.send(frame);
         }

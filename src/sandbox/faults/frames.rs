@@ -1,7 +1,10 @@
 //! Faults of single frames: doubled, out of order, not what anybody expects.
 
 use super::Reorder;
-use crate::sandbox::{Sandbox, state::session::Outgoing};
+use crate::sandbox::{
+    Sandbox,
+    state::{State, session::Outgoing},
+};
 
 impl Sandbox {
     /// Sends this text to every realtime connection as one frame.
@@ -36,9 +39,14 @@ impl Sandbox {
     }
 
     fn reorder(&self, how: Reorder) {
-        let mut state = self.state();
-        state.faults.reorder = how;
-        for session in state.sessions.values_mut() {
+        self.state().reorder(how);
+    }
+}
+
+impl State {
+    pub(crate) fn reorder(&mut self, how: Reorder) {
+        self.faults.reorder = how;
+        for session in self.sessions.values_mut() {
             session.release();
         }
     }

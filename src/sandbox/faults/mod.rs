@@ -35,9 +35,9 @@ pub(crate) struct Faults {
     pub(crate) reorder: Reorder,
     pub(crate) refuse: bool,
     pub(crate) slow: Duration,
-    steps: VecDeque<Step>,
-    rest: HashMap<String, VecDeque<RestFault>>,
-    met: BTreeMap<&'static str, u64>,
+    pub(crate) steps: VecDeque<Step>,
+    pub(crate) rest: HashMap<String, VecDeque<RestFault>>,
+    pub(crate) met: BTreeMap<&'static str, u64>,
 }
 
 impl Faults {

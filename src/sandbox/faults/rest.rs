@@ -30,7 +30,7 @@ pub enum RestFault {
 }
 
 impl RestFault {
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::TooManyRequests { .. } => "429",
             Self::Status(_) => "status",

@@ -1,7 +1,7 @@
 //! Faults of realtime connections: how they end, or die without an end.
 
 use crate::sandbox::{
-    Sandbox,
+    Sandbox, Shared,
     state::{
         State,
         session::{Cut, Outgoing},
@@ -25,7 +25,7 @@ pub enum Step {
 }
 
 impl Step {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Upgrade => "cut at upgrade",
             Self::Connect => "cut at connect",
@@ -50,30 +50,17 @@ impl Step {
 impl Sandbox {
     /// Cuts every realtime connection: the client sees the stream end without a close frame.
     pub fn drop_connections(&self) {
-        self.cut("cut by an end of stream", Cut::Fin);
+        self.shared().cut_all(Cut::Fin);
     }
 
     /// Cuts every realtime connection with a TCP reset. In memory it is an end of stream.
     pub fn reset_connections(&self) {
-        self.cut("cut by a reset", Cut::Reset);
-    }
-
-    fn cut(&self, name: &'static str, how: Cut) {
-        let mut state = self.state();
-        for session in state.sessions.values() {
-            session.cut(how);
-        }
-        count_all(&mut state, name);
+        self.shared().cut_all(Cut::Reset);
     }
 
     /// Closes every realtime connection properly, with code 1000.
     pub fn close_connections(&self) {
-        let mut state = self.state();
-        let ids: Vec<u64> = state.sessions.keys().copied().collect();
-        count_all(&mut state, "closed");
-        for id in ids {
-            state.close_session(id);
-        }
+        self.shared().close_all();
     }
 
     /// The next realtime connection that comes to this step ends there, without an answer. Call it three times for
@@ -85,11 +72,7 @@ impl Sandbox {
     /// Sends the first half of a frame to every realtime connection, which then ends: within a character of several
     /// bytes.
     pub fn send_half_frame(&self) {
-        let mut state = self.state();
-        for session in state.sessions.values() {
-            session.push(Outgoing::Half);
-        }
-        count_all(&mut state, "half a frame");
+        self.shared().halve_all();
     }
 
     /// While on, realtime connections stay open but are dead: nothing is read, sent or answered, no ping either.
@@ -97,10 +80,7 @@ impl Sandbox {
     ///
     /// What was to be sent meanwhile arrives late, when it is switched off.
     pub fn silence(&self, on: bool) {
-        self.shared().silence.send_replace(on);
-        if on {
-            count_all(&mut self.state(), "silence");
-        }
+        self.shared().silence_all(on);
     }
 
     /// Takes every token of this user away, as removing a personal access token does: the sockets close
@@ -114,6 +94,44 @@ impl Sandbox {
             .collect();
         for token in tokens {
             state.revoke(&token, None);
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn cut_all(&self, how: Cut) {
+        let mut state = self.lock();
+        for session in state.sessions.values() {
+            session.cut(how);
+        }
+        let name = match how {
+            Cut::Fin => "cut by an end of stream",
+            Cut::Reset => "cut by a reset",
+        };
+        count_all(&mut state, name);
+    }
+
+    pub(crate) fn close_all(&self) {
+        let mut state = self.lock();
+        let ids: Vec<u64> = state.sessions.keys().copied().collect();
+        count_all(&mut state, "closed");
+        for id in ids {
+            state.close_session(id);
+        }
+    }
+
+    pub(crate) fn halve_all(&self) {
+        let mut state = self.lock();
+        for session in state.sessions.values() {
+            session.push(Outgoing::Half);
+        }
+        count_all(&mut state, "half a frame");
+    }
+
+    pub(crate) fn silence_all(&self, on: bool) {
+        self.silence.send_replace(on);
+        if on {
+            count_all(&mut self.lock(), "silence");
         }
     }
 }

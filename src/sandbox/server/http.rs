@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Line, body};
-use crate::sandbox::{Shared, Step, ddp, rest, state::history::http_date};
+use crate::sandbox::{Shared, Step, ddp, page, rest, state::history::http_date};
 
 pub(crate) type HyperRequest = Request<hyper::body::Incoming>;
 
@@ -50,7 +50,8 @@ pub(crate) fn router(subpath: &str) -> Router {
             }),
         )
         .route("/file-upload/{id}/{name}", get(file))
-        .fallback(page);
+        .merge(page::router(subpath))
+        .fallback(web_client);
     let site = if subpath.is_empty() {
         site
     } else {
@@ -62,9 +63,9 @@ pub(crate) fn router(subpath: &str) -> Router {
         .layer(middleware::from_fn(guard))
 }
 
-type Connection = axum::Extension<Context>;
+pub(crate) type Connection = axum::Extension<Context>;
 
-async fn page() -> Html<&'static str> {
+async fn web_client() -> Html<&'static str> {
     Html(PAGE)
 }
 
@@ -121,7 +122,9 @@ async fn api(endpoint: String, axum::Extension(context): Connection, request: Re
         }
         return (StatusCode::PAYLOAD_TOO_LARGE, Html("request entity too large")).into_response();
     };
+    let called = page::traffic::Called::now(&context, &endpoint, &parts, &body);
     let mut response = rest::serve(&context, &endpoint, &parts, body).await;
+    called.answered(response.status());
     let now = context.shared.lock().now();
     // The server's clock, which may differ from this machine's.
     if let Ok(date) = HeaderValue::from_str(&http_date(now)) {

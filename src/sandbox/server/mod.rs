@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, rustls};
 use tower::ServiceExt as _;
 
-pub(crate) use http::{Context as HttpContext, router};
+pub(crate) use http::{Connection, Context as HttpContext, router};
 pub(crate) use wire::{Line, Wire};
 
 use super::Shared;

@@ -19,6 +19,7 @@ mod weight;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -32,6 +33,7 @@ use super::{
     faults::Faults,
     limits::Limits,
     observe::{Log, SandboxMessage},
+    page::Hub,
 };
 use people::{Tokens, User};
 use rooms::{Gone, Room};
@@ -94,6 +96,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) log: Log,
     pub(crate) tokens: Tokens,
+    /// What the page is told.
+    pub(crate) hub: Arc<Hub>,
     pub(crate) server_id_frame: bool,
     /// Without a packet for so long the server pings, and after as long again it closes.
     pub(crate) heartbeat: Duration,
@@ -123,6 +127,7 @@ impl State {
             faults: Faults::default(),
             log: Log::default(),
             tokens: Tokens::new(),
+            hub: Arc::default(),
             server_id_frame,
             heartbeat: HEARTBEAT,
             server_version: "8.0.0".to_owned(),

@@ -91,6 +91,7 @@ impl State {
         }
         let times = if self.faults.duplicate { 2 } else { 1 };
         for (id, text) in deliveries {
+            self.show_frame(id, "out", &text);
             let Some(session) = self.sessions.get_mut(&id) else {
                 continue;
             };

@@ -1,0 +1,114 @@
+//! Ten thousand messages.
+
+use serde_json::json;
+
+use super::{people, scene};
+
+const MESSAGES: usize = 10_000;
+/// Rows that may be in the document at once: what is near the screen.
+const ROWS_MAX: u64 = 120;
+
+#[tokio::test]
+async fn ten_thousand_messages_stay_a_bounded_page() {
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        for number in 0..MESSAGES {
+            let user = if number % 3 == 0 { "bob" } else { "ann" };
+            sandbox.user(user).say("general", &format!("message {number}")).await;
+        }
+        browser.go(&sandbox.page_url()).await;
+        let last = format!("message {}", MESSAGES - 1);
+        browser.see("#timeline .message", &last).await;
+        assert!(browser.count("#timeline .message").await < ROWS_MAX);
+
+        // To the beginning, page by page.
+        browser.js("window.most = 0; window.climb = setInterval(() => { const s = document.querySelector('#timeline .scroller'); s.scrollTop = 0; window.most = Math.max(window.most, document.querySelectorAll('#timeline .message').length) }, 5)").await;
+        let begun = std::time::Instant::now();
+        browser.see("#timeline .intro h2", "#general").await;
+        browser.js("clearInterval(window.climb)").await;
+        let climbed = begun.elapsed();
+        browser.see("#timeline .message", "message 0").await;
+        let most = browser.js("return window.most").await;
+        assert!(most.as_u64().unwrap() < ROWS_MAX, "{most}");
+
+        // All of it is there, in order and once: as seen by walking through it.
+        let walk = "
+            window.seen = [];
+            const scroller = document.querySelector('#timeline .scroller');
+            const step = () => {
+              const shown = [...document.querySelectorAll('#timeline .text')].map((e) => Number(e.textContent.slice(8)));
+              window.most = Math.max(window.most, shown.length);
+              for (const number of shown) if (!window.seen.length || number > window.seen.at(-1)) window.seen.push(number);
+              // The next step when the rows of this one are there.
+              if (window.seen.at(-1) !== 9999) { scroller.scrollTop += 900; requestAnimationFrame(() => requestAnimationFrame(step)); }
+            };
+            step();
+        ";
+        browser.js(walk).await;
+        browser.wait("the end", "return window.seen.at(-1) === 9999").await;
+        let gaps = "return window.seen.filter((number, at) => at > 0 && number !== window.seen[at - 1] + 1)";
+        assert_eq!(browser.js(gaps).await, json!([]));
+        assert!(browser.js("return window.most").await.as_u64().unwrap() < ROWS_MAX);
+
+        // Frames while it is scrolled through, and while a bot floods the room.
+        let frames = "
+            window.frames_seen = [];
+            let before = performance.now();
+            const scroller = document.querySelector('#timeline .scroller');
+            const step = (now) => {
+              window.frames_seen.push(now - before);
+              before = now;
+              if (window.flood) { if (window.frames_seen.length < 2000) requestAnimationFrame(step); return; }
+              scroller.scrollTop = (scroller.scrollTop + 4111) % scroller.scrollHeight;
+              if (window.frames_seen.length < 120) requestAnimationFrame(step);
+            };
+            requestAnimationFrame(step);
+        ";
+        browser.js(frames).await;
+        browser.wait("120 frames", "return window.frames_seen.length >= 120").await;
+        let median = "return [...window.frames_seen].sort((a, b) => a - b)[60]";
+        let scrolling = browser.js(median).await;
+        browser.click("#timeline .pill").await;
+        browser.see("#timeline .message", &last).await;
+        let begun = std::time::Instant::now();
+        for number in 0..2000 {
+            sandbox.bot("rocketbotte").say("general", &format!("flood {number}")).await;
+        }
+        browser.see("#timeline .message", "flood 1999").await;
+        let flooded = begun.elapsed();
+        assert!(browser.count("#timeline .message").await < ROWS_MAX);
+        let nodes = browser.count("*").await;
+        assert!(nodes < 5000, "{nodes}");
+        // A figure for people, no assertion: machines differ.
+        eprintln!(
+            "to the beginning of {MESSAGES} messages in {climbed:?}, a frame of scrolling in {scrolling} ms (median), \
+             2000 new ones in {flooded:?}, {nodes} nodes"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_reads_above_stays_there_while_others_write() {
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        for number in 0..300 {
+            sandbox.user("ann").say("general", &format!("message {number}\nwith a second line")).await;
+        }
+        browser.go(&sandbox.page_url()).await;
+        browser.see("#timeline .message", "message 299").await;
+        browser.js("document.querySelector('#timeline .scroller').scrollTop -= 1500").await;
+        browser.see("#timeline .pill", "Latest messages").await;
+        let top = "const s = document.querySelector('#timeline .scroller').getBoundingClientRect().top; const e = [...document.querySelectorAll('#timeline .message')].find((e) => e.getBoundingClientRect().top >= s); return [e.dataset.id, Math.round(e.getBoundingClientRect().top)]";
+        let before = browser.js(top).await;
+        for number in 0..5 {
+            sandbox.user("bob").say("general", &format!("new {number}")).await;
+        }
+        browser.see("#timeline .pill-new", "5 new messages").await;
+        assert_eq!(browser.js(top).await, before);
+        browser.click("#timeline .pill").await;
+        browser.see("#timeline .message", "new 4").await;
+        browser.wait("the pill is gone", "return document.querySelector('#timeline .pill').hidden").await;
+    })
+    .await;
+}
