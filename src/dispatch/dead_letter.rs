@@ -82,8 +82,13 @@ fn is_transient(error: &BoxError) -> bool {
     use crate::rest::{RestError, RestErrorKind};
 
     error.downcast_ref::<RestError>().is_some_and(|error| {
-        // A token is replaced by another, which takes a restart: no call is tried again for that.
-        error.is_transient() || *error.kind() == RestErrorKind::Unauthorized
+        // A token is replaced by another, and a certificate that has expired or a name that is unknown are set right by
+        // somebody: the server has had no say in it.
+        let is_curable = matches!(
+            error.kind(),
+            RestErrorKind::Unauthorized | RestErrorKind::Configuration
+        );
+        error.is_transient() || is_curable
     })
 }
 

@@ -132,7 +132,7 @@ where
     };
     note(end, &mut may_start, &mut at_once);
     // Handlers have four fifths of the time, replies all of it.
-    for (starts, time) in [(true, shutdown_timeout * 4 / 5), (false, shutdown_timeout)] {
+    for (starts, time) in [(true, shutdown_timeout / 5 * 4), (false, shutdown_timeout)] {
         if !at_once {
             let limits = Limits {
                 pulls: false,

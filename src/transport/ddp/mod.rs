@@ -16,19 +16,20 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_core::Stream;
 use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle};
 
 use self::worker::{Phase, TypingCall, Worker};
 use super::backoff::BackoffConfig;
 use super::catch_up::{Limits, LiveBounds};
 use super::connect::Connector;
 use super::state::ConnectionState;
-use super::{Delivery, PipelineHints, Transport, TransportError};
+use super::{Delivery, PipelineHints, Transport, TransportError, TransportErrorKind};
 use crate::context::ShowTyping;
 use crate::credentials::Credentials;
 use crate::event::{MessageId, RoomId};
@@ -76,6 +77,8 @@ const TYPING_QUEUE: usize = 32;
 pub struct DdpTransport {
     /// Until the first poll.
     worker: Option<Box<Worker>>,
+    /// From then on, until it has ended.
+    running: Option<JoinHandle<()>>,
     deliveries: mpsc::Receiver<Result<Delivery, TransportError>>,
     phase: watch::Sender<Phase>,
     handle: DdpHandle,
@@ -111,9 +114,22 @@ impl Stream for DdpTransport {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(worker) = self.worker.take() {
-            tokio::spawn(worker.run());
+            self.running = Some(tokio::spawn(worker.run()));
         }
-        self.deliveries.poll_recv(cx)
+        if let Some(delivery) = ready!(self.deliveries.poll_recv(cx)) {
+            return Poll::Ready(Some(delivery));
+        }
+        // Nothing comes any more: an end that was not meant is no end in peace.
+        let Some(running) = &mut self.running else {
+            return Poll::Ready(None);
+        };
+        let ended = ready!(Pin::new(running).poll(cx));
+        self.running = None;
+        Poll::Ready(ended.err().filter(JoinError::is_panic).map(|error| {
+            let message =
+                "the connection's task panicked: this is a bug, or one in a journal or connector of your own";
+            Err(TransportError::new(TransportErrorKind::Broken, message).with_source(error))
+        }))
     }
 }
 
@@ -287,6 +303,7 @@ impl DdpTransportBuilder {
         };
         let worker = Worker::new(self, deliveries_tx, typing, phase, state_tx, overflow);
         DdpTransport {
+            running: None,
             worker: Some(Box::new(worker)),
             deliveries,
             phase: phase_tx,
