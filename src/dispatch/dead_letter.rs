@@ -71,9 +71,14 @@ impl DeadLetterError {
         }
     }
 
-    /// Whether the server has answered that it failed, rather than not at all: it may be about the action.
-    pub(super) fn is_internal_error(&self) -> bool {
-        matches!(self, Self::Failed(error) if is_internal_error(error))
+    /// Whether the server, or a proxy, has answered that it failed, rather than not at all: it may be about the action.
+    pub(super) fn is_answered_failure(&self) -> bool {
+        matches!(self, Self::Failed(error) if is_answered_failure(error))
+    }
+
+    /// Whether it says nothing about the action: there are too many calls.
+    pub(super) fn is_limit(&self) -> bool {
+        matches!(self, Self::Failed(error) if is_limit(error))
     }
 }
 
@@ -93,11 +98,20 @@ fn is_transient(error: &BoxError) -> bool {
 }
 
 #[cfg(feature = "client")]
-fn is_internal_error(error: &BoxError) -> bool {
+fn is_answered_failure(error: &BoxError) -> bool {
     use crate::rest::{RestError, RestErrorKind};
 
     let error = error.downcast_ref::<RestError>();
-    error.is_some_and(|error| error.is_transient() && *error.kind() == RestErrorKind::Api)
+    error.is_some_and(|error| {
+        let is_answer = matches!(
+            error.kind(),
+            RestErrorKind::Api
+                | RestErrorKind::Forbidden
+                | RestErrorKind::NotFound
+                | RestErrorKind::NotRocketChat
+        );
+        is_answer && error.is_transient()
+    })
 }
 
 /// Only the REST sink tells one failure from another.
@@ -107,7 +121,20 @@ fn is_transient(_error: &BoxError) -> bool {
 }
 
 #[cfg(not(feature = "client"))]
-fn is_internal_error(_error: &BoxError) -> bool {
+fn is_answered_failure(_error: &BoxError) -> bool {
+    false
+}
+
+#[cfg(feature = "client")]
+fn is_limit(error: &BoxError) -> bool {
+    use crate::rest::{RestError, RestErrorKind};
+
+    let error = error.downcast_ref::<RestError>();
+    error.is_some_and(|error| matches!(error.kind(), RestErrorKind::RateLimited { .. }))
+}
+
+#[cfg(not(feature = "client"))]
+fn is_limit(_error: &BoxError) -> bool {
     false
 }
 

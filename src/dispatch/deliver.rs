@@ -52,7 +52,7 @@ impl Batch {
 }
 
 /// Has an action say which question it answers, if that was in the same room.
-fn quote(action: &mut RoutedAction, room_id: &RoomId, request: &Request) -> bool {
+pub(super) fn quote(action: &mut RoutedAction, room_id: &RoomId, request: &Request) -> bool {
     let shared = request.context().shared();
     if request.event().room_id() != Some(room_id) {
         return false;
@@ -232,17 +232,16 @@ impl Deliveries {
         open.finish();
     }
 
-    /// Keeps an answer behind what is kept in its room already. Its event is done with that.
-    fn keep(&mut self, batch: Batch, counters: &mut Counters) {
-        mark_all(&batch, ActionState::Kept, &"it waits behind what is kept already");
+    /// Keeps an answer behind what is kept in its room already, if anything is. Its event is done with that.
+    fn keep(&mut self, batch: Batch, is_late: bool, counters: &mut Counters) {
+        mark_all(&batch, ActionState::Kept, &"it is in the journal");
         let Batch {
             room_id,
             mut actions,
             request,
             piece,
         } = batch;
-        if let Some(first) = actions.first_mut() {
-            // It may be long until then.
+        if is_late && let Some(first) = actions.first_mut() {
             quote(first, &room_id, &request);
         }
         counters.undelivered += self.kept.keep(actions, &request.key());
@@ -251,17 +250,16 @@ impl Deliveries {
         }
     }
 
-    /// Gives up what is not delivered, and counts it. What is in the journal stays there, and what waits behind it
-    /// joins it.
+    /// Gives up what is not delivered, and counts it; with a journal it is kept there.
     pub(super) async fn abort(&mut self, counters: &mut Counters) {
+        self.tasks.shutdown().await;
+        // What was on its way has gone into the journal by that, if there is one: what waited comes behind it.
         for waiting in self.rooms.clear_waiting() {
             match waiting {
                 Waiting::Kept => {}
-                Waiting::Answer(batch) if self.kept.holds(&batch.room_id) => self.keep(batch, counters),
                 Waiting::Answer(batch) => drop(self.open(batch)),
             }
         }
-        self.tasks.shutdown().await;
         for room_id in std::mem::take(&mut self.task_rooms).into_values() {
             self.rooms.free(&room_id);
             self.rooms.finish();
@@ -319,10 +317,17 @@ impl Deliveries {
             return None;
         }
         if self.kept.holds(&room_id) {
-            self.keep(batch, counters);
+            // It may be long until then.
+            self.keep(batch, true, counters);
             return self.begin_kept(&room_id, counters);
         }
-        let is_quoted = batch.is_late(Instant::now())
+        let is_late = batch.is_late(Instant::now());
+        if self.is_claimed(&batch) {
+            // Nobody will say it again.
+            self.keep(batch, is_late, counters);
+            return self.begin_kept(&room_id, counters);
+        }
+        let is_quoted = is_late
             && batch
                 .actions
                 .first_mut()
@@ -330,6 +335,18 @@ impl Deliveries {
         let mut open = self.open(batch);
         open.is_quoted = is_quoted;
         Some(open)
+    }
+
+    /// Whether a route that runs at most once has a part in it.
+    fn is_claimed(&self, batch: &Batch) -> bool {
+        let Some(ledger) = self.kept.ledger() else {
+            return false;
+        };
+        let routes = batch.actions.iter().filter_map(|routed| routed.route.as_ref());
+        let key = batch.request.key();
+        routes
+            .into_iter()
+            .any(|route| ledger.has_claimed(&key, route.as_str()))
     }
 
     fn begin_kept(&mut self, room_id: &RoomId, counters: &mut Counters) -> Option<Open> {

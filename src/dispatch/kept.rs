@@ -29,9 +29,10 @@ const TOO_OLD: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often an action may fail while the server takes others. Then the trouble is its own, and its room goes on.
 const MOST_TRIES: u32 = 5;
 
-/// How often the server may answer that it failed, each time for half a minute. With the pauses that is most of an hour:
-/// longer than a server takes to get well, and as long as a message that it can't digest may hold up a bot's only room.
-const MOST_INTERNAL_ERRORS: u32 = 12;
+/// How often the server, or a proxy before it, may answer that it failed, each time for half a minute at least. With the
+/// pauses that is most of an hour: longer than a server takes to get well, and as long as a message that it can't digest
+/// may hold up a bot's only room.
+const MOST_FAILURES: u32 = 12;
 
 /// Rooms with actions that are still to be carried out.
 pub(super) struct Kept {
@@ -63,8 +64,8 @@ struct Head {
     tries: u32,
     /// How much the server had taken when it failed last.
     taken: u64,
-    /// How often the server answered that it failed.
-    internal_errors: u32,
+    /// How often there was an answer, and it said that something failed.
+    failures: u32,
 }
 
 struct Action {
@@ -118,11 +119,8 @@ impl Kept {
             });
             if let Some(oldest) = oldest {
                 given_up += 1;
-                self.dead_letters.give_up(
-                    routed_of(oldest.route.as_deref(), oldest.action),
-                    too_many(),
-                    &oldest.event_key,
-                );
+                let key = oldest.event_key.clone();
+                self.dead_letters.give_up(routed_of(oldest), too_many(), &key);
             }
             self.adopt();
         }
@@ -166,9 +164,9 @@ impl Kept {
             });
             let action = Action {
                 number,
-                event_key: undelivered.event_key.into(),
-                routed: routed_of(undelivered.route.as_deref(), undelivered.action),
+                event_key: undelivered.event_key.as_str().into(),
                 until: now + TOO_OLD.saturating_sub(age(undelivered.kept_at)),
+                routed: routed_of(undelivered),
             };
             let behind = room.actions.partition_point(|known| known.number < number);
             room.actions.insert(behind, action);
@@ -255,20 +253,20 @@ impl Kept {
                 number: head,
                 tries: 0,
                 taken: self.taken,
-                internal_errors: 0,
+                failures: 0,
             };
-        } else if self.taken > room.head.taken {
+        } else if self.taken > room.head.taken && !error.is_limit() {
             room.head.tries += 1;
             room.head.taken = self.taken;
         }
-        if error.is_internal_error() {
-            room.head.internal_errors += 1;
+        if error.is_answered_failure() {
+            room.head.failures += 1;
         }
         let pause = (FIRST_PAUSE * (1 << room.failures.min(8))).min(LONGEST_PAUSE);
         room.failures = room.failures.saturating_add(1);
         room.not_before = now + LEAST_PAUSE;
         room.retry_at = now + pause;
-        if room.head.tries < MOST_TRIES && room.head.internal_errors < MOST_INTERNAL_ERRORS {
+        if room.head.tries < MOST_TRIES && room.head.failures < MOST_FAILURES {
             return 0;
         }
         let Some(action) = room.actions.pop_front() else {
@@ -320,10 +318,10 @@ pub(super) struct Taken {
     pub(super) given_up: u64,
 }
 
-fn routed_of(route: Option<&str>, action: crate::response::Action) -> RoutedAction {
+pub(super) fn routed_of(kept: Undelivered) -> RoutedAction {
     RoutedAction {
-        route: route.map(RouteName::new),
-        action,
+        route: kept.route.as_deref().map(RouteName::new),
+        action: kept.action,
     }
 }
 
@@ -337,6 +335,6 @@ fn age(kept_at: Option<u64>) -> Duration {
     Duration::from_millis(kept_at.map_or(0, |kept_at| unix_millis().saturating_sub(kept_at)))
 }
 
-fn too_many() -> DeadLetterError {
+pub(super) fn too_many() -> DeadLetterError {
     DeadLetterError::Failed("too many actions wait for the server".into())
 }

@@ -11,10 +11,11 @@ use tower::ServiceExt as _;
 
 use super::Counters;
 use super::dead_letter::{DeadLetterError, DeadLetters};
-use super::deliver::Sink;
+use super::deliver::{Sink, quote};
+use super::kept::{routed_of, too_many, unix_millis};
 use super::settled::Piece;
 use crate::inspect::{ActionState, ActionVisit, scope, trail_of};
-use crate::journal::Ledger;
+use crate::journal::{Ledger, Undelivered};
 use crate::request::Request;
 use crate::response::{Action, RoutedAction};
 
@@ -156,9 +157,37 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if let (Some(ledger), Some(request)) = (&self.ledger.clone(), self.request.take()) {
+            return self.keep(ledger, &request);
+        }
         while self.current.is_some() {
             self.undelivered(DeadLetterError::Stopped);
         }
+    }
+}
+
+impl Open {
+    /// Leaves what is left to the next process. Its event is done with that.
+    fn keep(&mut self, ledger: &Ledger, request: &Request) {
+        let is_quoted = std::mem::replace(&mut self.is_quoted, true);
+        for (index, Item { mut routed, .. }) in self.take_left().into_iter().enumerate() {
+            if let (0, false, Some(room_id)) = (index, is_quoted, routed.action.room_id().cloned()) {
+                // It may be long until then.
+                quote(&mut routed, &room_id, request);
+            }
+            let oldest = ledger.keep_undelivered(Undelivered {
+                route: routed.route.as_ref().map(ToString::to_string),
+                action: routed.action,
+                event_key: request.key().into_owned(),
+                kept_at: Some(unix_millis()),
+            });
+            if let Some(oldest) = oldest {
+                self.progress.undelivered.fetch_add(1, Ordering::Relaxed);
+                let key = oldest.event_key.clone();
+                self.dead_letters.give_up(routed_of(oldest), too_many(), &key);
+            }
+        }
+        self.finish();
     }
 }
 

@@ -51,6 +51,13 @@ pub(crate) struct Undelivered {
     pub(crate) kept_at: Option<u64>,
 }
 
+impl Undelivered {
+    /// Whether it is the same, whenever it was kept.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.action == other.action && self.event_key == other.event_key && self.route == other.route
+    }
+}
+
 const SECRET: u8 = b's';
 const OWNER: u8 = b'o';
 const BEGAN: u8 = b'g';

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use pin_project::pin_project;
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, Sleep};
 use tower::BoxError;
 use tower::retry::Policy;
@@ -34,6 +35,10 @@ const BUDGET: Duration = Duration::from_secs(10 * 60);
 /// all, and the messages behind this one wait.
 const OWN_TROUBLE: Duration = Duration::from_secs(30);
 
+/// The same where a proxy answers in the server's place while it lets other calls pass: then it may be what the call
+/// says that it does not like.
+const REJECTED: Duration = Duration::from_secs(2 * 60);
+
 /// The server's own web client, which servers before 4.0 send for a path that they don't know.
 const WEB_CLIENT: &[u8] = b"__meteor_runtime_config__";
 
@@ -47,8 +52,8 @@ pub(crate) struct Retries(Arc<Common>);
 #[derive(Debug, Default)]
 struct Common {
     budget: Mutex<RetryBudget>,
-    /// It is a Rocket.Chat: it has answered once as one does.
-    has_answered: AtomicBool,
+    /// How often it has answered as a Rocket.Chat does.
+    answers: AtomicU64,
 }
 
 impl Retries {
@@ -74,6 +79,8 @@ pub(crate) struct RetryPolicy {
     done: u32,
     /// For the first time.
     failed_at: Option<Instant>,
+    /// What the server had answered by then.
+    answers_before: Option<u64>,
     /// Since when the server says itself that it failed, and nothing else.
     own_trouble_since: Option<Instant>,
 }
@@ -98,6 +105,7 @@ impl RetryPolicy {
             done: 0,
             failed_at: None,
             own_trouble_since: None,
+            answers_before: None,
         }
     }
 
@@ -136,8 +144,13 @@ impl RetryPolicy {
 
     /// For how long a call that was answered so is made again, if it may work later.
     fn longest(&self, response: &Response<Bytes>) -> Option<Duration> {
-        if is_unavailable(response.status()) || self.is_of_a_proxy(response) {
+        if is_unavailable(response.status()) {
             return Some(BUDGET);
+        }
+        if self.is_of_a_proxy(response) {
+            let others_pass = self.answers_before.is_some_and(|before| self.answers() > before);
+            let is_rejected = others_pass && !response.status().is_server_error();
+            return Some(if is_rejected { REJECTED } else { BUDGET });
         }
         is_internal_error(response).then_some(OWN_TROUBLE)
     }
@@ -152,9 +165,28 @@ impl RetryPolicy {
             return limit::is_html(response);
         }
         // Before the first answer the address is wrong.
-        let may_be = self.retries.0.has_answered.load(Ordering::Relaxed) && !is_about_the_call(status);
-        may_be && (limit::is_html(response) || !limit::is_json(response) && is_no_word(status))
+        if self.answers() == 0 || is_about_the_call(status) {
+            return false;
+        }
+        match limit::is_json(response) {
+            true => !status.is_success() && !has_the_server_s_form(response.body()),
+            false => limit::is_html(response) || is_no_word(status),
+        }
     }
+
+    fn answers(&self) -> u64 {
+        self.retries.0.answers.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a refusal is of a Rocket.Chat, of which each has one of these. Gateways have forms of their own.
+fn has_the_server_s_form(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        success: Option<IgnoredAny>,
+        status: Option<IgnoredAny>,
+    }
+    serde_json::from_slice::<Refusal>(body).is_ok_and(|form| form.success.is_some() || form.status.is_some())
 }
 
 /// What a proxy says about what it was given: it would say the same again.
@@ -211,10 +243,12 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
             && response.status().is_success()
             && limit::is_json(response)
         {
-            self.retries.0.has_answered.store(true, Ordering::Relaxed);
+            self.retries.0.answers.fetch_add(1, Ordering::Relaxed);
             self.retries.budget().deposit();
             return None;
         }
+        let answers = self.answers();
+        self.answers_before.get_or_insert(answers);
         if let Ok(response) = result
             && self.longest(response).is_some()
         {
@@ -282,7 +316,7 @@ mod tests {
     }
 
     fn response(status: u16) -> Result<Response<Bytes>, BoxError> {
-        answer(status, "application/json", "{}")
+        answer(status, "application/json", r#"{"success":false}"#)
     }
 
     fn meta(idempotent: bool) -> Meta {
@@ -364,6 +398,59 @@ mod tests {
         }
         for status in [301, 400, 401, 403, 404, 405, 408, 413, 425, 501] {
             assert!(policy.next(meta(true), &response(status)).is_none(), "{status}");
+        }
+    }
+
+    /// A gateway without a way to the server.
+    #[test]
+    fn a_refusal_in_another_form_is_a_gateway_s() {
+        let kong = |status| {
+            answer(
+                status,
+                "application/json",
+                r#"{"message":"no Route matched with those values"}"#,
+            )
+        };
+        assert!(
+            policy().next(meta(true), &kong(404)).is_none(),
+            "the address is wrong"
+        );
+        let mut policy = policy();
+        let mut request = Request::new(Full::default());
+        request.extensions_mut().insert(meta(true));
+        assert!(policy.retry(&mut request, &mut response(200)).is_none());
+        for status in [401, 403, 404] {
+            assert!(policy.next(meta(true), &kong(status)).is_some(), "{status}");
+            assert!(policy.next(meta(false), &kong(status)).is_none(), "{status}");
+        }
+        let unauthorized = answer(
+            401,
+            "application/json",
+            r#"{"status":"error","message":"You must be logged in"}"#,
+        );
+        assert!(policy.next(meta(true), &unauthorized).is_none());
+    }
+
+    /// A firewall that does not like what somebody wrote.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_proxy_rejects_while_others_pass_is_not_tried_for_long() {
+        let page = || answer(403, "text/html", "<h1>Forbidden</h1>");
+        for (others_pass, longest) in [(true, REJECTED), (false, BUDGET)] {
+            let retries = Retries::default();
+            let mut request = Request::new(Full::default());
+            request.extensions_mut().insert(meta(true));
+            let mut passes = RetryPolicy::new(None, retries.clone());
+            assert!(passes.retry(&mut request, &mut response(200)).is_none());
+            let mut policy = RetryPolicy::new(None, retries.clone());
+            let start = Instant::now();
+            while let Some(wait) = policy.retry(&mut request, &mut page()) {
+                wait.await;
+                if others_pass {
+                    assert!(passes.retry(&mut request, &mut response(200)).is_none());
+                }
+            }
+            assert!(start.elapsed() <= longest + MAX, "{:?}", start.elapsed());
+            assert!(start.elapsed() >= longest - MAX, "{:?}", start.elapsed());
         }
     }
 

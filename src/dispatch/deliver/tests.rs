@@ -38,14 +38,20 @@ fn server(journal: Option<&MemoryJournal>) -> Server {
         };
         let text = send.content().to_owned();
         let refused = refuses_it.lock().unwrap().get(&text).cloned();
-        if refused.is_none() {
+        let text_hangs = text.starts_with("hangs");
+        if refused.is_none() && !text_hangs {
             log.lock().unwrap().push(text);
         }
         let result = refused.map(|kind| {
             let is_transient = kind == RestErrorKind::Api;
             RestError::new(kind, "POST chat.sendMessage", "no").transient(is_transient)
         });
-        std::future::ready(result.map_or(Ok(Receipt::default()), Err))
+        async move {
+            if text_hangs {
+                std::future::pending::<()>().await;
+            }
+            result.map_or(Ok(Receipt::default()), Err)
+        }
     });
     let sink = tower::util::MapErr::new(sink, BoxError::from);
     let dead_letters = DeadLetters::to(move |letter| match letter.action {
@@ -315,4 +321,59 @@ async fn what_the_server_can_not_digest_holds_up_its_only_room_for_an_hour() {
     assert_eq!(*bot.letters.lock().unwrap(), ["poison"]);
     bot.later(300).await;
     assert_eq!(bot.posted(), ["a1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_sent_at_the_stop_is_kept_in_order() {
+    let mut bot = server(Some(&MemoryJournal::new()));
+    bot.say("a", &["a1", "hangs", "a2"]);
+    bot.say("a", &["a3"]);
+    tokio::task::yield_now().await;
+    bot.deliveries.abort(&mut bot.counters).await;
+    assert_eq!(bot.posted(), ["a1"]);
+    assert_eq!(*bot.settled.lock().unwrap(), [Settled::Done; 2]);
+    assert_eq!(bot.counters.undelivered, 0);
+    let journal = bot.journal.clone();
+    let kept = Ledger::load(&JournalSlot::new(journal), None)
+        .unwrap()
+        .take_undelivered();
+    let texts = kept.into_iter().map(|(_, kept)| match kept.action {
+        Action::Send(send) => send.content().to_owned(),
+        action => unreachable!("only texts are sent here: {action:?}"),
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), ["hangs", "a2", "a3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_of_what_runs_once_is_kept_before_it_is_sent() {
+    let mut bot = server(Some(&MemoryJournal::new()));
+    let request = Request::with_context(
+        Event::Ready,
+        Context::new(Arc::clone(&bot.shared), Arrival::Live, Instant::now()),
+    );
+    let ledger = bot.shared.ledger.clone().unwrap();
+    for (route, kept) in [("often", 0), ("once", 1)] {
+        if route == "once" {
+            assert!(
+                ledger
+                    .claim(request.event(), &request.key(), route)
+                    .await
+                    .unwrap()
+            );
+        }
+        let batch = Batch {
+            room_id: RoomId::from(route),
+            actions: [RoutedAction {
+                route: Some(crate::response::RouteName::new(route)),
+                action: Send::text("hangs").to(route).into(),
+            }]
+            .into_iter()
+            .collect(),
+            request: request.clone(),
+            piece: None,
+        };
+        bot.deliveries.push(batch, &mut bot.counters);
+        tokio::task::yield_now().await;
+        assert_eq!(ledger.undelivered(), kept, "{route}");
+    }
 }

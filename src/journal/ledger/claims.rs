@@ -38,6 +38,10 @@ impl Claims {
         self.claims.contains_key(name)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.claims.len()

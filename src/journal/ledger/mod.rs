@@ -128,6 +128,12 @@ impl Ledger {
         secret
     }
 
+    /// Whether a route that runs at most once has begun for an event: it does not run for it again.
+    pub(crate) fn has_claimed(&self, event_key: &str, route: &str) -> bool {
+        let state = self.lock();
+        !state.claims.is_empty() && state.claims.contains(&claim_name(event_key, route))
+    }
+
     /// Whether a route that runs at most once may run now. It is kept that it has begun before this says so; where that
     /// can not be kept it is an error, and it has not begun.
     pub(crate) async fn claim(
@@ -136,7 +142,7 @@ impl Ledger {
         event_key: &str,
         route: &str,
     ) -> Result<bool, JournalError> {
-        let name = format!("{event_key}\n{route}");
+        let name = claim_name(event_key, route);
         if !self.change().claim(event, &name)? {
             return Ok(false);
         }
@@ -153,7 +159,11 @@ impl Ledger {
     pub(crate) fn keep_undelivered(&self, undelivered: Undelivered) -> Option<Undelivered> {
         let mut state = self.change();
         // The same message may be given up twice, by two runs of its handler.
-        if state.undelivered.values().any(|known| *known == undelivered) {
+        if state
+            .undelivered
+            .values()
+            .any(|known| known.is_same(&undelivered))
+        {
             return None;
         }
         let number = state.number();
@@ -363,6 +373,10 @@ impl State {
         #[cfg(not(feature = "client"))]
         self.claims.forget_oldest(|_| false, &mut self.changes);
     }
+}
+
+fn claim_name(event_key: &str, route: &str) -> String {
+    format!("{event_key}\n{route}")
 }
 
 impl<'a> Owner<'a> {
