@@ -155,6 +155,9 @@ impl BotBuilder {
     /// none is answered twice. A bot that has never run answers nothing older than itself.
     /// Without [catching up](Self::no_catch_up) it only remembers what runs at most once and what could not be sent.
     ///
+    /// A server on which the bot has run before is waited for at the start, also where it shows a page of maintenance or
+    /// its certificate has expired: without a journal that is a wrong address, and the bot ends.
+    ///
     /// It belongs to one account of one server, and one bot uses it at a time: clones of these settings share it, so a
     /// program can serve the bot again once it has ended. A file is free again when the last of them is gone, whoever
     /// still has a handle to the bot.

@@ -129,7 +129,15 @@ async fn connect_or_fail(settings: &BotBuilder, login: &mut Login) -> Result<Ses
             Err(error) => error,
         };
         if !error.is_transient() {
-            return Err(refusal(settings, error));
+            // An address that was right once is worth waiting for: a page of maintenance, a certificate that has expired.
+            let is_about_the_account = matches!(
+                error.kind(),
+                RestErrorKind::Unauthorized | RestErrorKind::TwoFactorRequired
+            );
+            if is_about_the_account || !settings.has_run_on(&url) {
+                return Err(refusal(settings, error));
+            }
+            tracing::error!(%error, "the server is not as it was when the bot ran on it before: trying again");
         }
         match backoff.failed(Instant::now(), fastrand::f64()) {
             RetryDecision::Retry(wait) => {

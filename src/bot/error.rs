@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use tower::BoxError;
 
-use crate::journal::JournalError;
+use crate::journal::{JournalError, JournalErrorKind};
 use crate::rest::{RestError, RestErrorKind};
 use crate::transport::{TransportError, TransportErrorKind};
 
 /// `EX_TEMPFAIL`
-pub(super) const EXIT_INCOMPLETE: u8 = 75;
+pub(super) const EXIT_AGAIN: u8 = 75;
 /// `EX_NOPERM`
 const EXIT_REFUSED: u8 = 77;
 /// `EX_CONFIG`
@@ -82,9 +82,20 @@ impl BotError {
         self.kind
     }
 
+    /// Whether another process has the journal.
+    fn is_locked(&self) -> bool {
+        let error = self
+            .source
+            .as_ref()
+            .and_then(|source| source.downcast_ref::<JournalError>());
+        error.is_some_and(|error| error.kind() == JournalErrorKind::Locked)
+    }
+
     /// The exit code that tells it: see [`Bot::run`](super::Bot::run).
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self.kind {
+            // The other process ends some time.
+            BotErrorKind::Configuration if self.is_locked() => EXIT_AGAIN,
             BotErrorKind::Configuration => EXIT_CONFIGURATION,
             BotErrorKind::Refused => EXIT_REFUSED,
             BotErrorKind::Unreachable | BotErrorKind::Service => EXIT_OTHER,
@@ -150,5 +161,23 @@ impl fmt::Debug for BotError {
 impl std::error::Error for BotError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_another_process_has_is_worth_another_start() {
+        let code = |kind| format!("{:?}", BotError::from(JournalError::new(kind, "no")).exit_code());
+        assert_eq!(
+            code(JournalErrorKind::Locked),
+            format!("{:?}", ExitCode::from(75))
+        );
+        assert_eq!(
+            code(JournalErrorKind::Damaged),
+            format!("{:?}", ExitCode::from(78))
+        );
     }
 }

@@ -22,6 +22,7 @@ use crate::journal::{Ledger, Owner};
 use crate::request::Request;
 use crate::response::Response;
 use crate::rest::RestSink;
+use crate::server_url::ServerUrl;
 use crate::transport::DdpTransport;
 
 /// A bot on a Rocket.Chat server.
@@ -120,7 +121,7 @@ impl Bot {
     /// | code | meaning |
     /// |---|---|
     /// | 0 | stopped, nothing was cut off |
-    /// | 75 | stopped, but handlers or replies were cut off |
+    /// | 75 | stopped, but handlers or replies were cut off; or another process has the journal |
     /// | 77 | the server refuses the account: starting again will not help |
     /// | 78 | the configuration is wrong: starting again will not help |
     /// | 70 | anything else |
@@ -134,7 +135,7 @@ impl Bot {
             Ok(report) if report.is_complete() => ExitCode::SUCCESS,
             Ok(report) => {
                 eprintln!("rocketbotte: stopped before everything was done: {report}");
-                ExitCode::from(error::EXIT_INCOMPLETE)
+                ExitCode::from(error::EXIT_AGAIN)
             }
             Err(error) => {
                 eprintln!("rocketbotte: {error}");
@@ -235,14 +236,24 @@ fn log_ready(session: &Session) -> OnReady {
     })
 }
 
+/// A server's name in the journal: without the scheme, since a server that gets a certificate is the same.
+fn place_of(url: &ServerUrl) -> String {
+    format!("{}{}", url.authority(), url.subpath()).to_ascii_lowercase()
+}
+
 impl BotBuilder {
+    /// Whether the journal shows that the bot has run on this server.
+    fn has_run_on(&self, url: &ServerUrl) -> bool {
+        let journal = self.journal.as_ref();
+        journal.is_some_and(|journal| Ledger::was_used_on(journal, &place_of(url)))
+    }
+
     /// What the bot remembers, where it has a journal.
     fn ledger(&self, session: &Session) -> Result<Option<Arc<Ledger>>, BotError> {
         let Some(journal) = &self.journal else {
             return Ok(None);
         };
-        // Without the scheme: a server that gets a certificate is the same.
-        let server = format!("{}{}", session.url.authority(), session.url.subpath()).to_ascii_lowercase();
+        let server = place_of(&session.url);
         let owner = Owner {
             id: session.identity.id().as_str(),
             server: Some(&server),

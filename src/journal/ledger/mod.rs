@@ -109,6 +109,19 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Whether what a journal holds was written by a bot on this server.
+    #[cfg(feature = "client")]
+    pub(crate) fn was_used_on(journal: &JournalSlot, server: &str) -> bool {
+        let entries = journal.take().and_then(|journal| journal.load());
+        entries
+            .unwrap_or_default()
+            .iter()
+            .any(|(key, value)| match Entry::read(key, value) {
+                Some(Entry::Owner(owner)) => Owner::read(&owner).server == Some(server),
+                _ => false,
+            })
+    }
+
     /// The bot has ended: its journal is somebody else's from here on. What still changes is forgotten.
     pub(crate) fn close(&self) {
         let journal = self.lock().journal.take();
