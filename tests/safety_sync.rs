@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use rocketbotte::Router;
 use rocketbotte::command::CommandLayer;
+use rocketbotte::dispatch::Overflow;
 use rocketbotte::extract::Args;
+use rocketbotte::sandbox::RestFault;
 use support::after_secs;
 use support::chat::{Chat, people};
 use tower::ServiceBuilder;
@@ -88,4 +90,55 @@ async fn an_outage_between_two_syncs_is_caught_up_as_ever() {
     let mut said = said(&chat);
     said.sort();
     assert_eq!(said, ["1", "2"]);
+}
+
+/// It is looked for lost events while a room says more than its handlers take: what is said now still waits for what was
+/// said before.
+#[tokio::test(start_paused = true)]
+async fn a_room_that_is_parked_keeps_its_order() {
+    let (gate, is_open) = tokio::sync::watch::channel(false);
+    let echo = move |Args(text): Args<String>| {
+        let mut is_open = is_open.clone();
+        async move {
+            is_open.wait_for(|is_open| *is_open).await.unwrap();
+            text
+        }
+    };
+    let app = ServiceBuilder::new()
+        .layer(CommandLayer::new("!"))
+        .service(Router::new().command("echo", echo));
+    let configure = |bot: rocketbotte::BotBuilder| {
+        bot.safety_sync(Duration::from_secs(10))
+            .lane_capacity(4, Overflow::Park)
+            .max_waiting(32)
+            .hold(Duration::MAX)
+    };
+    let chat = Chat::of(&people().start_in_memory(), "rocketbotte", configure, app).await;
+    let ask = async |numbers: std::ops::Range<usize>| {
+        for n in numbers {
+            chat.sandbox
+                .user("ann")
+                .say("general", &format!("!echo {n}"))
+                .await;
+        }
+    };
+    ask(0..60).await;
+    let slow = RestFault::Slow(Duration::from_secs(5));
+    chat.sandbox.fail_next("chat.syncMessages", slow);
+    after_secs(11).await;
+    // It does not hear its own replies, which would park the room again.
+    chat.sandbox.lose_frames(true);
+    gate.send_replace(true);
+    after_secs(1).await;
+    chat.sandbox.lose_frames(false);
+    for n in 60..90 {
+        ask(n..n + 1).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    after_secs(120).await;
+    // What came late has its question before it.
+    let said = said(&chat);
+    let words = said.iter().map(|text| text.split_whitespace().last().unwrap());
+    let numbers: Vec<usize> = words.map(|word| word.parse().unwrap()).collect();
+    assert_eq!(numbers, (0..90).collect::<Vec<_>>());
 }

@@ -147,6 +147,20 @@ impl Ledger {
         room.is_some_and(|room| room.finished.times.contains_key(key))
     }
 
+    /// The newest event that is known to have been received. A room's place may go back, where it is fetched again from
+    /// before it on; this does not, or what is fetched after a crash would be older than what is remembered as done.
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        let state = self.lock();
+        let rooms = state.rooms.rooms.values();
+        rooms
+            .flat_map(|room| {
+                let place = room.place.map(|place| place.watermark);
+                let done = room.finished.by_time.last().map(|(at, _)| *at);
+                place.into_iter().chain(done)
+            })
+            .max()
+    }
+
     /// The events that are done, the oldest first.
     pub(crate) fn finished(&self) -> Vec<(Timestamp, Arc<str>)> {
         let state = self.lock();
@@ -376,6 +390,26 @@ mod tests {
             1 => (0u8..4).prop_map(Step::Forget),
             1 => Just(Step::Restart),
         ]
+    }
+
+    /// All rooms are fetched again from before their places on, and the process ends.
+    #[test]
+    fn the_newest_event_stays_where_places_go_back() {
+        let journal = MemoryJournal::new();
+        let load = || Ledger::load(&JournalSlot::new(journal.clone()), None).unwrap();
+        let place = |watermark, is_open| Place {
+            watermark: at(watermark),
+            is_open,
+        };
+        let ledger = load();
+        let room = RoomId::from("r");
+        ledger.set_alive(at(100_000));
+        ledger.settle(&room, place(90_000, false), Some((at(90_000), "m")));
+        ledger.settle(&room, place(62_000, true), None);
+        drop(ledger);
+        let ledger = load();
+        assert_eq!(ledger.places(), [(room, place(62_000, true))]);
+        assert_eq!(ledger.newest(), Some(at(90_000)));
     }
 
     proptest! {

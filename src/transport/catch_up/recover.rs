@@ -45,11 +45,7 @@ impl CatchUp {
         let now = self.started.unwrap_or(alive);
         self.started = ledger.began().or(self.started);
         self.newest = self.newest.max(Some(alive));
-        let last = ledger
-            .places()
-            .into_iter()
-            .map(|(_, place)| place.watermark)
-            .max();
+        let last = ledger.newest();
         self.lost = Some(Lost {
             at: Instant::now(),
             server: Some(last.map_or(alive, |last| earlier(alive, last, self.limits))),

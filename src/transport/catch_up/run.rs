@@ -230,7 +230,15 @@ impl CatchUp {
                     changed: &listing.changed,
                     limits: self.limits,
                 };
+                let parked: HashSet<RoomId> = marks.missing_rooms().cloned().collect();
                 run.waiting = plan(&situation, &mut marks).into();
+                if matches!(run.purpose, Purpose::Safety { .. }) && !parked.is_empty() {
+                    // What was parked is fetched with the rest: what is said now waits for it, and none of it is too much.
+                    run.hold_until.get_or_insert(Instant::now() + HOLD);
+                    for plan in run.waiting.iter_mut().filter(|plan| parked.contains(&plan.id)) {
+                        plan.parked_to = Some(Timestamp::from_millis(i64::MAX));
+                    }
+                }
                 run.room_count = run.waiting.len();
                 for plan in &run.waiting {
                     let settled = marks.watermark(&plan.id);
