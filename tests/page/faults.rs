@@ -124,7 +124,7 @@ async fn faults_of_rest_and_frames_are_switched_shown_and_cleared() {
         browser.click("[data-fault='Duplicate']").await;
         browser.see(".active-faults", "frames twice").await;
         browser.click("[data-fault='503']").await;
-        browser.see(".active-faults", "chat.sendMessage: status × 3").await;
+        browser.see(".active-faults", "chat.sendMessage: 503 × 3").await;
         browser.see("#broken", "2 faults").await;
         browser.picture("faults").await;
         // The bot tries until it works, and the doubled frames are one message.

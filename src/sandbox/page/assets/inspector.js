@@ -233,7 +233,13 @@ export class Inspector {
         onclick: () => this.#select(record.key),
       },
       h("time", { class: "stamp" }, clockSeconds(record.at)),
-      h("span", { class: "event-text" }, event.user ? h("strong", {}, `${event.user} `) : null, what),
+      h(
+        "span",
+        { class: "event-text" },
+        event.user ? h("strong", {}, `${event.user} `) : null,
+        event.text && event.kind !== "message" ? h("span", { class: "quiet" }, `${words(event.kind)} `) : null,
+        what,
+      ),
       h("span", { class: "event-took" }, span(record.took_us)),
       chip(outcome),
     );
