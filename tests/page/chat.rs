@@ -246,6 +246,15 @@ async fn what_strangers_write_stays_text() {
         });
         sandbox.user("ann").post(message).await;
         browser.see("#timeline .attachment", "<script>").await;
+        // What has no form that anybody thought of does not take the rest with it.
+        for odd in [
+            json!({ "rid": "general", "msg": { "not": "text" }, "mentions": 7, "alias": {}, "u": 7 }),
+            json!({ "rid": "general", "msg": "odd", "reactions": { "x": null, "y": { "usernames": 7 } } }),
+            json!({ "rid": "general", "msg": "odd", "attachments": [null, 7, { "fields": [null, 7] }, { "image_url": "http://[" }] }),
+            json!({ "rid": "general", "msg": "odd", "t": {}, "tcount": "many", "md": 7, "drid": [], "editedAt": "never" }),
+        ] {
+            sandbox.user("ann").post(odd).await;
+        }
         sandbox.user("ann").say("general", "last").await;
         scene.message("last").await;
         let hrefs = browser.js("return [...document.querySelectorAll('#timeline a')].map((a) => a.href)").await;

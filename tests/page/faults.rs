@@ -1,7 +1,17 @@
 //! The buttons that break things.
 
-use super::webdriver::key;
+use super::webdriver::{Browser, key};
 use super::{PATIENCE, bot, people, played, scene};
+
+/// From now on `window.lost` counts the losses of the connection: one may be too short to be seen.
+async fn count_losses(browser: &Browser) {
+    let script = "
+        window.lost = 0;
+        const status = document.querySelector('#status');
+        new MutationObserver(() => { if (status.dataset.state === 'lost') window.lost += 1 }).observe(status, { attributes: true });
+    ";
+    browser.js(script).await;
+}
 
 #[tokio::test]
 async fn page_and_bot_come_back_after_a_fault_that_its_button_made() {
@@ -11,11 +21,16 @@ async fn page_and_bot_come_back_after_a_fault_that_its_button_made() {
         scene.open().await;
         browser.click("#tab-button-faults").await;
         browser.see(".all-well", "Nothing is broken").await;
-        for (button, met) in [("Drop", "cut by an end of stream"), ("Reset", "cut by a reset"), ("Close", "closed")] {
-            // Counts how often the page arrives, as a connection of a moment is easily missed.
-            browser.js("window.lost = 0; new MutationObserver(() => { if (document.querySelector('#status').dataset.state === 'lost') window.lost += 1 }).observe(document.querySelector('#status'), { attributes: true })").await;
+        for (button, met) in [
+            ("Drop", "cut by an end of stream"),
+            ("Reset", "cut by a reset"),
+            ("Close", "closed"),
+        ] {
+            count_losses(browser).await;
             browser.click(&format!("[data-fault='{button}']")).await;
-            browser.wait("the connection is lost", "return window.lost > 0").await;
+            browser
+                .wait("the connection is lost", "return window.lost > 0")
+                .await;
             let back = "return document.querySelector('#status').dataset.state === 'ready'";
             browser.wait("the page is connected again", back).await;
             assert!(sandbox.faults_met()[met] >= 2, "{:?}", sandbox.faults_met());
@@ -43,8 +58,13 @@ async fn the_server_is_gone_for_a_while_by_a_button() {
         browser
             .js("document.querySelector('#fault-seconds').value = '1'")
             .await;
+        count_losses(browser).await;
         browser.click("[data-fault='Gone']").await;
-        browser.see("#offline", "The connection is lost").await;
+        browser
+            .wait("the connection is lost", "return window.lost > 0")
+            .await;
+        let met = |sandbox: &super::Sandbox| sandbox.faults_met().contains_key("server gone");
+        sandbox.wait_until(met, PATIENCE).await.unwrap();
         browser
             .wait("it is back", "return document.querySelector('#offline').hidden")
             .await;
@@ -104,7 +124,7 @@ async fn faults_of_rest_and_frames_are_switched_shown_and_cleared() {
         browser.click("[data-fault='Duplicate']").await;
         browser.see(".active-faults", "frames twice").await;
         browser.click("[data-fault='503']").await;
-        browser.see(".active-faults", "chat.sendMessage: status × 3").await;
+        browser.see(".active-faults", "chat.sendMessage: 503 × 3").await;
         browser.see("#broken", "2 faults").await;
         browser.picture("faults").await;
         // The bot tries until it works, and the doubled frames are one message.

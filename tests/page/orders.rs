@@ -23,7 +23,7 @@ async fn faults_are_switched_over_http() {
     let state = http.fault(rest).await;
     assert_eq!(
         state["waiting"],
-        json!({ "rest": [{ "endpoint": "me", "calls": 2, "next": "status" }], "steps": ["cut at login"] })
+        json!({ "rest": [{ "endpoint": "me", "calls": 2, "next": "503" }], "steps": ["cut at login"] })
     );
     let active = json!({
         "silence": true, "gone": false, "refuse": false, "slow_ms": 20,

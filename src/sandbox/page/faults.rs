@@ -106,6 +106,15 @@ enum At {
     Ping,
 }
 
+/// A fault that waits, in a word or two.
+fn shown(fault: &RestFault) -> String {
+    match fault {
+        RestFault::Status(status) => status.to_string(),
+        RestFault::Proxy(status) => format!("{status} as a page"),
+        other => other.name().to_owned(),
+    }
+}
+
 /// What is on, what waits, what was met.
 pub(super) fn state(shared: &Shared) -> Value {
     let (silence, up) = (*shared.silence.borrow(), *shared.up.borrow());
@@ -115,7 +124,7 @@ pub(super) fn state(shared: &Shared) -> Value {
         .rest
         .iter()
         .map(|(endpoint, queue)| {
-            let next = queue.front().map(RestFault::name);
+            let next = queue.front().map(shown);
             json!({ "endpoint": endpoint, "calls": queue.len(), "next": next })
         })
         .collect();

@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 /// Records of bots that are kept, and entries of the traffic.
 const KEPT: usize = 500;
 /// Notes that a slow page may be behind; then it gets what is remembered again.
-const BEHIND: usize = 4096;
+const BEHIND: usize = 1024;
 
 /// Notes for all pages that are open, each as a server-sent event.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ const DEPTH = 4;
 export function fileUrl(address, me) {
   if (typeof address !== "string" || !address) return null;
   const path = address.startsWith("/file-upload/") ? address.slice(1) : address;
-  const url = safeUrl(new URL(path, BASE).href);
+  const url = safeUrl(path, BASE);
   if (!url || !url.startsWith(`${BASE}file-upload/`)) return url;
   const own = new URL(url);
   own.searchParams.set("rc_uid", me.userId);

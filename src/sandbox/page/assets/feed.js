@@ -7,6 +7,7 @@ function kept(message, before) {
   const edited = message.editedAt ? ms(message.editedAt) : 0;
   return {
     ...message,
+    msg: typeof message.msg === "string" ? message.msg : "",
     ts: ms(message.ts),
     updated: ms(message._updatedAt),
     edited,

@@ -156,16 +156,21 @@ export class Inspector {
     });
     this.#list = h("div", { class: "events", role: "listbox", "aria-label": "Events", tabindex: "0", "data-part-focus": "" });
     this.#detail = h("div", { class: "detail", "aria-live": "off" });
-    const clear = h("button", { class: "button button-small", type: "button", onclick: () => this.begin() }, "Clear");
+    const clear = h("button", { class: "button button-small", type: "button", onclick: () => this.#clear() }, "Clear");
     fill(root, h("div", { class: "pane-bar" }, h("label", { class: "check", for: "inspector-silent" }, hide, "Only what was answered"), clear), this.#list, this.#detail);
     this.#list.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  /** All that is remembered follows. */
   begin() {
     this.#records.clear();
     this.#seen.clear();
-    this.#selected = null;
     this.#update();
+  }
+
+  #clear() {
+    this.#selected = null;
+    this.begin();
   }
 
   put({ source, record }) {
@@ -228,7 +233,13 @@ export class Inspector {
         onclick: () => this.#select(record.key),
       },
       h("time", { class: "stamp" }, clockSeconds(record.at)),
-      h("span", { class: "event-text" }, event.user ? h("strong", {}, `${event.user} `) : null, what),
+      h(
+        "span",
+        { class: "event-text" },
+        event.user ? h("strong", {}, `${event.user} `) : null,
+        event.text && event.kind !== "message" ? h("span", { class: "quiet" }, `${words(event.kind)} `) : null,
+        what,
+      ),
       h("span", { class: "event-took" }, span(record.took_us)),
       chip(outcome),
     );

@@ -6,9 +6,9 @@ import { emojiOf } from "./emoji.js";
 const NESTING = 8;
 
 /** Addresses that a click may open. */
-export function safeUrl(text) {
+export function safeUrl(text, base = location.href) {
   try {
-    const url = new URL(text, location.href);
+    const url = new URL(text, base);
     return ["http:", "https:", "mailto:"].includes(url.protocol) ? url.href : null;
   } catch {
     return null;

@@ -115,7 +115,7 @@ export class Timeline extends EventTarget {
   #element(row) {
     switch (row.kind) {
       case "message":
-        return messageElement(row.message, row.grouped, this.#context);
+        return this.#message(row);
       case "day":
         return h("div", { class: "divider", role: "separator", "aria-label": row.name }, h("span", {}, row.name));
       case "replies":
@@ -126,6 +126,21 @@ export class Timeline extends EventTarget {
         return row.state === "loading"
           ? h("div", { class: "intro loading" }, h("span", { class: "spinner" }), "Fetching messages…")
           : (this.#options.start?.() ?? h("div", { class: "intro" }));
+    }
+  }
+
+  /** A message in a form that nobody thought of must not take the others with it. */
+  #message(row) {
+    try {
+      return messageElement(row.message, row.grouped, this.#context);
+    } catch {
+      const { _id, ts, updated, edited, version, ...rest } = row.message;
+      return h(
+        "div",
+        { class: "message", role: "article", tabindex: "-1", "data-id": _id },
+        h("div", { class: "gutter" }),
+        h("div", { class: "content" }, h("p", { class: "quiet" }, "A message of an odd form:"), h("pre", { class: "odd" }, JSON.stringify(rest, null, 1).slice(0, 2000))),
+      );
     }
   }
 
