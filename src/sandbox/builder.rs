@@ -182,8 +182,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// The version that the server says it has, such as `8.7.2`: `8.0.0` unless set. It behaves the same, but for
-    /// the pages of `chat.syncMessages`, which those before 7.1 do not have. [`Sandbox::set_version`] changes it later.
+    /// The version that the server says it has, such as `8.7.2`: `8.0.0` unless set. What differs by it is in
+    /// the table of [the module](super#where-other-versions-differ). [`Sandbox::set_version`] changes it later.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
         self
