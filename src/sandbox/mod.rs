@@ -43,6 +43,7 @@ mod observe;
 mod page;
 mod refusal;
 mod rest;
+mod scene;
 mod server;
 mod state;
 mod transcript;

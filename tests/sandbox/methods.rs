@@ -175,3 +175,85 @@ async fn the_heartbeat_begins_with_the_handshake() {
         began.elapsed()
     );
 }
+
+#[tokio::test]
+async fn presence_is_told_to_who_watches() {
+    let sandbox = Sandbox::builder()
+        .user("ann")
+        .user("bob")
+        .bot("rocketbotte")
+        .start_in_memory();
+    let (ann, bob, bot) = (
+        sandbox.user("ann"),
+        sandbox.user("bob"),
+        sandbox.bot("rocketbotte"),
+    );
+    let mut ddp = Ddp::in_memory(&sandbox).await;
+    ddp.log_in(&bot).await;
+    let stream = "stream-user-presence";
+    let ready = ddp
+        .sub("p1", stream, json!(["", { "added": [ann.id()], "removed": [] }]))
+        .await;
+    assert_eq!(ready["msg"], "ready");
+    let mut theirs = Ddp::in_memory(&sandbox).await;
+    theirs.log_in(&ann).await;
+    let told = ddp.find(|frame| frame["collection"] == stream).await;
+    let fields = json!({ "uid": ann.id(), "eventName": ann.id(), "args": [["ann", 1, ""]] });
+    assert_eq!((&told["id"], &told["fields"]), (&json!(ann.id()), &fields));
+    // A second one changes the list of the first and ends at once.
+    let ended = ddp
+        .sub(
+            "p2",
+            stream,
+            json!(["", { "added": [bob.id()], "removed": [ann.id()] }]),
+        )
+        .await;
+    assert_eq!((&ended["msg"], &ended["error"]), (&json!("nosub"), &Value::Null));
+    theirs.call("UserPresence:away", json!([])).await;
+    let mut others = Ddp::in_memory(&sandbox).await;
+    others.log_in(&bob).await;
+    let told = ddp.find(|frame| frame["collection"] == stream).await;
+    assert_eq!(told["id"], bob.id(), "nothing more of the first one");
+}
+
+#[tokio::test]
+async fn what_has_happened_before_the_start() {
+    let sandbox = Sandbox::builder()
+        .user("ann")
+        .user("bob")
+        .bot("rocketbotte")
+        .channel_with("ops", &["ann", "rocketbotte"])
+        .direct(&["ann", "rocketbotte"])
+        .discussion("ops", "What now?", &["ann", "rocketbotte"])
+        .history("ops", &[("ann", "one"), ("rocketbotte", "two")])
+        .history("@ann,rocketbotte", &[("ann", "between us")])
+        .history("What now?", &[("ann", "who knows")])
+        .thread(
+            "general",
+            &[("bob", "root"), ("rocketbotte", "reply"), ("bob", "thanks")],
+        )
+        .history("nowhere", &[("ann", "lost")])
+        .start_in_memory();
+    let bot = sandbox.bot("rocketbotte");
+    let mut ddp = Ddp::in_memory(&sandbox).await;
+    ddp.log_in(&bot).await;
+    let rooms = ddp.call("rooms/get", json!([])).await;
+    let rooms = rooms["result"].as_array().expect("a list").clone();
+    let last = |fits: &dyn Fn(&Value) -> bool| -> String {
+        let room = rooms.iter().find(|room| fits(room)).expect("is there");
+        room["lastMessage"]["msg"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(rooms.len(), 4, "general, ops, the discussion, the direct room");
+    assert_eq!(last(&|room| room["name"] == "ops"), "two");
+    assert_eq!(last(&|room| room["t"] == "d"), "between us");
+    assert_eq!(last(&|room| room["fname"] == "What now?"), "who knows");
+    let thread = sandbox.messages("general");
+    let texts: Vec<&str> = thread.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!(texts, ["root", "reply", "thanks"]);
+    assert!(
+        thread[1..]
+            .iter()
+            .all(|reply| reply.thread_id.as_deref() == Some(thread[0].id.as_str()))
+    );
+    assert_eq!(thread[0].raw["tcount"], 2);
+}
