@@ -8,6 +8,10 @@ mod client;
 mod faults;
 #[path = "sandbox/files.rs"]
 mod files;
+#[path = "sandbox/looking.rs"]
+mod looking;
+#[path = "sandbox/methods.rs"]
+mod methods;
 #[path = "sandbox/realtime.rs"]
 mod realtime;
 #[path = "sandbox/rest.rs"]
@@ -16,3 +20,5 @@ mod rest;
 mod transcripts;
 #[path = "sandbox/trouble.rs"]
 mod trouble;
+#[path = "sandbox/versions.rs"]
+mod versions;

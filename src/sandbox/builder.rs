@@ -8,6 +8,7 @@ use tokio_rustls::rustls;
 
 use super::{
     Sandbox, SandboxError, Shared,
+    scene::Past,
     server::{self, Site},
     state::{
         State,
@@ -80,6 +81,7 @@ pub struct SandboxBuilder {
     port: u16,
     users: Vec<UserSpec>,
     rooms: Vec<RoomSpec>,
+    pub(super) past: Vec<Past>,
     settings: BTreeMap<String, Value>,
     rate_limits: bool,
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -108,6 +110,7 @@ impl Default for SandboxBuilder {
             port: 0,
             users: Vec::new(),
             rooms: Vec::new(),
+            past: Vec::new(),
             settings: settings.into_iter().collect(),
             rate_limits: false,
             tls: None,
@@ -182,8 +185,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// The version that the server says it has, such as `8.7.2`: `8.0.0` unless set. It behaves the same, but for
-    /// the pages of `chat.syncMessages`, which those before 7.1 do not have. [`Sandbox::set_version`] changes it later.
+    /// The version that the server says it has, such as `8.7.2`: `8.0.0` unless set. What differs by it is in
+    /// the table of [the module](super#where-other-versions-differ). [`Sandbox::set_version`] changes it later.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
         self
@@ -304,6 +307,15 @@ impl SandboxBuilder {
                     room = room.name,
                     reason = refused.message(),
                     "the sandbox has not made a room"
+                );
+            }
+        }
+        for past in self.past {
+            if let Err(refused) = past.clone().happen(&mut state) {
+                tracing::warn!(
+                    ?past,
+                    reason = refused.message(),
+                    "it has not happened in the sandbox"
                 );
             }
         }

@@ -147,15 +147,19 @@ impl Limits {
     }
 
     /// One REST call. All callers share one address here, so the key is the route and the verb.
-    pub(crate) fn rest(&mut self, endpoint: &str, verb: &str) -> Option<RestVerdict> {
+    pub(crate) fn rest(&mut self, endpoint: &str, verb: &str, version: (u32, u32)) -> Option<RestVerdict> {
         if !self.on {
             return None;
         }
-        let calls = if endpoint == "users.setStatus" { 5 } else { 10 };
+        let (calls, seconds) = match endpoint {
+            "users.setStatus" if version >= (8, 0) => (5, 60),
+            "chat.sendMessage" if version >= (8, 8) => (5, 1),
+            _ => (10, 60),
+        };
         let rule = self
             .rest
             .entry(format!("{verb} {endpoint}"))
-            .or_insert_with(|| Rule::new(calls, Duration::from_secs(60)));
+            .or_insert_with(|| Rule::new(calls, Duration::from_secs(seconds)));
         let allowed = rule.count("").is_ok();
         self.refused += u64::from(!allowed);
         let used = rule.counts.get("").copied().unwrap_or(0);

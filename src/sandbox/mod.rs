@@ -4,7 +4,32 @@
 //! were not written for it. It lives in memory, starts in milliseconds, binds only to the loopback
 //! interface, and can be told to misbehave: see [`Sandbox::drop_connections`] and [`RestFault`].
 //!
-//! It imitates version 8 with the limiters switched off.
+//! It imitates version 8.0 as one process, with the limiters switched off. Clients in other languages that know nothing of
+//! it run against it in its tests as they are, what it answers has the shapes of recordings of a real server, and it
+//! refuses the requests that the validators of the real server refuse.
+//!
+//! # Where other versions differ
+//!
+//! [`SandboxBuilder::version`] makes it one of these, as far as the table goes; all else stays as in 8.0.
+//!
+//! | since | what differs |
+//! |---|---|
+//! | 7.1 | `chat.syncMessages` has pages with cursors; before, only `lastUpdate` |
+//! | 8.0 | a 401 has `success: false` and an `error`, a login says `success`; before, neither |
+//! | 8.0 | `rooms.upload` is gone: files go up by `rooms.media` and `rooms.mediaConfirm` |
+//! | 8.0 | `rooms.join`; `users.setStatus` five times a minute |
+//! | 8.7 | the methods `setReaction` and `deleteMessage` are gone: `chat.react`, `chat.delete` |
+//! | 8.8 | `chat.sendMessage` has a limit of five a second instead of ten a minute |
+//! | 8.9 | `rooms.history` |
+//! | 9.0 | what is not allowed is a 403 with `errorType: "error-forbidden"`; before, a 400 with its own code |
+//!
+//! Two things depend on how a server is run, and have switches of their own: whether `{"server_id":"0"}` comes first
+//! ([`SandboxBuilder::server_id_frame`]), and how soon it pings ([`SandboxBuilder::heartbeat`]).
+//!
+//! Differences that are not imitated, as no bot should depend on them: servers before 7 take bodies that no schema would
+//! take and answer unknown endpoints with the page of the web client; a server behind the separate process for streams
+//! closes connections where this one answers with `error`. A short name of an emoji is always a known one here, nothing is
+//! looked up behind a link, pictures get no preview, and commands are only those of the server itself.
 
 mod arrange;
 mod builder;
@@ -18,6 +43,7 @@ mod observe;
 mod page;
 mod refusal;
 mod rest;
+mod scene;
 mod server;
 mod state;
 mod transcript;

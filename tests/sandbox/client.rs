@@ -103,6 +103,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ddp<S> {
         }
     }
 
+    /// The code that the server closes with. Has no deadline of its own.
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| u16::from(frame.code)),
+                Some(Ok(Message::Text(text))) => panic!("closed was expected, not {text}"),
+                Some(Ok(_)) => {}
+                None | Some(Err(_)) => return None,
+            }
+        }
+    }
+
     pub(crate) async fn next(&mut self) -> Value {
         match self.receive().await {
             Received::Frame(frame) => frame,

@@ -54,7 +54,9 @@ impl State {
                 | "UserPresence:away"
                 | "UserPresence:setDefaultStatus"
         );
-        if !known && !looks {
+        // These went before the others.
+        let gone = matches!(name, "setReaction" | "deleteMessage") && self.version() >= (8, 7);
+        if gone || !known && !looks {
             return Err(Refusal::coded(404, &format!("Method '{name}' not found")));
         }
         let uid = uid.ok_or_else(|| Refusal::in_method("error-invalid-user", "Invalid user", name))?;

@@ -12,6 +12,10 @@ use crate::sandbox::{
     },
 };
 
+const PRESENCE: &str = "stream-user-presence";
+/// People whose presence one connection may watch.
+const WATCHED_MAX: usize = 10_000;
+
 /// Publications without events that clients ask for by habit.
 const QUIET: &[&str] = &[
     "meteor.loginServiceConfiguration",
@@ -65,6 +69,10 @@ impl State {
                 return self.reply(id, frame::nosub(sub, Some(&refusal)));
             }
         };
+        if name == PRESENCE && self.watch_presence(id, params.get(1)) {
+            // Only the first one stays; this one has changed its list.
+            return self.reply(id, frame::nosub(sub, None));
+        }
         let with_collection = match &params[1] {
             Value::Object(options) => options.get("useCollection") == Some(&json!(true)),
             other => *other == json!(true),
@@ -83,6 +91,28 @@ impl State {
         }
         self.reply(id, frame::ready(sub));
         self.touch();
+    }
+
+    /// Changes whose presence a connection is told. Whether it had asked for that before.
+    fn watch_presence(&mut self, id: u64, changes: Option<&Value>) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return false;
+        };
+        let ids = |key: &str| {
+            let list = changes
+                .and_then(|changes| changes.get(key))
+                .and_then(Value::as_array);
+            let ids = list.into_iter().flatten().filter_map(Value::as_str);
+            ids.take(WATCHED_MAX).map(str::to_owned).collect::<Vec<_>>()
+        };
+        session.watched.extend(ids("added"));
+        for id in ids("removed") {
+            session.watched.remove(&id);
+        }
+        while session.watched.len() > WATCHED_MAX {
+            session.watched.pop_last();
+        }
+        session.subs.iter().any(|known| known.stream == PRESENCE)
     }
 
     /// The event, if the parameters have the form that streams ask for and the user may read it.

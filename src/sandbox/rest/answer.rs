@@ -34,24 +34,64 @@ fn json_response(status: u16, body: Value) -> Response<Body> {
     (status, [kind], with_iso_dates(body).to_string()).into_response()
 }
 
+/// Codes that are a status of their own since 9.
+const FORBIDDEN: &[&str] = &[
+    "error-not-allowed",
+    "not-allowed",
+    "not-authorized",
+    "not_authorized",
+    "no-permission",
+];
+
 pub(super) fn success(mut object: Map<String, Value>) -> Response<Body> {
     object.insert("success".into(), json!(true));
     json_response(200, Value::Object(object))
 }
 
-pub(super) fn refused(refusal: &Refusal) -> Response<Body> {
-    let (status, body) = refusal.to_rest();
+/// The success of a login or logout, which says so since 8.
+pub(super) fn session(object: Map<String, Value>, version: (u32, u32)) -> Response<Body> {
+    if version < (8, 0) {
+        return json_response(200, Value::Object(object));
+    }
+    success(object)
+}
+
+/// A refusal as a server of this version says it.
+pub(super) fn refused(refusal: &Refusal, version: (u32, u32)) -> Response<Body> {
+    let (mut status, mut body) = refusal.to_rest();
+    if let Some(object) = body.as_object_mut() {
+        if status == 401 && version < (8, 0) {
+            object.remove("success");
+            // Only a failed login has an error beside its message.
+            if *refusal == Refusal::NotLoggedIn {
+                object.remove("error");
+            }
+        }
+        let code = match refusal {
+            Refusal::Plain(text) => Some(text.clone()),
+            other => other.code(),
+        };
+        let forbidden = code.is_some_and(|code| FORBIDDEN.contains(&code.as_str()));
+        if version >= (9, 0) && status == 400 && forbidden {
+            status = 403;
+            object.insert("errorType".into(), json!("error-forbidden"));
+            object.remove("details");
+        }
+    }
     json_response(status, body)
 }
 
 /// What the server says with a status that no endpoint chose.
-pub(super) fn status(status: u16) -> Response<Body> {
+pub(super) fn status(status: u16, version: (u32, u32)) -> Response<Body> {
     let text = match status {
-        401 => return refused(&Refusal::NotLoggedIn),
+        401 => return refused(&Refusal::NotLoggedIn, version),
         403 => "User does not have the permissions required for this action [error-unauthorized]",
         404 => "Resource not found",
         500.. => "Internal server error",
-        _ => return refused(&Refusal::coded("error-sandbox", "Refused on demand").with_status(status)),
+        _ => {
+            let refusal = Refusal::coded("error-sandbox", "Refused on demand").with_status(status);
+            return refused(&refusal, version);
+        }
     };
     json_response(status, json!({ "success": false, "error": text }))
 }

@@ -11,7 +11,7 @@ use futures_util::stream;
 use multer::{Constraints, Multipart, SizeLimit};
 use serde_json::{Map, Value, json};
 
-use super::{Call, Outcome, object};
+use super::{Call, Outcome, endpoints::ALWAYS, object};
 use crate::sandbox::{Shared, refusal::Refusal, state::files::Upload};
 
 /// Bytes of one text field, and of all that is read for an upload: the largest file and what is around it.
@@ -46,7 +46,7 @@ pub(crate) fn body_max(shared: &Shared) -> usize {
 
 /// The answer to more than that.
 pub(crate) fn too_large() -> Response<Body> {
-    super::answer::refused(&Refusal::coded("error-file-too-large", ""))
+    super::answer::refused(&Refusal::coded("error-file-too-large", ""), ALWAYS)
 }
 
 /// Reads the form of a request that has one.

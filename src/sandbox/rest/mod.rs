@@ -2,8 +2,10 @@
 
 mod account;
 mod answer;
+mod any_room;
 mod bridge;
 mod chat;
+mod endpoints;
 pub(crate) mod files;
 mod looking;
 mod marks;
@@ -28,6 +30,8 @@ use super::{
     state::{State, Stored},
 };
 
+use endpoints::{ENDPOINTS, Endpoint};
+
 /// What an endpoint answers: an object that gets `success: true`.
 type Outcome = Result<Map<String, Value>, Refusal>;
 
@@ -45,157 +49,6 @@ struct Call<'a> {
     /// The second factor, if the headers have one.
     code: Option<String>,
 }
-
-#[derive(Clone, Copy)]
-struct Endpoint {
-    name: &'static str,
-    verb: &'static str,
-    /// Whether a login is needed.
-    closed: bool,
-    /// How many parts of the path stand behind the name.
-    args: usize,
-    /// The versions that have it, as far as they differ.
-    since: (u32, u32),
-    until: (u32, u32),
-    run: fn(&mut Call<'_>) -> Outcome,
-}
-
-const ALWAYS: (u32, u32) = (0, 0);
-const STILL: (u32, u32) = (u32::MAX, 0);
-
-const fn endpoint(name: &'static str, verb: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
-    Endpoint {
-        name,
-        verb,
-        closed: true,
-        args: 0,
-        since: ALWAYS,
-        until: STILL,
-        run,
-    }
-}
-
-const fn get(name: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
-    endpoint(name, "GET", run)
-}
-
-const fn post(name: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Endpoint {
-    endpoint(name, "POST", run)
-}
-
-/// With so many parts of the path behind the name.
-const fn below(args: usize, endpoint: Endpoint) -> Endpoint {
-    Endpoint { args, ..endpoint }
-}
-
-/// Not there before this version.
-const fn since(since: (u32, u32), endpoint: Endpoint) -> Endpoint {
-    Endpoint { since, ..endpoint }
-}
-
-/// Gone with this version.
-const fn until(until: (u32, u32), endpoint: Endpoint) -> Endpoint {
-    Endpoint { until, ..endpoint }
-}
-
-const fn open(endpoint: Endpoint) -> Endpoint {
-    Endpoint {
-        closed: false,
-        ..endpoint
-    }
-}
-
-const ENDPOINTS: &[Endpoint] = &[
-    open(get("info", account::info)),
-    open(post("login", account::login)),
-    post("logout", account::logout),
-    get("me", account::me),
-    get("users.info", account::user_info),
-    get("users.list", account::user_list),
-    get("users.getPresence", account::presence),
-    post("users.setStatus", account::set_status),
-    open(get("settings.public", account::settings)),
-    post("chat.sendMessage", chat::send),
-    post("chat.postMessage", chat::post),
-    get("chat.getMessage", chat::get),
-    post("chat.update", chat::update),
-    post("chat.delete", chat::delete),
-    post("chat.react", chat::react),
-    post("chat.pinMessage", chat::pin),
-    post("chat.unPinMessage", chat::unpin),
-    get("chat.syncMessages", sync::messages),
-    get("chat.getThreadMessages", sync::thread),
-    get("channels.history", sync::channel_history),
-    get("groups.history", sync::group_history),
-    get("im.history", sync::direct_history),
-    get("rooms.get", sync::rooms),
-    get("subscriptions.get", sync::subscriptions),
-    get("subscriptions.getOne", sync::subscription),
-    post("subscriptions.read", sync::read),
-    get("rooms.info", rooms::info),
-    get("channels.info", rooms::channel_info),
-    get("groups.info", rooms::group_info),
-    get("channels.members", rooms::channel_members),
-    get("groups.members", rooms::group_members),
-    get("channels.roles", rooms::channel_roles),
-    get("groups.roles", rooms::group_roles),
-    get("channels.list", rooms::channel_list),
-    get("channels.list.joined", rooms::channel_list_joined),
-    get("groups.list", rooms::group_list),
-    get("im.list", rooms::direct_list),
-    post("im.create", rooms::create_direct),
-    post("channels.create", rooms::create_channel),
-    post("groups.create", rooms::create_group),
-    post("channels.join", rooms::join),
-    post("channels.leave", rooms::leave_channel),
-    post("groups.leave", rooms::leave_group),
-    post("channels.invite", rooms::invite_channel),
-    post("groups.invite", rooms::invite_group),
-    post("channels.kick", rooms::kick_channel),
-    post("groups.kick", rooms::kick_group),
-    post("channels.setTopic", rooms::set_channel_topic),
-    post("groups.setTopic", rooms::set_group_topic),
-    post("rooms.createDiscussion", rooms::create_discussion),
-    post("chat.starMessage", marks::star),
-    post("chat.unStarMessage", marks::unstar),
-    post("chat.followMessage", marks::follow),
-    post("chat.unfollowMessage", marks::unfollow),
-    post("chat.reportMessage", marks::report),
-    get("chat.getThreadsList", looking::threads),
-    get("chat.syncThreadMessages", looking::changed_in_thread),
-    get("chat.syncThreadsList", looking::changed_threads),
-    get("chat.getDeletedMessages", looking::deleted),
-    get("chat.getPinnedMessages", looking::pinned),
-    get("chat.getStarredMessages", looking::starred),
-    get("chat.getMentionedMessages", looking::mentioning),
-    get("chat.search", looking::search),
-    get("channels.messages", looking::of_channel),
-    get("groups.messages", looking::of_group),
-    get("im.messages", looking::of_direct),
-    since((8, 9), get("rooms.history", looking::history)),
-    get("commands.list", bridge::commands),
-    get("commands.get", bridge::command),
-    post("commands.run", bridge::run),
-    below(1, post("method.call", bridge::method)),
-    below(1, open(post("method.callAnon", bridge::method))),
-    get("im.members", rooms::direct_members),
-    get("rooms.isMember", rooms::is_member),
-    post("channels.rename", rooms::rename_channel),
-    post("groups.rename", rooms::rename_group),
-    since((8, 0), post("rooms.join", rooms::join_any)),
-    post("rooms.leave", rooms::leave_any),
-    get("users.getStatus", account::status),
-    get("users.presence", people::presences),
-    get("users.autocomplete", people::autocomplete),
-    get("spotlight", people::spotlight),
-    post("users.generatePersonalAccessToken", people::make_token),
-    post("users.regeneratePersonalAccessToken", people::remake_token),
-    get("users.getPersonalAccessTokens", people::tokens),
-    post("users.removePersonalAccessToken", people::remove_token),
-    below(1, post("rooms.media", files::media)),
-    below(2, post("rooms.mediaConfirm", files::confirm)),
-    until((8, 0), below(1, post("rooms.upload", files::upload))),
-];
 
 impl Call<'_> {
     fn query(&self, key: &str) -> Option<&str> {
@@ -349,7 +202,7 @@ pub(crate) async fn serve(context: &HttpContext, path: &str, parts: &Parts, body
         Some(RestFault::CloseBeforeActing) => return context.line.hang_up().await,
         Some(RestFault::Proxy(status)) => return answer::proxy(status),
         Some(RestFault::Html) => return Html("<html><body><h1>It works!</h1></body></html>").into_response(),
-        Some(RestFault::Status(status)) => return answer::status(status),
+        Some(RestFault::Status(status)) => return answer::status(status, version),
         Some(RestFault::TooManyRequests { reset_after }) => {
             let reset_ms = u64::try_from(reset_after.as_millis()).unwrap_or(u64::MAX);
             let verdict = RestVerdict {
@@ -368,7 +221,7 @@ pub(crate) async fn serve(context: &HttpContext, path: &str, parts: &Parts, body
         return if known {
             answer::wrong_verb()
         } else {
-            answer::status(404)
+            answer::status(404, version)
         };
     };
     let form = match files::takes_form(name) {
@@ -412,6 +265,7 @@ fn run(
     form: Option<Result<files::Form, Refusal>>,
 ) -> Response<Body> {
     let mut state = context.shared.lock();
+    let version = state.version();
     let token = header(&parts.headers, "x-auth-token").to_owned();
     let claimed = header(&parts.headers, "x-user-id");
     let now = state.now();
@@ -422,7 +276,7 @@ fn run(
     let verdict = if bypass {
         None
     } else {
-        state.limits.rest(endpoint.name, endpoint.verb)
+        state.limits.rest(endpoint.name, endpoint.verb, version)
     };
     if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.allowed) {
         let what = format!("the call {}", endpoint.name);
@@ -432,7 +286,7 @@ fn run(
     if endpoint.closed && uid.is_none() {
         let (what, refusal) = (format!("the call {}", endpoint.name), Refusal::NotLoggedIn);
         state.note_refusal(None, &what, &refusal.message());
-        return answer::refused(&refusal);
+        return answer::refused(&refusal, version);
     }
     let json = header(&parts.headers, header::CONTENT_TYPE.as_str()).contains("json");
     let body = match serde_json::from_slice(body) {
@@ -466,12 +320,13 @@ fn run(
         Err(reason) => Err(Refusal::invalid_params(&reason)),
     };
     let mut response = match outcome {
+        Ok(object) if matches!(endpoint.name, "login" | "logout") => answer::session(object, version),
         Ok(object) => answer::success(object),
         Err(refused) => {
             let what = format!("the call {}", endpoint.name);
             call.state
                 .note_refusal(Some(&call.uid), &what, &refused.message());
-            answer::refused(&refused)
+            answer::refused(&refused, version)
         }
     };
     state.touch();

@@ -45,6 +45,28 @@ impl State {
         self.stream(None, deliveries);
     }
 
+    /// The presence of a user, to those who watch it.
+    pub(crate) fn emit_presence(&mut self, uid: &str, args: &Value) {
+        const STREAM: &str = "stream-user-presence";
+        let watches = |session: &&super::session::Session| {
+            session.watched.contains(uid) && session.subs.iter().any(|sub| sub.stream == STREAM)
+        };
+        let watching: Vec<u64> = self
+            .sessions
+            .values()
+            .filter(watches)
+            .map(|session| session.id)
+            .collect();
+        if watching.is_empty() {
+            return;
+        }
+        // Here the id is that of the user, unlike in all other streams.
+        let fields = json!({ "uid": uid, "eventName": uid, "args": args });
+        let frame = json!({ "msg": "changed", "collection": STREAM, "id": uid, "fields": fields });
+        let frame = frame::text(&frame);
+        self.stream(None, watching.into_iter().map(|id| (id, frame.clone())).collect());
+    }
+
     /// The whole message, without saying why, to everybody who may read it.
     pub(crate) fn publish(&mut self, id: &str) {
         let Some(message) = self.messages.get(id) else {

@@ -388,7 +388,10 @@ impl State {
             user.name,
             user.roles
         ]]);
+        let about = json!([[user.username, user.presence.number(), user.status_text]]);
+        let uid = user.id.clone();
         self.emit("stream-notify-logged", "user-status", &args);
+        self.emit_presence(&uid, &about);
         self.touch();
     }
 }

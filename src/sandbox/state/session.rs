@@ -1,8 +1,11 @@
 //! One realtime connection, seen from the server's memory.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::{mpsc, watch};
@@ -69,6 +72,8 @@ pub(crate) struct Session {
     pub(crate) uid: Option<String>,
     pub(crate) token: Option<String>,
     pub(crate) subs: Vec<Subscription>,
+    /// Whose presence it wants to know.
+    pub(crate) watched: BTreeSet<String>,
     out: mpsc::Sender<Outgoing>,
     /// Bytes that wait in `out`.
     queued: Arc<AtomicUsize>,
@@ -155,6 +160,7 @@ impl State {
             uid: None,
             token: None,
             subs: Vec::new(),
+            watched: BTreeSet::new(),
             out,
             queued,
             cut,
