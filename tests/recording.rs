@@ -572,3 +572,45 @@ proptest! {
         }
     }
 }
+
+#[cfg(all(feature = "client", feature = "sandbox"))]
+mod live {
+    use rocketbotte::sandbox::Sandbox;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_on_a_server_is_recorded_as_the_server_sent_it_and_done_again() {
+        let sandbox = Sandbox::start().await.unwrap();
+        let (account, file) = (sandbox.bot("rocketbotte"), File::default());
+        let recorder = Recorder::builder().to_writer(file.clone()).unwrap();
+        let app = || {
+            ServiceBuilder::new()
+                .layer(CommandLayer::new("!"))
+                .service(router())
+        };
+        let recorded = ServiceBuilder::new().layer(recorder.layer()).service(app());
+        let bot = testing::serve(&sandbox, "rocketbotte", recorded).await;
+        let ann = sandbox.user("ann");
+        assert_eq!(ann.ask("general", "!ping 7").await.text, "pong 7");
+        let asked = ann.say("general", &format!("hello {}", account.token())).await;
+        sandbox
+            .wait_for_reply(&asked, Duration::from_secs(10))
+            .await
+            .unwrap();
+        sandbox.restart().await;
+        assert_eq!(ann.ask("general", "!deploy").await.text, "building");
+        sandbox
+            .wait_for(|message| message.text == "built", Duration::from_secs(10))
+            .await
+            .unwrap();
+        bot.shutdown().await;
+        recorder.finish().await.unwrap();
+        let text = file.text();
+        assert!(!text.contains(&account.token()), "{text}");
+        // A field that no handler asked for.
+        assert!(text.contains("\"channels\":[]"), "{text}");
+        let report = file.replay().at_once().run(app()).await.unwrap();
+        assert!(report.is_same() && report.compared() >= 5, "{report}\n{text}");
+    }
+}

@@ -6,8 +6,6 @@
 mod client;
 #[path = "sandbox/faults.rs"]
 mod faults;
-#[path = "sandbox/garbage.rs"]
-mod garbage;
 #[path = "sandbox/realtime.rs"]
 mod realtime;
 #[path = "sandbox/rest.rs"]

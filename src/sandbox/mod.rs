@@ -23,7 +23,7 @@ mod user;
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
 };
 
 use tokio::{io::DuplexStream, sync::watch};
@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) up: watch::Sender<bool>,
     /// Whether it takes connections.
     pub(crate) listening: watch::Sender<bool>,
+    /// Bytes of the bodies that are being read.
+    pub(crate) body_bytes: Arc<AtomicUsize>,
 }
 
 impl Shared {
@@ -63,6 +65,7 @@ impl Shared {
             silence: watch::Sender::new(false),
             up: watch::Sender::new(true),
             listening: watch::Sender::new(true),
+            body_bytes: Arc::default(),
         }
     }
 

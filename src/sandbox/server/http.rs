@@ -14,7 +14,7 @@ use axum::{
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::Line;
+use super::{Line, body};
 use crate::sandbox::{Shared, Step, ddp, rest, state::history::http_date};
 
 pub(crate) type HyperRequest = Request<hyper::body::Incoming>;
@@ -52,7 +52,8 @@ pub(crate) fn router(subpath: &str) -> Router {
             .nest(subpath, site)
             .fallback(|| async { StatusCode::NOT_FOUND })
     };
-    site.layer(middleware::from_fn(guard))
+    site.layer(middleware::from_fn(body::bound))
+        .layer(middleware::from_fn(guard))
 }
 
 type Connection = axum::Extension<Context>;

@@ -1,5 +1,6 @@
 //! The listener and the HTTP connections, over TCP, TLS and memory alike.
 
+mod body;
 mod http;
 mod wire;
 

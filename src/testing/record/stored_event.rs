@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::event::{
@@ -266,12 +265,6 @@ fn message_json(message: &Message) -> Value {
         && object.contains_key("_id")
     {
         return Value::Object(object);
-    }
-    // What serde_json takes for no value may still be an object to read field by field: as text then.
-    if let Ok(raw) = serde_json::from_str::<&RawValue>(message.json())
-        && raw.get().contains("\"_id\"")
-    {
-        tracing::debug!(id = %message.id(), "a message is recorded without the fields that can not be read");
     }
     let date = |at: Timestamp| json!({ "$date": at.as_millis() });
     let author = message.author();
