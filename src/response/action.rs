@@ -48,33 +48,13 @@ impl Action {
         *room = Some(room_id);
     }
 
-    /// What people will read.
-    #[cfg(feature = "test-util")]
-    pub(crate) fn texts_mut(&mut self) -> Vec<&mut String> {
-        match self {
-            Self::Send(send) => send.texts_mut(),
-            Self::Edit(edit) => vec![&mut edit.text],
-            Self::Delete(_) | Self::React(_) => Vec::new(),
-        }
-    }
-
-    /// How many bytes of it there are.
-    #[cfg(feature = "test-util")]
-    pub(crate) fn text_length(&self) -> usize {
-        match self {
-            Self::Send(send) => send.text_length(),
-            Self::Edit(edit) => edit.text.len(),
-            Self::Delete(_) | Self::React(_) => 0,
-        }
-    }
-
     /// The same without the ids that it goes out under.
     #[cfg(feature = "test-util")]
-    pub(crate) fn without_ids(mut self) -> Self {
-        if let Self::Send(send) = &mut self {
-            send.ids = None;
+    pub(crate) fn without_ids(self) -> Self {
+        match self {
+            Self::Send(send) => Self::Send(send.without_ids()),
+            other => other,
         }
-        self
     }
 
     /// What it does, in one word for logs: `send`.

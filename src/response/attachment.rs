@@ -114,32 +114,6 @@ impl Attachment {
         self
     }
 
-    #[cfg(feature = "test-util")]
-    pub(super) fn texts_mut(&mut self) -> Vec<&mut String> {
-        let texts = [
-            &mut self.pretext,
-            &mut self.author_name,
-            &mut self.author_link,
-            &mut self.author_icon,
-            &mut self.title,
-            &mut self.title_link,
-            &mut self.text,
-            &mut self.image_url,
-            &mut self.thumb_url,
-        ];
-        let fields = self.fields.iter_mut();
-        let texts = texts.into_iter().flatten();
-        texts
-            .chain(fields.flat_map(|field| [&mut field.title, &mut field.value]))
-            .collect()
-    }
-
-    #[cfg(feature = "test-util")]
-    pub(super) fn text_length(&self) -> usize {
-        // It is asked of what is recorded, which is little.
-        self.clone().texts_mut().into_iter().map(|text| text.len()).sum()
-    }
-
     /// Shows it folded: people open it.
     pub fn collapsed(mut self) -> Self {
         self.collapsed = true;

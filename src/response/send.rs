@@ -200,21 +200,6 @@ impl Send {
         self
     }
 
-    #[cfg(feature = "test-util")]
-    pub(super) fn texts_mut(&mut self) -> Vec<&mut String> {
-        let mut texts = vec![&mut self.text];
-        if let Some(extras) = &mut self.extras.0 {
-            texts.extend(extras.attachments.iter_mut().flat_map(Attachment::texts_mut));
-        }
-        texts
-    }
-
-    #[cfg(feature = "test-util")]
-    pub(super) fn text_length(&self) -> usize {
-        let attachments = self.attachments().iter().map(Attachment::text_length);
-        self.text.len() + attachments.sum::<usize>()
-    }
-
     pub(crate) fn room_id_mut(&mut self) -> &mut Option<RoomId> {
         &mut self.room_id
     }
@@ -226,6 +211,12 @@ impl Send {
 
     pub(crate) fn set_ids(&mut self, ids: DerivedIds) {
         self.ids = Some(Box::new(ids));
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(crate) fn without_ids(mut self) -> Self {
+        self.ids = None;
+        self
     }
 
     pub(crate) fn set_text(&mut self, text: String) {

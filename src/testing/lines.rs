@@ -70,7 +70,11 @@ pub(crate) fn of_action(bot: &str, action: &Action, room_id: Option<&str>) -> St
             } else {
                 ""
             };
-            format!("{bot}{thread}{mentions}: {}", send.content())
+            let mut line = format!("{bot}{thread}{mentions}: {}", send.content());
+            if let Some(Ok(extras)) = send.extras().map(serde_json::to_string) {
+                let _ = write!(line, " {extras}");
+            }
+            line
         }
         Action::Edit(edit) => format!("{bot} edits {}: {}", edit.message_id(), edit.content()),
         Action::Delete(delete) => format!("{bot} deletes {}", delete.message_id()),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tower::BoxError;
 
+use super::redact::Redactor;
 use super::stored_event::StoredEvent;
 use crate::event::{MessageId, Timestamp};
 use crate::rejection::Rejection;
@@ -167,15 +168,18 @@ impl StoredAnswer {
         });
     }
 
-    /// What people wrote or will read.
-    pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let actions = self.sent.iter_mut().chain(&mut self.actions);
-        let texts = actions.flat_map(|stored| stored.action.texts_mut());
+    /// Takes out what is secret: of the redactor's, and these.
+    pub(crate) fn redact(&mut self, redactor: &mut Redactor, secrets: &[String]) {
+        for stored in self.sent.iter_mut().chain(&mut self.actions) {
+            redactor.action(&mut stored.action, secrets);
+        }
         let rejections = self
             .outcomes
             .iter_mut()
             .filter_map(|outcome| outcome.rejection.as_mut());
-        texts.chain(rejections)
+        for rejection in rejections {
+            redactor.answer(rejection, secrets);
+        }
     }
 }
 

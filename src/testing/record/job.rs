@@ -10,6 +10,7 @@ use super::format::StoredAnswer;
 use super::writer::Written;
 use crate::event::MessageId;
 use crate::request::Request;
+use crate::response::Action;
 
 /// An event and what it led to, or led to later.
 pub(crate) struct Job {
@@ -27,8 +28,13 @@ impl Job {
     /// About what it holds.
     fn bytes(&self) -> usize {
         let event = self.request.message().map_or(0, |message| message.json().len());
-        let texts = self.answer.sent.iter().chain(&self.answer.actions);
-        event + texts.map(|stored| stored.action.text_length()).sum::<usize>() + 256
+        let actions = self.answer.sent.iter().chain(&self.answer.actions);
+        let texts = actions.map(|stored| match &stored.action {
+            Action::Send(send) => send.content().len() + 4096 * send.attachments().len(),
+            Action::Edit(edit) => edit.content().len(),
+            _ => 0,
+        });
+        event + texts.sum::<usize>() + 256
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::response::Action;
+
 /// What stands in place of a secret.
 pub(super) const HIDDEN: &str = "***";
 
@@ -54,6 +56,8 @@ const IDS: &[&str] = &[
     "drid",
     "room_id",
     "message_id",
+    "thread",
+    "emoji",
     "key",
     "username",
     "usernames",
@@ -131,6 +135,33 @@ impl Redactor {
     pub(crate) fn answer(&mut self, text: &mut String, also: &[String]) {
         hide(text, also, |character| "`'\"“”„‘’".contains(character));
         self.text(text, &[]);
+    }
+
+    /// The same for all texts of an action.
+    pub(crate) fn action(&mut self, action: &mut Action, also: &[String]) {
+        let Ok(mut value) = serde_json::to_value(&*action) else {
+            return;
+        };
+        self.answers(&mut value, also);
+        // Texts became other texts: it has the same form.
+        match serde_json::from_value(value) {
+            Ok(redacted) => *action = redacted,
+            Err(_) => *action = Action::from(crate::response::Send::text(HIDDEN)),
+        }
+    }
+
+    fn answers(&mut self, value: &mut Value, also: &[String]) {
+        match value {
+            Value::String(text) => self.answer(text, also),
+            Value::Array(list) => list.iter_mut().for_each(|value| self.answers(value, also)),
+            Value::Object(object) => {
+                let texts = object
+                    .iter_mut()
+                    .filter(|(name, _)| !IDS.contains(&name.as_str()));
+                texts.for_each(|(_, value)| self.answers(value, also));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     /// Hides what is secret in a text.

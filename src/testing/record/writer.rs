@@ -113,9 +113,7 @@ impl<W: Write> Writer<W> {
             self.line(&Line::Lost { lines: lost });
         }
         let mut answer = job.answer;
-        for text in answer.texts_mut() {
-            self.redactor.answer(text, &job.secrets);
-        }
+        answer.redact(&mut self.redactor, &job.secrets);
         let line = if job.is_first {
             Line::Event(Box::new(EventLine {
                 number: job.number,

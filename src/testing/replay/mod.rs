@@ -143,9 +143,7 @@ impl Replay {
         let mut now = HashMap::<u64, (EventName, Request, StoredAnswer)>::new();
         let mut names = Names::default();
         for mut job in memory.take() {
-            for text in job.answer.texts_mut() {
-                redactor.answer(text, &job.secrets);
-            }
+            job.answer.redact(&mut redactor, &job.secrets);
             match now.get_mut(&job.number) {
                 Some((.., answer)) => answer.append(job.answer),
                 None => {

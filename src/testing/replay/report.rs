@@ -215,12 +215,8 @@ fn transcript(answer: &StoredAnswer, bot: &str, room: Option<&str>) -> Transcrip
         actions
     }
     let line = |stored: &StoredAction, note: &str| {
-        let mut action = stored.action.clone();
-        for text in action.texts_mut() {
-            *text = without_reference(text);
-        }
         let route = stored.route.as_deref().map(|route| format!("[{route}] "));
-        let line = lines::of_action(bot, &action, room);
+        let line = without_reference(&lines::of_action(bot, &stored.action, room));
         format!("{}{note}{line}", route.unwrap_or_default())
     };
     let sent = by_route(&answer.sent)
