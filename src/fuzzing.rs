@@ -32,6 +32,18 @@ pub fn frame(bytes: &[u8]) {
     assert!(matches!(events[..], [Event::Message(_)]), "{events:?}");
 }
 
+/// Bytes as frames to the sandbox.
+#[cfg(feature = "sandbox")]
+pub fn sandbox_frames(bytes: &[u8]) {
+    crate::sandbox::fuzzing::frames(bytes);
+}
+
+/// Bytes as a call of the sandbox.
+#[cfg(feature = "sandbox")]
+pub fn sandbox_call(bytes: &[u8]) {
+    crate::sandbox::fuzzing::call(bytes);
+}
+
 /// A status and the bytes of a body as the answer to a REST call.
 pub fn reply(bytes: &[u8]) {
     let Some((status, body)) = bytes.split_first() else {

@@ -11,6 +11,8 @@ mod builder;
 mod ddp;
 mod error;
 mod faults;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod limits;
 mod observe;
 mod refusal;

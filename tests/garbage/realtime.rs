@@ -265,6 +265,26 @@ fn a_frame_that_is_too_large_ends_its_connection() {
 }
 
 #[test]
+fn who_does_not_read_is_cut_off_before_it_takes_much_memory() {
+    run(async {
+        let sandbox = sandbox();
+        let mut ddp = logged_in(&sandbox).await;
+        let file = json!({ "rid": "general", "attachments": [{ "text": "x".repeat(4 * 1024 * 1024) }] });
+        for _ in 0..40 {
+            sandbox.user("ann").post(file.clone()).await;
+        }
+        let gone = sandbox.wait_until(|sandbox| sandbox.connections() == 0, PATIENCE);
+        gone.await.expect("is cut off");
+        let mut frames = 0;
+        while let Some(Ok(_)) = timeout(PATIENCE, ddp.socket.next()).await.expect("ends") {
+            frames += 1;
+        }
+        assert!(frames < 20, "{frames}");
+        assert_works(&sandbox).await;
+    });
+}
+
+#[test]
 fn subscriptions_of_a_connection_are_bounded() {
     run(async {
         let sandbox = sandbox();
@@ -277,6 +297,10 @@ fn subscriptions_of_a_connection_are_bounded() {
         assert_eq!(refused["error"]["error"], "too-many-requests", "{refused}");
         assert!(is_alive(&mut ddp).await);
         assert_eq!(sandbox.subscriptions().len(), 1_000);
+        let long = json!({ "msg": "sub", "id": "x".repeat(2_000), "name": "stream-notify-logged", "params": ["e", false] });
+        ddp.send(long).await;
+        let error = ddp.find(|frame| frame["msg"] == "error").await;
+        assert_eq!(error["reason"], "Malformed subscription");
         assert_works(&sandbox).await;
     });
 }

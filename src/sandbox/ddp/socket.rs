@@ -1,6 +1,12 @@
 //! A websocket and the connection behind it: reading, writing, heartbeat, the end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
 use tokio::{
@@ -44,10 +50,11 @@ where
         .max_frame_size(Some(FRAME_MAX));
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let (out, outgoing) = mpsc::channel(QUEUE);
+    let queued = Arc::<AtomicUsize>::default();
     let (cut_tx, mut cut) = watch::channel(None);
     let id = {
         let mut state = shared.lock();
-        let id = state.open_session(out.clone(), cut_tx);
+        let id = state.open_session(out.clone(), Arc::clone(&queued), cut_tx);
         if state.server_id_frame {
             state.reply(id, frame::text(&serde_json::json!({ "server_id": "0" })));
         }
@@ -61,7 +68,7 @@ where
     let (sink, stream) = socket.split();
     tokio::select! {
         () = read(&shared, id, stream, &out) => {}
-        () = write(&shared, &line, sink, outgoing) => {}
+        () = write(&shared, &line, sink, outgoing, &queued) => {}
         // The mode must be set before the socket is dropped, which `select!` does on its way out.
         () = async {
             let how = cut.wait_for(Option::is_some).await;
@@ -148,11 +155,13 @@ async fn write<S>(
     line: &Line,
     mut sink: SplitSink<WebSocketStream<S>, Message>,
     mut outgoing: mpsc::Receiver<Outgoing>,
+    queued: &AtomicUsize,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut silence = shared.silence.subscribe();
     while let Some(next) = outgoing.recv().await {
+        let bytes = next.bytes();
         if silence.wait_for(|on| !on).await.is_err() {
             return;
         }
@@ -161,6 +170,7 @@ async fn write<S>(
                 if sink.feed(Message::Text(text)).await.is_err() {
                     return;
                 }
+                queued.fetch_sub(bytes, Ordering::Relaxed);
                 if outgoing.is_empty() && sink.flush().await.is_err() {
                     return;
                 }

@@ -20,6 +20,9 @@ const QUIET: &[&str] = &[
     "activeUsers",
 ];
 
+/// Bytes of a subscription's id, and of its event.
+const NAMES_MAX: usize = 1_024;
+
 impl State {
     pub(super) fn sub(&mut self, id: u64, message: Value) {
         let sub = message.get("id").and_then(Value::as_str);
@@ -32,6 +35,11 @@ impl State {
         let (Some(sub), Some(name), Some(params)) = (sub, name, params) else {
             return self.reply(id, frame::error("Malformed subscription", Some(message)));
         };
+        let event = params.first().and_then(Value::as_str).unwrap_or_default();
+        if sub.len() > NAMES_MAX || event.len() > NAMES_MAX {
+            // It would be kept, a thousand times for each connection.
+            return self.reply(id, frame::error("Malformed subscription", None));
+        }
         let Some(session) = self.sessions.get(&id) else {
             return;
         };

@@ -13,6 +13,7 @@ pub(crate) mod rooms;
 pub(crate) mod session;
 pub(crate) mod shape;
 pub(crate) mod text;
+mod weight;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -34,8 +35,6 @@ use people::{Tokens, User};
 use rooms::{Gone, Room};
 use session::Session;
 
-/// Messages kept in all; beyond it the oldest are forgotten.
-const MESSAGES_KEPT: usize = 100_000;
 /// Deletions remembered for `chat.syncMessages`.
 const DELETIONS_KEPT: usize = 10_000;
 
@@ -81,6 +80,8 @@ pub(crate) struct State {
     pub(crate) gone: VecDeque<Gone>,
     pub(crate) messages: HashMap<String, Stored>,
     order: VecDeque<String>,
+    /// About what all messages hold.
+    message_bytes: usize,
     pub(crate) deletions: VecDeque<Deletion>,
     pub(crate) sessions: BTreeMap<u64, Session>,
     pub(crate) settings: BTreeMap<String, Value>,
@@ -106,6 +107,7 @@ impl State {
             gone: VecDeque::new(),
             messages: HashMap::new(),
             order: VecDeque::new(),
+            message_bytes: 0,
             deletions: VecDeque::new(),
             sessions: BTreeMap::new(),
             settings,
@@ -170,18 +172,17 @@ impl State {
             room.messages.push_back(message.id.clone());
         }
         self.order.push_back(message.id.clone());
-        self.messages.insert(message.id.clone(), message);
-        while self.messages.len() > MESSAGES_KEPT {
-            let Some(oldest) = self.order.pop_front() else {
-                break;
-            };
-            self.forget(&oldest);
+        self.message_bytes += weight::of(&message.doc);
+        if let Some(before) = self.messages.insert(message.id.clone(), message) {
+            self.message_bytes -= weight::of(&before.doc);
         }
+        self.forget_oldest();
     }
 
     /// Removes a message from the store; its place in `order` is skipped later.
     fn forget(&mut self, id: &str) -> Option<Stored> {
         let message = self.messages.remove(id)?;
+        self.message_bytes -= weight::of(&message.doc);
         if let Some(room) = self.rooms.get_mut(&message.rid) {
             if room.messages.front().is_some_and(|first| first == id) {
                 room.messages.pop_front();
@@ -236,9 +237,12 @@ impl State {
         let Some(message) = self.messages.get_mut(id) else {
             return false;
         };
+        let before = weight::of(&message.doc);
         change(&mut message.doc);
         message.updated = now.max(message.updated + 1);
         message.doc.insert("_updatedAt".into(), date(message.updated));
+        self.message_bytes = self.message_bytes + weight::of(&message.doc) - before;
+        self.forget_oldest();
         true
     }
 }

@@ -142,7 +142,7 @@ impl State {
     pub(crate) fn set_topic(&mut self, rid: &str, by: &str, topic: &str) -> Result<(), Refusal> {
         self.room_exists(rid, "saveRoomSettings")?;
         if let Some(room) = self.rooms.get_mut(rid) {
-            room.topic = Some(topic.to_owned());
+            room.topic = Some(super::weight::kept(topic));
         }
         self.system_message(rid, by, "room_changed_topic", topic, Map::new());
         self.notify_room(rid);
@@ -187,7 +187,7 @@ impl State {
         let name = super::random_id();
         let new = NewRoom {
             name: Some(&name),
-            fname: Some(title),
+            fname: Some(&super::weight::kept(title)),
             parent: Some(parent),
             creator: Some(uid),
             members,

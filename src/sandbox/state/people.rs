@@ -292,7 +292,8 @@ impl State {
             user.presence = presence;
         }
         if let Some(text) = text {
-            user.status_text = text.to_owned();
+            // As the real server cuts it.
+            user.status_text = text.chars().take(120).collect();
         }
         self.announce_presence(uid);
     }

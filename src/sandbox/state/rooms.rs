@@ -9,6 +9,8 @@ use crate::sandbox::refusal::Refusal;
 
 /// Rooms that may exist; creating more is refused.
 const ROOMS_MAX: usize = 10_000;
+/// Bytes of a room's name.
+const NAME_MAX: usize = 1_000;
 /// Memberships that ended, remembered for `subscriptions.get`.
 const GONE_KEPT: usize = 10_000;
 
@@ -111,7 +113,7 @@ impl State {
     pub(crate) fn check_room_name(&self, name: &str) -> Result<(), Refusal> {
         let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
         let details = json!({ "function": "RocketChat.getValidRoomName", "channel_name": name });
-        if name.is_empty() || !name.chars().all(fits) {
+        if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(fits) {
             let reason = format!("{name} is not a valid room name.");
             return Err(Refusal::coded("error-invalid-room-name", &reason).with_details(details));
         }

@@ -1,11 +1,18 @@
 //! One realtime connection, seen from the server's memory.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::State;
 use crate::sandbox::faults::Reorder;
 
+/// Bytes that may wait for a slow client.
+const QUEUED_MAX: usize = 64 * 1024 * 1024;
 /// Subscriptions a connection may hold.
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 1_000;
 
@@ -17,6 +24,15 @@ pub(crate) enum Outgoing {
     Half,
     /// A clean close with code 1000.
     Close,
+}
+
+impl Outgoing {
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Frame(text) => text.len(),
+            Self::Half | Self::Close => 0,
+        }
+    }
 }
 
 /// How a connection ends when it does not end by itself.
@@ -54,6 +70,8 @@ pub(crate) struct Session {
     pub(crate) token: Option<String>,
     pub(crate) subs: Vec<Subscription>,
     out: mpsc::Sender<Outgoing>,
+    /// Bytes that wait in `out`.
+    queued: Arc<AtomicUsize>,
     cut: watch::Sender<Option<Cut>>,
     /// A stream frame held back while frames are reordered.
     held: Option<StreamFrame>,
@@ -67,8 +85,11 @@ impl Session {
     }
 
     pub(crate) fn push(&self, outgoing: Outgoing) {
-        // A client that reads this slowly is cut off, as a full buffer must not grow.
-        if self.out.try_send(outgoing).is_err() {
+        let bytes = outgoing.bytes();
+        let queued = self.queued.fetch_add(bytes, Ordering::Relaxed);
+        // A client that reads this slowly is cut off, as a full buffer must not grow. One frame is never too large.
+        let is_full = queued > 0 && queued + bytes > QUEUED_MAX;
+        if is_full || self.out.try_send(outgoing).is_err() {
             self.cut(Cut::Fin);
         }
     }
@@ -115,6 +136,7 @@ impl State {
     pub(crate) fn open_session(
         &mut self,
         out: mpsc::Sender<Outgoing>,
+        queued: Arc<AtomicUsize>,
         cut: watch::Sender<Option<Cut>>,
     ) -> u64 {
         let id = self.next_session_id();
@@ -125,6 +147,7 @@ impl State {
             token: None,
             subs: Vec::new(),
             out,
+            queued,
             cut,
             held: None,
         };

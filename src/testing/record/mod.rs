@@ -46,6 +46,7 @@ mod read;
 mod redact;
 mod stored_event;
 pub(crate) mod tap;
+mod words;
 mod writer;
 
 use std::fmt;

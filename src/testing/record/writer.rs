@@ -33,7 +33,10 @@ pub(super) struct Writer<W: Write> {
     written: Written,
     bytes_max: u64,
     has_header: bool,
-    failed: Option<io::Error>,
+    /// The disk gave up: nothing is written from then on.
+    has_failed: bool,
+    /// Why, until somebody was told.
+    failure: Option<io::Error>,
 }
 
 impl<W: Write> Writer<W> {
@@ -52,7 +55,8 @@ impl<W: Write> Writer<W> {
             written: Written::default(),
             bytes_max,
             has_header: false,
-            failed: None,
+            has_failed: false,
+            failure: None,
         }
     }
 
@@ -65,6 +69,8 @@ impl<W: Write> Writer<W> {
             }
             self.flush();
         }
+        self.tell_lost();
+        self.flush();
     }
 
     fn take(&mut self, message: Message) {
@@ -74,13 +80,14 @@ impl<W: Write> Writer<W> {
                 self.job(*job);
             }
             Message::Flush(reply) => {
+                self.tell_lost();
                 self.flush();
                 let written = Written {
                     lost: self.load.lost_in_all(),
                     ..self.written
                 };
                 // Nobody may wait for it any more.
-                let _ = reply.send(match self.failed.take() {
+                let _ = reply.send(match self.failure.take() {
                     None => Ok(written),
                     Some(error) => Err(error),
                 });
@@ -108,10 +115,7 @@ impl<W: Write> Writer<W> {
         {
             self.redactor.add_secret(credentials.token().expose());
         }
-        let lost = self.load.take_lost();
-        if lost > 0 {
-            self.line(&Line::Lost { lines: lost });
-        }
+        self.tell_lost();
         let mut answer = job.answer;
         answer.redact(&mut self.redactor, &job.secrets);
         let line = if job.is_first {
@@ -136,6 +140,14 @@ impl<W: Write> Writer<W> {
         }
     }
 
+    /// Says in the file what is not in it.
+    fn tell_lost(&mut self) {
+        let lost = self.load.take_lost();
+        if lost > 0 && self.has_header {
+            self.line(&Line::Lost { lines: lost });
+        }
+    }
+
     fn event(&mut self, mut event: StoredEvent, secrets: &[String]) -> StoredEvent {
         if let Some(message) = &mut event.message {
             self.redactor.value(message, secrets);
@@ -155,7 +167,7 @@ impl<W: Write> Writer<W> {
             return false;
         };
         line.push(b'\n');
-        if self.failed.is_some() || self.written.bytes + line.len() as u64 > self.bytes_max {
+        if self.has_failed || self.written.bytes + line.len() as u64 > self.bytes_max {
             return false;
         }
         if let Err(error) = self.out.write_all(&line) {
@@ -166,7 +178,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn flush(&mut self) {
-        if self.failed.is_none()
+        if !self.has_failed
             && let Err(error) = self.out.flush()
         {
             self.fail(error);
@@ -175,7 +187,8 @@ impl<W: Write> Writer<W> {
 
     fn fail(&mut self, error: io::Error) -> bool {
         tracing::error!(%error, "the recording can not be written");
-        self.failed = Some(error);
+        self.has_failed = true;
+        self.failure = Some(error);
         false
     }
 }
