@@ -3,9 +3,11 @@
 #![cfg(all(feature = "client", feature = "sandbox", feature = "test-util"))]
 #![allow(clippy::unwrap_used, reason = "a test ends by a panic")]
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use rocketbotte::command::CommandLayer;
 use rocketbotte::event::Message;
 use rocketbotte::extract::Args;
@@ -39,12 +41,27 @@ fn app() -> impl Service<Request, Response = Response, Error = BoxError, Future:
 async fn a_bot_answers_before_and_after_a_restart_of_its_server() {
     let sandbox = Sandbox::start().await.unwrap();
     let bot = testing::serve(&sandbox, "rocketbotte", app()).await;
-    let ann = sandbox.user("ann");
-    assert_eq!(ann.ask("general", "!ping 7").await.text, "pong 7");
-    assert_eq!(ann.ask("general", "hello").await.text, "world");
+    assert_eq!(bot.ask("ann", "general", "!ping 7").await.text, "pong 7");
+    assert_eq!(bot.ask("ann", "general", "hello").await.text, "world");
     sandbox.restart().await;
-    assert_eq!(ann.ask("general", "!add 1 2").await.text, "3");
+    assert_eq!(bot.ask("ann", "general", "!add 1 2").await.text, "3");
     assert!(bot.shutdown().await.is_complete());
+}
+
+#[tokio::test]
+async fn a_reply_that_does_not_come_is_explained() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let bot = testing::serve(&sandbox, "rocketbotte", app()).await;
+    let asking = AssertUnwindSafe(bot.ask("ann", "general", "!pnig 7")).catch_unwind();
+    let panic = asking.await.unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    for part in [
+        "why: message: the command `pnig` behind `!`, which the router does not have",
+        "the bot rocketbotte is logged in",
+        "#general ann: !pnig 7",
+    ] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
 }
 
 /// The same, often, for the time that one takes.

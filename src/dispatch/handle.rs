@@ -196,7 +196,19 @@ impl BotHandle {
         health
     }
 
-    /// Why the routes of the pipeline run for a request, or do not; empty where there is no router.
+    /// Why the routes of the pipeline run for an event, or do not; empty where there is no router, or it has seen no
+    /// event yet.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn explain_event(&self, event: &crate::event::Event) -> String {
+        let Some(shared) = self.inner.shared.get() else {
+            return String::new();
+        };
+        let (arrival, now) = (crate::transport::Arrival::Live, tokio::time::Instant::now());
+        let context = crate::context::Context::new(Arc::clone(shared), arrival, now);
+        shared.explain(&Request::with_context(event.clone(), context))
+    }
+
+    /// The same for a request.
     #[cfg(feature = "test-util")]
     pub(crate) fn explain(&self, request: &Request) -> String {
         let shared = self.inner.shared.get();

@@ -190,6 +190,17 @@ impl Sandbox {
         self.state().find_rid(room)
     }
 
+    /// The letter of a room's kind, and its name.
+    #[cfg(all(feature = "client", feature = "test-util"))]
+    pub(crate) fn room_kind(&self, id: &str) -> (Option<&'static str>, Option<String>) {
+        let state = self.state();
+        let room = state.rooms.get(id);
+        (
+            room.map(|room| room.kind.letter()),
+            room.and_then(|room| room.name.clone()),
+        )
+    }
+
     /// One message by its id.
     pub fn message(&self, id: &str) -> Option<SandboxMessage> {
         self.state().messages.get(id).map(SandboxMessage::new)

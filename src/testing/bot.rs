@@ -168,8 +168,7 @@ impl TestBot {
     /// Why the routes of the pipeline run for an event, or do not; empty where it has no router, or has seen no event
     /// yet.
     pub fn why(&self, event: &Event) -> String {
-        let request = super::request(event.clone());
-        self.handle.explain(&request)
+        self.handle.explain_event(event)
     }
 
     /// The bot's handle: to send, to fire events, to add listeners, to look at its counters.

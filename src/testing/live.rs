@@ -8,13 +8,16 @@ use tower::{BoxError, Service};
 
 use crate::bot::{Bot, BotBuilder, BotError};
 use crate::dispatch::{BotHandle, ShutdownReport};
+use crate::event::{Event, Message, Room, RoomKind};
 use crate::request::Request;
 use crate::response::Response;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, SandboxMessage};
 use crate::transport::ConnectionState;
 
 /// How long connecting may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a reply may take.
+const REPLY: Duration = Duration::from_secs(5);
 
 /// Serves a pipeline on a [`Sandbox`], as one of its bots, and waits until it is connected. It ends with the handle.
 ///
@@ -29,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// let sandbox = Sandbox::start().await?;
 /// let app = CommandLayer::new("!").layer(Router::new().command("ping", ping));
 /// let bot = testing::serve(&sandbox, "rocketbotte", app).await;
-/// assert_eq!(sandbox.user("ann").ask("general", "!ping").await.text, "pong");
+/// assert_eq!(bot.ask("ann", "general", "!ping").await.text, "pong");
 /// assert!(bot.shutdown().await.is_complete());
 /// # Ok(())
 /// # }
@@ -121,6 +124,41 @@ impl LiveBot {
             "the bot is not connected\n{}",
             self.sandbox.report()
         );
+    }
+
+    /// Somebody says something in a room, and this is what somebody else says then, in its thread or in its room.
+    ///
+    /// # Panics
+    ///
+    /// The server refuses it, or nobody answers within five seconds. The message shows why the bot's routes run for it or
+    /// do not, what was said instead, and what the server saw.
+    pub async fn ask(&self, username: &str, room: &str, text: &str) -> SandboxMessage {
+        let asked = self.sandbox.user(username).say(room, text).await;
+        match self.sandbox.wait_for_reply(&asked, REPLY).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let why = self.why(&asked);
+                panic!("nobody answered {username} who said {text:?} in {room:?}: {error}\nwhy: {why}")
+            }
+        }
+    }
+
+    /// Why the bot's routes run for a message of the sandbox, or do not; empty where its pipeline has no router, or has
+    /// seen no event yet.
+    pub fn why(&self, message_id: &str) -> String {
+        let Some(posted) = self.sandbox.message(message_id) else {
+            return String::new();
+        };
+        let Ok(message) = Message::from_json(&posted.raw.to_string()) else {
+            return String::new();
+        };
+        let (letter, name) = self.sandbox.room_kind(&posted.room_id);
+        let room = Room::new(posted.room_id, RoomKind::from_letter(letter));
+        let room = match name {
+            Some(name) => room.with_name(name),
+            None => room,
+        };
+        self.handle.explain_event(&Event::from(message.in_room(room)))
     }
 
     /// The bot's handle: to send, to fire events, to look at its state.
