@@ -67,7 +67,7 @@ where
     };
     let (sink, stream) = socket.split();
     tokio::select! {
-        () = read(&shared, id, stream, &out) => {}
+        () = read(&shared, id, stream, &out, &queued) => {}
         () = write(&shared, &line, sink, outgoing, &queued) => {}
         // The mode must be set before the socket is dropped, which `select!` does on its way out.
         () = async {
@@ -96,6 +96,7 @@ async fn read<S>(
     id: u64,
     mut stream: SplitStream<WebSocketStream<S>>,
     out: &mpsc::Sender<Outgoing>,
+    queued: &AtomicUsize,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -124,6 +125,8 @@ async fn read<S>(
             Err(_) => {
                 pinged = true;
                 let ping = frame::text(&serde_json::json!({ "msg": "ping" }));
+                // The writer takes it off again, like every frame.
+                queued.fetch_add(ping.len(), Ordering::Relaxed);
                 if out.send(Outgoing::Frame(ping)).await.is_err() {
                     return;
                 }
