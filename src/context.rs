@@ -135,7 +135,7 @@ impl Shared {
 
     /// Why the routes of the pipeline run for a request, or do not; empty where there is no router.
     #[cfg(feature = "test-util")]
-    pub(crate) fn explain(&self, request: &crate::request::Request) -> String {
+    pub(crate) fn explain(&self, request: &crate::Request) -> String {
         let explanations = self.stack.explain(request).into_iter();
         let texts: Vec<String> = explanations.map(|why| why.to_string()).collect();
         texts.join("\n")

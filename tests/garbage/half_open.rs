@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use rocketbotte::sandbox::Sandbox;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::{Instant, timeout};
@@ -128,4 +129,23 @@ async fn a_thousand_of_them_leave_room_for_others() {
             .await
             .expect("has ended");
     }
+}
+
+/// The heartbeat's own frames are counted like all others.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_only_answers_pings_lives_on_and_hears_what_is_said() {
+    count_panics();
+    let sandbox = sandbox();
+    let mut ddp = Ddp::in_memory(&sandbox).await;
+    ddp.log_in(&sandbox.user("ann")).await;
+    ddp.my_messages().await;
+    for _ in 0..20 {
+        // It comes after fifteen seconds, which is longer than other frames take.
+        let ping = ddp.socket.next().await.expect("is open").expect("is a frame");
+        assert_eq!(ping.into_text().expect("is text").as_str(), r#"{"msg":"ping"}"#);
+        ddp.send(serde_json::json!({ "msg": "pong" })).await;
+    }
+    sandbox.bot("rocketbotte").say("general", "still there?").await;
+    assert_eq!(ddp.event().await[0]["msg"], "still there?");
+    assert_works(&sandbox).await;
 }

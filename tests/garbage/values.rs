@@ -152,7 +152,7 @@ pub(crate) fn changed(mut value: Value, changes: &[Change]) -> Value {
     for change in changes {
         let places = count(&value);
         let mut place = change.place % places;
-        replace(&mut value, &mut place, &change.value);
+        replace(&mut value, &mut place, change.value.as_ref());
     }
     value
 }
@@ -166,9 +166,9 @@ fn count(value: &Value) -> usize {
 }
 
 /// Whether it has been done.
-fn replace(value: &mut Value, place: &mut usize, with: &Option<Value>) -> bool {
+fn replace(value: &mut Value, place: &mut usize, with: Option<&Value>) -> bool {
     if *place == 0 {
-        *value = with.clone().unwrap_or_default();
+        *value = with.cloned().unwrap_or_default();
         return true;
     }
     *place -= 1;

@@ -95,7 +95,7 @@ impl Session {
         let bytes = outgoing.bytes();
         let queued = self.queued.fetch_add(bytes, Ordering::Relaxed);
         // A client that reads this slowly is cut off, as a full buffer must not grow. One frame is never too large.
-        let is_full = queued > 0 && queued + bytes > QUEUED_MAX;
+        let is_full = queued > 0 && queued.saturating_add(bytes) > QUEUED_MAX;
         if is_full || self.out.try_send(outgoing).is_err() {
             self.cut(Cut::Fin);
         }
