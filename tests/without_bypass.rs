@@ -152,6 +152,51 @@ async fn catching_up_takes_the_minutes_that_the_limit_forces() {
     assert!(end.contains("skipped=0"), "{end}");
 }
 
+/// What `Reconnected` said about what was skipped, each time.
+fn told(chat: &Chat) -> Arc<Mutex<Vec<u64>>> {
+    let told = Arc::<Mutex<Vec<u64>>>::default();
+    let tells = Arc::clone(&told);
+    chat.handle.add_listener(
+        EventKind::Reconnected,
+        move |back: rocketbotte::event::Reconnected| {
+            tells.lock().unwrap().push(back.skipped());
+            std::future::ready(())
+        },
+    );
+    told
+}
+
+fn with_rooms(rooms: usize) -> Sandbox {
+    let mut sandbox = limited();
+    for room in 0..rooms {
+        sandbox = sandbox.channel(format!("room{room}"));
+    }
+    sandbox.start_in_memory()
+}
+
+/// The minutes that the limit forces do not make anything too old, also where the connection is lost in the middle.
+#[tokio::test(start_paused = true)]
+async fn a_cut_does_not_make_old_what_waits_for_the_limit() {
+    const ROOMS: usize = 150;
+    let sandbox = with_rooms(ROOMS);
+    let heard = Heard::new();
+    let chat = Chat::on(&sandbox, heard.router()).await;
+    let told = told(&chat);
+    let ann = sandbox.user("ann");
+    sandbox.go_down().await;
+    for room in 0..ROOMS {
+        ann.say(&format!("room{room}"), &format!("missed {room} ")).await;
+    }
+    sandbox.come_back().await;
+    after_secs(11 * 60).await;
+    sandbox.drop_connections();
+    after_secs(40 * 60).await;
+    for room in 0..ROOMS {
+        assert_eq!(heard.with(&format!("missed {room} ")).len(), 1, "room {room}");
+    }
+    assert_eq!(*told.lock().unwrap(), [0]);
+}
+
 /// Here the replies are limited too.
 #[tokio::test(start_paused = true)]
 async fn an_account_with_limits_takes_its_time_and_loses_nothing() {

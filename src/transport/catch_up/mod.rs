@@ -64,6 +64,8 @@ pub(super) struct CatchUp {
     lost: Option<Lost>,
     /// How long the outage was that is not caught up yet.
     gap: Option<Duration>,
+    /// How long it has been caught up.
+    behind: Behind,
     is_connected: bool,
     /// When it was last written down that the connection lives.
     alive_at: Option<Instant>,
@@ -94,6 +96,7 @@ impl CatchUp {
         Self {
             overflow,
             gap: None,
+            behind: Behind::default(),
             client,
             safety: limits.safety_sync.map(SafetySync::new),
             limits,
@@ -149,6 +152,7 @@ impl CatchUp {
             });
         }
         if let Some(lost) = self.lost {
+            self.behind.goes_on(Instant::now());
             let gap = self.gap;
             self.fetch(Purpose::Outage { lost, gap });
         } else if self.marks.lock().is_any_missed() {
@@ -163,6 +167,7 @@ impl CatchUp {
     /// The connection is lost; the last sign of life was at `at`.
     pub(super) fn lost(&mut self, at: Instant) {
         self.is_connected = false;
+        self.behind.pauses(at);
         self.retry_at = None;
         if let Some(safety) = &mut self.safety {
             safety.stop();
@@ -189,6 +194,7 @@ impl CatchUp {
         let gap = self.gap.map_or(gap, |before| before.max(gap));
         self.gap = Some(gap);
         if let Some(lost) = self.lost {
+            self.behind.goes_on(Instant::now());
             let gap = Some(gap);
             self.fetch(Purpose::Outage { lost, gap });
         }
@@ -415,6 +421,31 @@ impl CatchUp {
         } else if is_due {
             self.retry_in(RETRY);
         }
+    }
+}
+
+/// For how long an outage has been caught up: of that nothing gets too old. The times without a connection do not count.
+#[derive(Clone, Copy, Debug, Default)]
+struct Behind {
+    before: Duration,
+    /// Since when the connection is back.
+    since: Option<Instant>,
+}
+
+impl Behind {
+    fn goes_on(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    fn pauses(&mut self, at: Instant) {
+        if let Some(since) = self.since.take() {
+            self.before = self.before.saturating_add(at.saturating_duration_since(since));
+        }
+    }
+
+    fn elapsed(self) -> Duration {
+        let now = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.before.saturating_add(now)
     }
 }
 

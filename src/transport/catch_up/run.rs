@@ -14,7 +14,7 @@ use super::calls::{ATTEMPTS, DOUBTS, Listing, Lost, Verdict, asked_pause, list, 
 use super::merge::{Bounds, Held, Keep, Merged, merge};
 use super::plan::{RoomPlan, Situation, plan};
 use super::watermarks::{TICK, Watermarks};
-use super::{CatchUp, Deliveries, RETRY};
+use super::{Behind, CatchUp, Deliveries, RETRY};
 use crate::event::classify::{Classifier, StreamEvent};
 use crate::event::{Event, Reconnected, RoomId, Timestamp};
 use crate::health::CaughtUp;
@@ -320,11 +320,12 @@ impl CatchUp {
     ) {
         let now = self.client.clock().at(Instant::now()).max(self.newest);
         // Where the server limits the calls this takes minutes: nothing gets too old by that.
-        let age = self.limits.age
-            + self
-                .run
-                .as_ref()
-                .map_or(Duration::ZERO, |run| run.began.elapsed());
+        let waited = match &self.run {
+            Some(run) if run.purpose.is_outage() => self.behind.elapsed(),
+            Some(run) => run.began.elapsed(),
+            None => Duration::ZERO,
+        };
+        let age = self.limits.age.saturating_add(waited);
         let oldest = now.map(|now| now.saturating_sub(age));
         let Some(run) = &mut self.run else { return };
         let error = match result {
@@ -453,6 +454,7 @@ impl CatchUp {
             Purpose::Outage { .. } if run.is_incomplete => return self.retry_in(GIVEN_UP),
             Purpose::Outage { gap, .. } => {
                 self.lost = None;
+                self.behind = Behind::default();
                 if let Some(gap) = gap {
                     self.gap = None;
                     let skipped = std::mem::take(&mut self.skipped);
