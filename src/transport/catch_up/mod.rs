@@ -17,6 +17,7 @@ mod shared;
 mod suspects;
 mod watermarks;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub(super) struct CatchUp {
     gap: Option<Duration>,
     /// How long it has been caught up.
     behind: Behind,
+    /// The rooms that were fetched for it, and when.
+    fetched_in: HashMap<RoomId, Instant>,
     is_connected: bool,
     /// When it was last written down that the connection lives.
     alive_at: Option<Instant>,
@@ -97,6 +100,7 @@ impl CatchUp {
             overflow,
             gap: None,
             behind: Behind::default(),
+            fetched_in: HashMap::new(),
             client,
             safety: limits.safety_sync.map(SafetySync::new),
             limits,
@@ -161,7 +165,13 @@ impl CatchUp {
     }
 
     fn fetch(&mut self, purpose: Purpose) {
-        self.run = Some(Run::new(&self.client, purpose, &self.marks.lock()));
+        let run = Run::new(&self.client, purpose, &self.marks.lock());
+        // A cut does not begin the wait anew: what is said now would never be heard where there are many.
+        let waited = match purpose {
+            Purpose::Outage { .. } => self.behind.elapsed(),
+            Purpose::Missed | Purpose::Safety { .. } => Duration::ZERO,
+        };
+        self.run = Some(run.waited(waited));
     }
 
     /// The connection is lost; the last sign of life was at `at`.
@@ -173,7 +183,11 @@ impl CatchUp {
             safety.stop();
         }
         if let Some(run) = self.run.take() {
-            run.restore(&mut self.marks.lock());
+            // What is left of the outage is missing in its rooms now; the others have lost nothing but what is said from
+            // now on. So what was fetched is not fetched again and again.
+            if run.restore(&mut self.marks.lock()) {
+                self.lost = None;
+            }
         }
         if self.lost.is_none() {
             let server = match (self.client.clock().at(at), self.newest) {
