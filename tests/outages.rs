@@ -66,6 +66,28 @@ async fn a_connection_that_is_cut_at_any_step_of_its_beginning() {
     drop(chat);
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_too_old_a_long_outage_is_answered() {
+    let sandbox = server();
+    let chat = Chat::of(
+        &sandbox,
+        "rocketbotte",
+        |bot| bot.catch_up_age(Duration::MAX),
+        echo(),
+    )
+    .await;
+    sandbox.go_down().await;
+    ask(&sandbox, "general", 0).await;
+    after_secs(3600).await;
+    sandbox.slow_rest(Duration::from_millis(500));
+    sandbox.come_back().await;
+    after_secs(120).await;
+    ask(&sandbox, "general", 1).await;
+    after_secs(1).await;
+    assert_eq!(said(&sandbox, "general"), [0, 1]);
+    drop(chat);
+}
+
 /// Much is said before the connection is back: it belongs behind what was said in the gap.
 #[tokio::test(start_paused = true)]
 async fn what_arrives_before_the_connection_is_ready_waits_its_turn() {

@@ -152,6 +152,102 @@ async fn catching_up_takes_the_minutes_that_the_limit_forces() {
     assert!(end.contains("skipped=0"), "{end}");
 }
 
+/// What `Reconnected` said about what was skipped, each time.
+fn told(chat: &Chat) -> Arc<Mutex<Vec<u64>>> {
+    let told = Arc::<Mutex<Vec<u64>>>::default();
+    let tells = Arc::clone(&told);
+    chat.handle.add_listener(
+        EventKind::Reconnected,
+        move |back: rocketbotte::event::Reconnected| {
+            tells.lock().unwrap().push(back.skipped());
+            std::future::ready(())
+        },
+    );
+    told
+}
+
+fn with_rooms(rooms: usize) -> Sandbox {
+    let mut sandbox = limited();
+    for room in 0..rooms {
+        sandbox = sandbox.channel(format!("room{room}"));
+    }
+    sandbox.start_in_memory()
+}
+
+/// The minutes that the limit forces do not make anything too old, also where the connection is lost in the middle.
+#[tokio::test(start_paused = true)]
+async fn a_cut_does_not_make_old_what_waits_for_the_limit() {
+    const ROOMS: usize = 150;
+    let sandbox = with_rooms(ROOMS);
+    let heard = Heard::new();
+    let chat = Chat::on(&sandbox, heard.router()).await;
+    let told = told(&chat);
+    let ann = sandbox.user("ann");
+    sandbox.go_down().await;
+    for room in 0..ROOMS {
+        ann.say(&format!("room{room}"), &format!("missed {room} ")).await;
+    }
+    sandbox.come_back().await;
+    after_secs(11 * 60).await;
+    sandbox.drop_connections();
+    after_secs(40 * 60).await;
+    for room in 0..ROOMS {
+        assert_eq!(heard.with(&format!("missed {room} ")).len(), 1, "room {room}");
+    }
+    assert_eq!(*told.lock().unwrap(), [0]);
+}
+
+/// The connection lives for less than a minute each time, and only ten rooms can be fetched in a minute: every room has
+/// its turn, and somebody who speaks in one that has not is heard all the same.
+#[tokio::test(start_paused = true)]
+async fn cuts_in_the_middle_of_a_catch_up_starve_no_room() {
+    const ROOMS: usize = 40;
+    let sandbox = with_rooms(ROOMS);
+    let heard = Heard::new();
+    let chat = Chat::on(&sandbox, heard.router()).await;
+    let told = told(&chat);
+    let ann = sandbox.user("ann");
+    sandbox.go_down().await;
+    for room in 0..ROOMS {
+        ann.say(&format!("room{room}"), &format!("missed {room} ")).await;
+    }
+    sandbox.come_back().await;
+    for cut in 0..40 {
+        after_secs(25).await;
+        // In a few of the rooms somebody speaks all the time.
+        for room in 0..12 {
+            ann.say(&format!("room{room}"), &format!("live {cut} in {room} "))
+                .await;
+        }
+        after_secs(25).await;
+        if cut == 12 {
+            let deaf: Vec<_> = (0..ROOMS)
+                .filter(|room| heard.with(&format!("missed {room} ")).is_empty())
+                .collect();
+            assert_eq!(deaf, [0; 0], "not heard for ten minutes");
+        }
+        sandbox.drop_connections();
+    }
+    let back_at = heard.second();
+    while told.lock().unwrap().is_empty() {
+        assert!(
+            heard.second() < back_at + 8 * 60,
+            "it takes too long to be caught up"
+        );
+        after_secs(10).await;
+    }
+    for room in 0..ROOMS {
+        assert_eq!(heard.with(&format!("missed {room} ")).len(), 1, "room {room}");
+    }
+    for cut in 0..40 {
+        for room in 0..12 {
+            let live = heard.with(&format!("live {cut} in {room} "));
+            assert_eq!(live.len(), 1, "cut {cut}, room {room}");
+        }
+    }
+    assert!(told.lock().unwrap().iter().all(|skipped| *skipped == 0));
+}
+
 /// Here the replies are limited too.
 #[tokio::test(start_paused = true)]
 async fn an_account_with_limits_takes_its_time_and_loses_nothing() {

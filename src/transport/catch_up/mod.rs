@@ -17,6 +17,7 @@ mod shared;
 mod suspects;
 mod watermarks;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
@@ -64,6 +65,10 @@ pub(super) struct CatchUp {
     lost: Option<Lost>,
     /// How long the outage was that is not caught up yet.
     gap: Option<Duration>,
+    /// How long it has been caught up.
+    behind: Behind,
+    /// The rooms that were fetched for it, and when.
+    fetched_in: HashMap<RoomId, Instant>,
     is_connected: bool,
     /// When it was last written down that the connection lives.
     alive_at: Option<Instant>,
@@ -94,6 +99,8 @@ impl CatchUp {
         Self {
             overflow,
             gap: None,
+            behind: Behind::default(),
+            fetched_in: HashMap::new(),
             client,
             safety: limits.safety_sync.map(SafetySync::new),
             limits,
@@ -149,6 +156,7 @@ impl CatchUp {
             });
         }
         if let Some(lost) = self.lost {
+            self.behind.goes_on(Instant::now());
             let gap = self.gap;
             self.fetch(Purpose::Outage { lost, gap });
         } else if self.marks.lock().is_any_missed() {
@@ -157,18 +165,29 @@ impl CatchUp {
     }
 
     fn fetch(&mut self, purpose: Purpose) {
-        self.run = Some(Run::new(&self.client, purpose, &self.marks.lock()));
+        let run = Run::new(&self.client, purpose, &self.marks.lock());
+        // A cut does not begin the wait anew: what is said now would never be heard where there are many.
+        let waited = match purpose {
+            Purpose::Outage { .. } => self.behind.elapsed(),
+            Purpose::Missed | Purpose::Safety { .. } => Duration::ZERO,
+        };
+        self.run = Some(run.waited(waited));
     }
 
     /// The connection is lost; the last sign of life was at `at`.
     pub(super) fn lost(&mut self, at: Instant) {
         self.is_connected = false;
+        self.behind.pauses(at);
         self.retry_at = None;
         if let Some(safety) = &mut self.safety {
             safety.stop();
         }
         if let Some(run) = self.run.take() {
-            run.restore(&mut self.marks.lock());
+            // What is left of the outage is missing in its rooms now; the others have lost nothing but what is said from
+            // now on. So what was fetched is not fetched again and again.
+            if run.restore(&mut self.marks.lock()) {
+                self.lost = None;
+            }
         }
         if self.lost.is_none() {
             let server = match (self.client.clock().at(at), self.newest) {
@@ -189,6 +208,7 @@ impl CatchUp {
         let gap = self.gap.map_or(gap, |before| before.max(gap));
         self.gap = Some(gap);
         if let Some(lost) = self.lost {
+            self.behind.goes_on(Instant::now());
             let gap = Some(gap);
             self.fetch(Purpose::Outage { lost, gap });
         }
@@ -415,6 +435,31 @@ impl CatchUp {
         } else if is_due {
             self.retry_in(RETRY);
         }
+    }
+}
+
+/// For how long an outage has been caught up: of that nothing gets too old. The times without a connection do not count.
+#[derive(Clone, Copy, Debug, Default)]
+struct Behind {
+    before: Duration,
+    /// Since when the connection is back.
+    since: Option<Instant>,
+}
+
+impl Behind {
+    fn goes_on(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    fn pauses(&mut self, at: Instant) {
+        if let Some(since) = self.since.take() {
+            self.before = self.before.saturating_add(at.saturating_duration_since(since));
+        }
+    }
+
+    fn elapsed(self) -> Duration {
+        let now = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.before.saturating_add(now)
     }
 }
 

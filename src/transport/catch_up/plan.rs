@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::event::classify::Missed;
 use crate::event::wire::{Shape, WireRoom};
 use crate::event::{RoomId, Timestamp};
@@ -87,6 +89,8 @@ pub(in crate::transport) struct RoomPlan {
     pub(super) missed: Missed,
     /// What happened up to here was missed though the connection stood: it is neither too old nor too much.
     pub(super) parked_to: Option<Timestamp>,
+    /// When it was fetched for this outage before, and then the connection was cut again.
+    pub(super) fetched_at: Option<Instant>,
     /// How often it failed.
     pub(super) failures: u32,
     /// How long the server wants us to wait.
@@ -169,6 +173,7 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
                     None => Some(Timestamp::from_millis(i64::MAX)),
                 }
                 .filter(|_| situation.keeps_parked),
+                fetched_at: None,
                 failures: 0,
                 pause: Duration::ZERO,
                 limits: situation.limits,

@@ -14,7 +14,7 @@ use super::calls::{ATTEMPTS, DOUBTS, Listing, Lost, Verdict, asked_pause, list, 
 use super::merge::{Bounds, Held, Keep, Merged, merge};
 use super::plan::{RoomPlan, Situation, plan};
 use super::watermarks::{TICK, Watermarks};
-use super::{CatchUp, Deliveries, RETRY};
+use super::{Behind, CatchUp, Deliveries, RETRY};
 use crate::event::classify::{Classifier, StreamEvent};
 use crate::event::{Event, Reconnected, RoomId, Timestamp};
 use crate::health::CaughtUp;
@@ -126,6 +126,15 @@ impl Run {
         self
     }
 
+    /// The same, when what arrives live has waited for so long in another one.
+    pub(super) fn waited(mut self, time: Duration) -> Self {
+        self.hold_until = match HOLD.saturating_sub(time) {
+            Duration::ZERO => None,
+            left => Some(self.began + left),
+        };
+        self
+    }
+
     /// Whether live events of this room have to wait.
     pub(super) fn holds(&self, room: &RoomId, marks: &Watermarks) -> bool {
         if self.hold_until.is_none() {
@@ -156,9 +165,10 @@ impl Run {
         held
     }
 
-    /// The room to be asked for next: one in which something waits that was said since goes first.
+    /// The room to be asked for next: one in which something waits that was said since goes first, of those that were not
+    /// fetched yet in this outage. The others have their turns, or those where most is said would have all of them.
     fn next_room(&mut self) -> Option<RoomPlan> {
-        let is_awaited = |plan: &RoomPlan| self.held.contains_key(&plan.id);
+        let is_awaited = |plan: &RoomPlan| plan.fetched_at.is_none() && self.held.contains_key(&plan.id);
         let at = self.waiting.iter().position(is_awaited).unwrap_or(0);
         self.waiting.remove(at)
     }
@@ -186,11 +196,15 @@ impl Run {
         }
     }
 
-    /// It is given up before its end: what it was to fetch is still missing.
-    pub(super) fn restore(self, marks: &mut Watermarks) {
-        for (room, after) in self.rooms {
-            marks.missed(&room, after.saturating_add(TICK));
+    /// It is given up before its end: what it was to fetch is still missing. Whether that is all that is missing of an
+    /// outage.
+    pub(super) fn restore(self, marks: &mut Watermarks) -> bool {
+        let is_known = self.purpose.is_outage() && self.listing.is_none() && !self.is_incomplete;
+        for (room, after) in &self.rooms {
+            marks.missed(room, after.saturating_add(TICK));
         }
+        // Of too many some are forgotten.
+        is_known && self.rooms.keys().all(|room| marks.has_missed(room))
     }
 
     fn call(&self, client: &Client, plan: RoomPlan) {
@@ -231,14 +245,20 @@ impl CatchUp {
                     limits: self.limits,
                 };
                 let parked: HashSet<RoomId> = marks.missing_rooms().cloned().collect();
-                run.waiting = plan(&situation, &mut marks).into();
+                let mut rooms = plan(&situation, &mut marks);
+                for plan in &mut rooms {
+                    plan.fetched_at = self.fetched_in.get(&plan.id).copied();
+                }
                 if matches!(run.purpose, Purpose::Safety { .. }) && !parked.is_empty() {
                     // What was parked is fetched with the rest: what is said now waits for it, and none of it is too much.
                     run.hold_until.get_or_insert(Instant::now() + HOLD);
-                    for plan in run.waiting.iter_mut().filter(|plan| parked.contains(&plan.id)) {
+                    for plan in rooms.iter_mut().filter(|plan| parked.contains(&plan.id)) {
                         plan.parked_to = Some(Timestamp::from_millis(i64::MAX));
                     }
                 }
+                // After a cut in the middle all have their turns: first those that had none.
+                rooms.sort_by_key(|plan| plan.fetched_at);
+                run.waiting = rooms.into();
                 run.room_count = run.waiting.len();
                 for plan in &run.waiting {
                     let settled = marks.watermark(&plan.id);
@@ -328,11 +348,12 @@ impl CatchUp {
     ) {
         let now = self.client.clock().at(Instant::now()).max(self.newest);
         // Where the server limits the calls this takes minutes: nothing gets too old by that.
-        let age = self.limits.age
-            + self
-                .run
-                .as_ref()
-                .map_or(Duration::ZERO, |run| run.began.elapsed());
+        let waited = match &self.run {
+            Some(run) if run.purpose.is_outage() => self.behind.elapsed(),
+            Some(run) => run.began.elapsed(),
+            None => Duration::ZERO,
+        };
+        let age = self.limits.age.saturating_add(waited);
         let oldest = now.map(|now| now.saturating_sub(age));
         let Some(run) = &mut self.run else { return };
         let error = match result {
@@ -373,7 +394,10 @@ impl CatchUp {
                 run.delivered += events.len();
                 let fetched = events.iter().filter(|sorted| sorted.arrival != Arrival::Live);
                 let fetched = fetched.count() as u64;
-                self.fetched += if run.purpose.is_outage() { fetched } else { 0 };
+                if run.purpose.is_outage() {
+                    self.fetched += fetched;
+                    self.fetched_in.insert(room.id.clone(), Instant::now());
+                }
                 self.vitals.fetched(fetched);
                 if run.told_at.elapsed() >= PROGRESS {
                     run.told_at = Instant::now();
@@ -461,6 +485,8 @@ impl CatchUp {
             Purpose::Outage { .. } if run.is_incomplete => return self.retry_in(GIVEN_UP),
             Purpose::Outage { gap, .. } => {
                 self.lost = None;
+                self.behind = Behind::default();
+                self.fetched_in = HashMap::new();
                 if let Some(gap) = gap {
                     self.gap = None;
                     let skipped = std::mem::take(&mut self.skipped);
