@@ -284,7 +284,7 @@ mod a_whole_bot {
         let Action::Send(send) = &bot.actions()[0] else {
             panic!("another action");
         };
-        assert!(send.ids().is_some() && send.room_id().unwrap() == &"GENERAL");
+        assert!(send.ids().is_some() && send.room_id().is_some_and(|room| *room == "GENERAL"));
     }
 
     #[tokio::test]
