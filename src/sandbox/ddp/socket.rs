@@ -129,9 +129,7 @@ async fn read<S>(
             Err(_) => {
                 pinged = true;
                 let ping = frame::text(&serde_json::json!({ "msg": "ping" }));
-                if out.send(Outgoing::Frame(ping)).await.is_err() {
-                    return;
-                }
+                shared.lock().reply(id, ping);
             }
             Ok(Some(Ok(message))) => {
                 pinged = false;
