@@ -129,9 +129,8 @@ async fn read<S>(
             Err(_) => {
                 pinged = true;
                 let ping = frame::text(&serde_json::json!({ "msg": "ping" }));
-                if out.send(Outgoing::Frame(ping)).await.is_err() {
-                    return;
-                }
+                // By the state, which counts what waits to be sent.
+                shared.lock().reply(id, ping);
             }
             Ok(Some(Ok(message))) => {
                 pinged = false;
