@@ -77,7 +77,11 @@ impl Player {
                 Event::Socket {
                     conn, ev, path, code, ..
                 } => self.socket(conn, &ev, path, code).await,
-                Event::Frame { conn, dir, frame } if dir == Direction::Out => self.send(&conn, frame).await,
+                Event::Frame {
+                    conn,
+                    dir: Direction::Out,
+                    frame,
+                } => self.send(&conn, frame).await,
                 Event::Frame { conn, frame, .. } => self.recorded(&conn, frame).await,
                 Event::Rest { request, response } => self.rest(request, response).await,
             }
@@ -158,7 +162,7 @@ impl Player {
     }
 
     /// Methods that version 8 has not any more, but whose effect the recording needs. True if it was one.
-    fn by_handle(&mut self, frame: &Value) -> bool {
+    fn by_handle(&self, frame: &Value) -> bool {
         let on = match frame["method"].as_str() {
             Some("muteUserInRoom") => true,
             Some("unmuteUserInRoom") => false,
@@ -196,10 +200,7 @@ impl Player {
     async fn gather(&mut self) {
         let names: Vec<String> = self.sockets.keys().cloned().collect();
         for conn in names {
-            loop {
-                let Some(socket) = self.sockets.get_mut(&conn) else {
-                    break;
-                };
+            while let Some(socket) = self.sockets.get_mut(&conn) {
                 let came = match tokio::time::timeout(QUIET, socket.next()).await {
                     Err(_) => break,
                     Ok(Some(Ok(Message::Text(text)))) => {
@@ -274,7 +275,7 @@ impl Player {
     }
 
     /// What the sandbox is told by its own handle, not by REST. True if that was it.
-    async fn in_our_way(&mut self, endpoint: &str, request: &Request) -> bool {
+    async fn in_our_way(&self, endpoint: &str, request: &Request) -> bool {
         let (sandbox, body) = (&self.stage.sandbox, &request.body);
         let room = body["roomId"].as_str().map(|rid| self.stage.translate(rid));
         let done = match (endpoint, room) {

@@ -36,7 +36,7 @@ pub(crate) enum Event {
     Note {},
 }
 
-#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
     In,

@@ -163,6 +163,10 @@ async fn the_heartbeat_begins_with_the_handshake() {
     let began = Instant::now();
     let ping = ddp.find(|frame| frame["msg"] == "ping").await;
     assert_eq!((began.elapsed().as_secs(), ping), (3, json!({ "msg": "ping" })));
+    // Whatever is sent behind it comes as before.
+    ddp.send(json!({ "msg": "pong" })).await;
+    let nobody = ddp.call("rooms/get", json!([])).await;
+    assert_eq!(nobody["result"], json!([]));
 
     let mut quiet = Ddp::in_memory(&sandbox).await;
     let began = Instant::now();

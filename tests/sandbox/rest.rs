@@ -1,5 +1,7 @@
 //! REST: bodies, codes, `_id` semantics, looking back, limits.
 
+use std::time::Duration;
+
 use rocketbotte::sandbox::{Sandbox, UserSpec};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -591,6 +593,8 @@ async fn sync_messages_has_two_modes() {
     .await;
     assert_eq!(ids(&page["result"]["updated"]), [&kept]);
     assert_eq!(page["result"]["cursor"]["next"], Value::Null, "there is no more");
+    // Pages tell apart what was written in different milliseconds only.
+    tokio::time::sleep(Duration::from_millis(5)).await;
     let later = ann.say("general", "later").await;
     let (_, page) = get(
         &sandbox,

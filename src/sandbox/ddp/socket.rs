@@ -67,7 +67,7 @@ where
     };
     let (sink, stream) = socket.split();
     tokio::select! {
-        () = read(&shared, id, heartbeat, stream, &out, &queued) => {}
+        () = read(&shared, id, heartbeat, stream, &out) => {}
         () = write(&shared, &line, sink, outgoing, &queued) => {}
         // The mode must be set before the socket is dropped, which `select!` does on its way out.
         () = async {
@@ -97,7 +97,6 @@ async fn read<S>(
     heartbeat: Duration,
     mut stream: SplitStream<WebSocketStream<S>>,
     out: &mpsc::Sender<Outgoing>,
-    queued: &AtomicUsize,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -130,11 +129,8 @@ async fn read<S>(
             Err(_) => {
                 pinged = true;
                 let ping = frame::text(&serde_json::json!({ "msg": "ping" }));
-                // The writer takes it off again, like every frame.
-                queued.fetch_add(ping.len(), Ordering::Relaxed);
-                if out.send(Outgoing::Frame(ping)).await.is_err() {
-                    return;
-                }
+                // By the state, which counts what waits to be sent.
+                shared.lock().reply(id, ping);
             }
             Ok(Some(Ok(message))) => {
                 pinged = false;

@@ -1,4 +1,4 @@
-//! The forms of bodies and queries, as the validators of the real server have them.
+//! The forms of bodies and queries, as the validators of the real server have them: all but those of `chat.*`.
 
 /// What a key may hold.
 #[derive(Debug, Clone, Copy)]
@@ -29,14 +29,14 @@ pub(super) struct Key {
 }
 
 impl Key {
-    const fn must(self) -> Self {
+    pub(super) const fn must(self) -> Self {
         Self {
             required: true,
             ..self
         }
     }
 
-    const fn or_null(self) -> Self {
+    pub(super) const fn or_null(self) -> Self {
         Self {
             nullable: true,
             ..self
@@ -44,7 +44,7 @@ impl Key {
     }
 }
 
-const fn key(name: &'static str, kind: Kind) -> Key {
+pub(super) const fn key(name: &'static str, kind: Kind) -> Key {
     Key {
         name,
         kind,
@@ -53,27 +53,27 @@ const fn key(name: &'static str, kind: Kind) -> Key {
     }
 }
 
-const fn text(name: &'static str) -> Key {
+pub(super) const fn text(name: &'static str) -> Key {
     key(name, Kind::Text)
 }
 
-const fn filled(name: &'static str) -> Key {
+pub(super) const fn filled(name: &'static str) -> Key {
     key(name, Kind::Filled)
 }
 
-const fn number(name: &'static str) -> Key {
+pub(super) const fn number(name: &'static str) -> Key {
     key(name, Kind::Number)
 }
 
-const fn flag(name: &'static str) -> Key {
+pub(super) const fn flag(name: &'static str) -> Key {
     key(name, Kind::Flag)
 }
 
-const fn texts(name: &'static str) -> Key {
+pub(super) const fn texts(name: &'static str) -> Key {
     key(name, Kind::Texts)
 }
 
-const fn object(name: &'static str) -> Key {
+pub(super) const fn object(name: &'static str) -> Key {
     key(name, Kind::Object)
 }
 
@@ -81,20 +81,6 @@ const BOOLEAN: Kind = Kind::Word(&["true", "false"]);
 
 /// Keys of which all that are required must be there, and no other may.
 pub(super) type Form = &'static [Key];
-
-const MESSAGE: Form = &[
-    text("_id").or_null(),
-    text("rid"),
-    text("tmid").or_null(),
-    text("msg").or_null(),
-    text("alias").or_null(),
-    text("emoji").or_null(),
-    flag("tshow").or_null(),
-    text("avatar").or_null(),
-    key("attachments", Kind::Objects).or_null(),
-    key("blocks", Kind::Objects).or_null(),
-    object("customFields").or_null(),
-];
 
 const EXTRA: Form = &[
     flag("broadcast"),
@@ -106,165 +92,6 @@ const EXTRA: Form = &[
 
 /// Endpoints with the forms of which their body or query must have one.
 pub(super) const FORMS: &[(&str, &[Form])] = &[
-    (
-        "chat.sendMessage",
-        &[&[
-            key("message", Kind::Open(MESSAGE)).must(),
-            texts("previewUrls").or_null(),
-        ]],
-    ),
-    (
-        "chat.postMessage",
-        &[
-            &[
-                key("roomId", Kind::TextOrTexts).must(),
-                text("text").or_null(),
-                text("alias").or_null(),
-                text("emoji").or_null(),
-                text("avatar").or_null(),
-                key("attachments", Kind::Objects).or_null(),
-                text("tmid"),
-                object("customFields").or_null(),
-                flag("parseUrls"),
-            ],
-            &[
-                key("channel", Kind::TextOrTexts).must(),
-                text("text").or_null(),
-                text("alias").or_null(),
-                text("emoji").or_null(),
-                text("avatar").or_null(),
-                key("attachments", Kind::Objects).or_null(),
-                object("customFields").or_null(),
-                flag("parseUrls"),
-            ],
-        ],
-    ),
-    ("chat.getMessage", &[&[filled("msgId").must()]]),
-    (
-        "chat.update",
-        &[
-            &[
-                text("roomId").must(),
-                text("msgId").must(),
-                text("text").must(),
-                texts("previewUrls").or_null(),
-                object("customFields").or_null(),
-            ],
-            &[
-                text("roomId").must(),
-                text("msgId").must(),
-                object("content").must(),
-                object("e2eMentions").or_null(),
-            ],
-        ],
-    ),
-    (
-        "chat.delete",
-        &[
-            &[
-                text("msgId").must(),
-                text("roomId").must(),
-                text("fileId"),
-                flag("asUser").or_null(),
-            ],
-            &[
-                text("fileId").must(),
-                text("msgId"),
-                text("roomId"),
-                flag("asUser").or_null(),
-            ],
-        ],
-    ),
-    (
-        "chat.react",
-        &[
-            &[
-                text("emoji").must(),
-                filled("messageId").must(),
-                flag("shouldReact").or_null(),
-            ],
-            &[
-                text("reaction").must(),
-                filled("messageId").must(),
-                flag("shouldReact").or_null(),
-            ],
-        ],
-    ),
-    (
-        "chat.reportMessage",
-        &[&[text("messageId").must(), text("description").must()]],
-    ),
-    (
-        "chat.syncMessages",
-        &[&[
-            text("roomId").must(),
-            text("lastUpdate").or_null(),
-            text("fromTs"),
-            number("count").or_null(),
-            text("next").or_null(),
-            text("previous").or_null(),
-            text("type").or_null(),
-        ]],
-    ),
-    (
-        "chat.getThreadMessages",
-        &[&[
-            filled("tmid").must(),
-            filled("aroundId").or_null(),
-            number("count").or_null(),
-            number("offset").or_null(),
-            text("sort").or_null(),
-        ]],
-    ),
-    (
-        "chat.getThreadsList",
-        &[&[
-            text("rid").must(),
-            key("type", Kind::Word(&["following", "unread"])).or_null(),
-            text("text").or_null(),
-            number("offset").or_null(),
-            number("count").or_null(),
-            text("sort").or_null(),
-            text("query").or_null(),
-            text("fields").or_null(),
-        ]],
-    ),
-    (
-        "chat.syncThreadMessages",
-        &[&[
-            filled("tmid").must(),
-            text("updatedSince").must(),
-            number("count").or_null(),
-            number("offset").or_null(),
-            text("sort").or_null(),
-        ]],
-    ),
-    (
-        "chat.syncThreadsList",
-        &[&[filled("rid").must(), text("updatedSince").must()]],
-    ),
-    (
-        "chat.getDeletedMessages",
-        &[&[
-            filled("roomId").must(),
-            filled("since").must(),
-            number("count").or_null(),
-            number("offset").or_null(),
-            text("sort").or_null(),
-        ]],
-    ),
-    ("chat.getPinnedMessages", &[OF_ROOM]),
-    ("chat.getStarredMessages", &[OF_ROOM]),
-    ("chat.getMentionedMessages", &[OF_ROOM]),
-    (
-        "chat.search",
-        &[&[
-            text("roomId").must(),
-            text("searchText").must(),
-            number("count").or_null(),
-            number("offset").or_null(),
-        ]],
-    ),
     (
         "channels.history",
         &[
@@ -453,13 +280,6 @@ pub(super) const FORMS: &[(&str, &[Form])] = &[
             text("query"),
         ]],
     ),
-];
-
-const OF_ROOM: Form = &[
-    filled("roomId").must(),
-    number("count").or_null(),
-    number("offset").or_null(),
-    text("sort").or_null(),
 ];
 
 const BY_ID_OR_NAME: &[Form] = &[&[text("roomId").must()], &[text("roomName").must()]];

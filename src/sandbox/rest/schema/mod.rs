@@ -1,15 +1,17 @@
 //! What bodies and queries must look like, as the validators of the real server say, and how values are made to fit.
 
+mod chat;
 mod forms;
 
 use serde_json::{Map, Value, json};
 
-use forms::{FORMS, Form, Key, Kind};
+use forms::{Form, Key, Kind};
 
 /// Makes the scalars of a body or query fit where they can, as the server does: `5` is a text, `"5"` a number. What does not
 /// fit is told in the validator's words.
 pub(super) fn fit(endpoint: &str, given: &mut Map<String, Value>) -> Result<(), String> {
-    let Some((_, forms)) = FORMS.iter().find(|(name, _)| *name == endpoint) else {
+    let mut all = chat::FORMS.iter().chain(forms::FORMS);
+    let Some((_, forms)) = all.find(|(name, _)| *name == endpoint) else {
         return Ok(());
     };
     let mut first = None;
