@@ -31,6 +31,8 @@ async fn threads_and_what_changed_in_them() {
     ann.say("ops", "no thread").await;
     let (_, now) = get(&sandbox, &bot, &format!("chat.getMessage?msgId={root}")).await;
     let before = now["message"]["_updatedAt"].as_str().expect("a date").to_owned();
+    // What is said in the same millisecond is not behind it.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     ann.reply("ops", &root, "first").await;
     bot.reply("ops", &root, "second").await;
     let ops = sandbox.room_id("ops").expect("is there");
