@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::fetch::fetch;
 use super::plan::{OVERLAP, RoomPlan};
 use crate::event::{RoomId, Timestamp};
-use crate::rest::endpoint::{Info, Rooms, Subscription, Subscriptions, SyncResult};
+use crate::rest::endpoint::{Info, Rooms, Subscription, SubscriptionOf, Subscriptions, SyncResult};
 use crate::rest::{Client, RestError, RestErrorKind};
 
 /// How often a room is asked for until it is left for later: for a minute or two.
@@ -62,7 +62,8 @@ pub(super) enum Verdict {
 pub(super) fn verdict(error: &RestError) -> Verdict {
     match error.kind() {
         RestErrorKind::Forbidden | RestErrorKind::NotFound => Verdict::Forget,
-        RestErrorKind::UnexpectedReply => Verdict::Narrow,
+        // It was cut. What was read to its end has a status, and is no answer of a Rocket.Chat.
+        RestErrorKind::UnexpectedReply if error.status().is_none() => Verdict::Narrow,
         // With a code it is the server's word. Without one it may be an exception inside it.
         RestErrorKind::Api if error.status() == Some(StatusCode::BAD_REQUEST) => match error.code() {
             Some(_) => Verdict::Forget,
@@ -154,8 +155,30 @@ async fn list_once(
 pub(super) async fn sync(client: Client, mut plan: RoomPlan) -> (RoomPlan, Result<SyncResult, RestError>) {
     tokio::time::sleep(plan.pause.max(pause(plan.failures))).await;
     let client = client.with_max_retries(Some(0));
-    let result = fetch(&client, &mut plan).await;
+    let result = match know(&client, &mut plan).await {
+        Ok(()) => fetch(&client, &mut plan).await,
+        Err(error) => Err(error),
+    };
     (plan, result)
+}
+
+/// What a room is that was not in the list, if the bot is in it at all: a channel tells everybody what is said there.
+async fn know(client: &Client, plan: &mut RoomPlan) -> Result<(), RestError> {
+    if plan.is_known() {
+        return Ok(());
+    }
+    let room_id = plan.id.clone();
+    match client.call(&SubscriptionOf { room_id }).await?.subscription {
+        Some(subscription) => {
+            plan.know(&subscription);
+            Ok(())
+        }
+        None => Err(RestError::new(
+            RestErrorKind::Forbidden,
+            "GET subscriptions.getOne",
+            "the account is not in this room",
+        )),
+    }
 }
 
 /// The server's time now, and not before the last message that is there already.

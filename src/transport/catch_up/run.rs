@@ -269,11 +269,12 @@ impl CatchUp {
                     .iter()
                     .map(|plan| (plan.id.clone(), plan.missed.after))
                     .collect();
-                // The bot is not in the others any more. One that it came into since is in the next list.
-                for room in &run.missing {
-                    if !run.rooms.contains_key(room) && !busy.contains(room) {
-                        marks.clear_missing(room);
-                    }
+                let unlisted = run.waiting.iter().filter(|plan| !plan.is_known()).count();
+                if unlisted > 0 {
+                    tracing::warn!(
+                        rooms = unlisted,
+                        "rooms of which something may be missing are not in the server's list: each is asked for"
+                    );
                 }
                 tracing::debug!(rooms = run.room_count, "catching up");
             }
