@@ -98,3 +98,25 @@ async fn a_channel_that_the_bot_had_to_leave() {
     );
     drop(chat);
 }
+
+/// While the server is started again, a gateway answers in its place.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_is_not_the_server() {
+    for (status, body) in [
+        (404, r#"{"message":"no Route matched with those values"}"#),
+        (403, r#"{"message":"Forbidden"}"#),
+        (404, r#"{"success":false,"error":"Resource not found"}"#),
+    ] {
+        for endpoint in ["subscriptions.get", "rooms.get", "chat.syncMessages"] {
+            let sandbox = server();
+            let chat = Chat::on(&sandbox, echo()).await;
+            // As often for each room.
+            let calls = if endpoint == "chat.syncMessages" { 6 } else { 2 };
+            sandbox.fail_next_calls(endpoint, calls, RestFault::Body(status, body.to_owned()));
+            outage(&sandbox, 0).await;
+            after_secs(60).await;
+            all_said(&sandbox, 1, &format!("{endpoint} {status} {body}"));
+            drop(chat);
+        }
+    }
+}

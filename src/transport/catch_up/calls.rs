@@ -61,10 +61,15 @@ pub(super) enum Verdict {
 
 pub(super) fn verdict(error: &RestError) -> Verdict {
     match error.kind() {
-        RestErrorKind::Forbidden | RestErrorKind::NotFound => Verdict::Forget,
+        // With a code it is the server's word. A gateway in its place has none, and says so of everything while the server
+        // is started again.
+        RestErrorKind::Forbidden | RestErrorKind::NotFound => match error.code() {
+            Some(_) if error.status() != Some(StatusCode::NOT_FOUND) => Verdict::Forget,
+            _ => Verdict::Doubt,
+        },
         // It was cut. What was read to its end has a status, and is no answer of a Rocket.Chat.
         RestErrorKind::UnexpectedReply if error.status().is_none() => Verdict::Narrow,
-        // With a code it is the server's word. Without one it may be an exception inside it.
+        // Without a code it may be an exception inside it.
         RestErrorKind::Api if error.status() == Some(StatusCode::BAD_REQUEST) => match error.code() {
             Some(_) => Verdict::Forget,
             None => Verdict::Doubt,
