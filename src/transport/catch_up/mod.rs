@@ -46,6 +46,9 @@ use crate::rest::Client;
 /// How long after something was missed it is looked whether the pipeline has room again.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// A first connection that takes no longer has missed nothing that was said since the start.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 pub(super) type Deliveries = mpsc::Sender<Result<Delivery, TransportError>>;
 
 /// Brings a transport up to date.
@@ -143,13 +146,14 @@ impl CatchUp {
     }
 
     /// The first connection is ready: there is nothing to catch up but what an earlier process left. Where it was not the
-    /// first attempt, the start is a while ago.
+    /// first attempt, or a slow one, the start is a while ago.
     pub(super) fn ready(&mut self, is_first_attempt: bool) {
         self.is_connected = true;
         if let Some(safety) = &mut self.safety {
             safety.begin(Instant::now());
         }
-        if self.lost.is_none() && !is_first_attempt {
+        let is_late = !is_first_attempt || self.started_at.elapsed() > AT_ONCE;
+        if self.lost.is_none() && is_late {
             self.lost = Some(Lost {
                 at: self.started_at,
                 server: self.started,
