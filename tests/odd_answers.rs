@@ -120,3 +120,27 @@ async fn a_gateway_is_not_the_server() {
         }
     }
 }
+
+/// The list of all rooms is larger than any answer that is taken. It is fetched once and never again.
+#[tokio::test(start_paused = true)]
+async fn a_list_of_rooms_that_is_too_large() {
+    let sandbox = server();
+    for n in 0..9 {
+        let name = format!("{n}-{}", "x".repeat(1 << 20));
+        sandbox.create_channel(&name, &["rocketbotte"]).unwrap();
+    }
+    after_secs(3600).await;
+    let chat = Chat::on(&sandbox, echo()).await;
+    outage(&sandbox, 0).await;
+    after_secs(60).await;
+    all_said(&sandbox, 1, "the first outage");
+    for n in 1..3 {
+        after_secs(600).await;
+        let before = sandbox.requests()["subscriptions.get"];
+        outage(&sandbox, n).await;
+        after_secs(60).await;
+        all_said(&sandbox, n + 1, "another outage");
+        assert_eq!(sandbox.requests()["subscriptions.get"], before + 1);
+    }
+    drop(chat);
+}

@@ -33,6 +33,8 @@ const BASELINE: Duration = Duration::from_secs(60);
 /// What the server tells about the rooms after an outage.
 pub(in crate::transport) struct Listing {
     pub(super) subscriptions: Vec<Subscription>,
+    /// All of them are more than fits into an answer: these are those that changed.
+    pub(super) is_part: bool,
     pub(super) changed: HashSet<RoomId>,
     /// The server's time when the connection was lost.
     pub(super) lost: Option<Timestamp>,
@@ -98,16 +100,20 @@ pub(super) fn asked_pause(error: &RestError) -> Option<Duration> {
     }
 }
 
-/// All rooms, and those that changed since the connection was lost. Trouble that passes is waited for; a limit is
-/// not, since what arrives live waits for this.
-pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, RestError> {
+/// All rooms, or only a part where all are too many, and those that changed since the connection was lost. Trouble that
+/// passes is waited for; a limit is not, since what arrives live waits for this.
+pub(super) async fn list(
+    client: Client,
+    lost: Option<Lost>,
+    mut is_part: bool,
+) -> Result<Listing, RestError> {
     let client = client.in_a_hurry(SHORT);
     let mut subscriptions = None;
     let mut failures = 0;
     loop {
         // A server that is slow gets more time each time, and does not have to say twice what it said.
         let time = LISTING_TIMEOUT * (failures + 1).min(20);
-        let listing = list_once(&client, lost, &mut subscriptions);
+        let listing = list_once(&client, lost, is_part, &mut subscriptions);
         let error = match tokio::time::timeout(time, listing).await {
             Ok(Ok(listing)) => return Ok(listing),
             Ok(Err(error)) => error,
@@ -117,7 +123,14 @@ pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, 
         let is_refused = match verdict(&error) {
             Verdict::Forget => true,
             Verdict::Doubt => failures >= DOUBTS,
-            Verdict::Narrow | Verdict::Retry => false,
+            Verdict::Narrow if !is_part => {
+                tracing::warn!(%error, "there are too many rooms for one list: only those that changed are asked for");
+                is_part = true;
+                continue;
+            }
+            // The same would be fetched again and again.
+            Verdict::Narrow => true,
+            Verdict::Retry => false,
         };
         if is_refused || asked.is_some_and(|asked| asked > SHORT) {
             return Err(error);
@@ -131,28 +144,40 @@ pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, 
 async fn list_once(
     client: &Client,
     lost: Option<Lost>,
+    is_part: bool,
     known: &mut Option<Vec<Subscription>>,
 ) -> Result<Listing, RestError> {
+    let at = |lost: Option<Lost>| lost.and_then(|lost| lost.server.or_else(|| client.clock().at(lost.at)));
+    let since = |lost: Option<Lost>| at(lost).map(|lost| lost.saturating_sub(OVERLAP).to_string());
     let subscriptions = match known {
         Some(subscriptions) => subscriptions,
-        None => known.insert(client.call(&Subscriptions::default()).await?.update),
+        // What was missed is known without a list.
+        None if is_part && lost.is_none() => known.insert(Vec::new()),
+        None => {
+            let updated_since = since(lost).filter(|_| is_part);
+            known.insert(client.call(&Subscriptions { updated_since }).await?.update)
+        }
     };
-    let lost = lost.and_then(|lost| lost.server.or_else(|| client.clock().at(lost.at)));
-    let changed = match lost {
-        Some(lost) => {
-            let since = lost.saturating_sub(OVERLAP);
-            let rooms = Rooms {
-                updated_since: Some(since.to_string()),
-            };
-            let changed = client.call(&rooms).await?.update;
-            changed.into_iter().map(|room| room.id).collect()
+    let changed = match since(lost) {
+        Some(since) => {
+            let updated_since = Some(since);
+            match client.call(&Rooms { updated_since }).await {
+                Ok(rooms) => rooms.update.into_iter().map(|room| room.id).collect(),
+                // The other list tells nearly the same.
+                Err(error) if verdict(&error) == Verdict::Narrow => {
+                    tracing::warn!(%error, "too many rooms changed for one list");
+                    HashSet::new()
+                }
+                Err(error) => return Err(error),
+            }
         }
         None => HashSet::new(),
     };
     Ok(Listing {
         subscriptions: std::mem::take(subscriptions),
+        is_part,
         changed,
-        lost,
+        lost: at(lost),
     })
 }
 

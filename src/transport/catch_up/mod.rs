@@ -78,6 +78,8 @@ pub(super) struct CatchUp {
     run: Option<Run>,
     /// While what an earlier process left is caught up.
     recovery: Option<Recovery>,
+    /// All rooms are more than fits into an answer.
+    lists_part: bool,
     /// When to fetch what was missed though the connection stood.
     retry_at: Option<Instant>,
     /// The server wants to be left alone until then.
@@ -118,6 +120,7 @@ impl CatchUp {
             is_connected: false,
             alive_at: None,
             run: None,
+            lists_part: false,
             retry_at: None,
             not_before: None,
             skipped: 0,
@@ -169,7 +172,7 @@ impl CatchUp {
     }
 
     fn fetch(&mut self, purpose: Purpose) {
-        let run = Run::new(&self.client, purpose, &self.marks.lock());
+        let run = Run::new(&self.client, purpose, &self.marks.lock(), self.lists_part);
         // A cut does not begin the wait anew: what is said now would never be heard where there are many.
         let waited = match purpose {
             Purpose::Outage { .. } => self.behind.elapsed(),
@@ -409,7 +412,12 @@ impl CatchUp {
         }
         let since = safety.next(Instant::now());
         // What arrives meanwhile does not wait: nearly always there is nothing to wait for.
-        let run = Run::new(&self.client, Purpose::Safety { since }, &self.marks.lock());
+        let run = Run::new(
+            &self.client,
+            Purpose::Safety { since },
+            &self.marks.lock(),
+            self.lists_part,
+        );
         self.run = Some(run.without_hold());
     }
 
@@ -421,7 +429,12 @@ impl CatchUp {
         }
         if let Some(lost) = self.lost {
             let gap = self.gap;
-            let run = Run::new(&self.client, Purpose::Outage { lost, gap }, &self.marks.lock());
+            let run = Run::new(
+                &self.client,
+                Purpose::Outage { lost, gap },
+                &self.marks.lock(),
+                self.lists_part,
+            );
             self.run = Some(run.without_hold());
             return;
         }

@@ -100,7 +100,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(client: &Client, purpose: Purpose, marks: &Watermarks) -> Self {
+    pub(super) fn new(client: &Client, purpose: Purpose, marks: &Watermarks, has_part: bool) -> Self {
         let now = Instant::now();
         Self {
             purpose,
@@ -109,7 +109,7 @@ impl Run {
             is_incomplete: false,
             began: now,
             told_at: now,
-            listing: Some(Box::pin(list(client.clone(), purpose.since()))),
+            listing: Some(Box::pin(list(client.clone(), purpose.since(), has_part))),
             waiting: VecDeque::new(),
             calls: FuturesUnordered::new(),
             rooms: HashMap::new(),
@@ -222,6 +222,7 @@ impl CatchUp {
         let Some(run) = &mut self.run else { return };
         match listing {
             Ok(listing) => {
+                self.lists_part = listing.is_part;
                 let mut marks = self.marks.lock();
                 let started = self
                     .started
@@ -270,7 +271,7 @@ impl CatchUp {
                     .map(|plan| (plan.id.clone(), plan.missed.after))
                     .collect();
                 let unlisted = run.waiting.iter().filter(|plan| !plan.is_known()).count();
-                if unlisted > 0 {
+                if unlisted > 0 && !listing.is_part {
                     tracing::warn!(
                         rooms = unlisted,
                         "rooms of which something may be missing are not in the server's list: each is asked for"
