@@ -240,7 +240,7 @@ impl CatchUp {
         self.marks.keep(&marks, &head.room_id, None);
         self.vitals.parked(marks.missed_rooms());
         drop(marks);
-        self.is_alive(self.newest);
+        self.is_alive_now();
     }
 
     fn take(

@@ -501,7 +501,7 @@ impl CatchUp {
                     let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));
                     self.outbox.push_first(Delivery::live(event));
                     self.recovered();
-                    self.is_alive(self.newest);
+                    self.is_alive_now();
                 }
             }
             Purpose::Missed => {}
