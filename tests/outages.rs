@@ -4,12 +4,13 @@
 
 mod support;
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rocketbotte::event::EventKind;
 use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder, Step};
-use rocketbotte::transport::ConnectionState;
+use rocketbotte::transport::{ConnectionState, Connector};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -324,6 +325,38 @@ async fn what_is_said_between_the_start_and_the_first_connection() {
         handle.shutdown();
         serving.await.unwrap().unwrap();
     }
+}
+
+/// Nothing fails at the start, but the first connection takes its time.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_while_the_first_connection_takes_long() {
+    let sandbox = server();
+    ask(&sandbox, "general", 100).await;
+    after_secs(120).await;
+    let (server, opened) = (sandbox.clone(), Arc::<AtomicUsize>::default());
+    let connector = Connector::from_fn(move |_| {
+        // The calls go first.
+        let is_slow = opened.fetch_add(1, Ordering::Relaxed) > 0;
+        let io = server.connect();
+        async move {
+            after_secs(if is_slow { 8 } else { 0 }).await;
+            Ok::<_, std::io::Error>(io)
+        }
+    });
+    let bot = bot_in(&sandbox, "rocketbotte").connector(connector).build();
+    let bot = bot.unwrap();
+    let handle = bot.handle();
+    let serving = tokio::spawn(bot.serve(echo()));
+    after_secs(1).await;
+    for n in 0..5 {
+        ask(&sandbox, "general", n).await;
+        after_secs(1).await;
+    }
+    assert_ne!(handle.state(), ConnectionState::Ready);
+    after_secs(120).await;
+    assert_eq!(said(&sandbox, "general"), (0..5).collect::<Vec<_>>());
+    handle.shutdown();
+    serving.await.unwrap().unwrap();
 }
 
 /// A proxy before a server that is starting.

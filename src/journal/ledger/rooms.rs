@@ -107,6 +107,14 @@ impl Ledger {
         }
     }
 
+    /// The times of before were those of a clock that was wrong.
+    pub(crate) fn set_back(&self, began: Timestamp, alive: Timestamp) {
+        let mut state = self.change();
+        (state.rooms.began, state.rooms.alive) = (Some(began), Some(alive));
+        state.put(Entry::Began(began));
+        state.put(Entry::Alive(alive));
+    }
+
     /// All rooms, and how far they are settled.
     pub(crate) fn places(&self) -> Vec<(RoomId, Place)> {
         let state = self.lock();

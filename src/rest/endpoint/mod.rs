@@ -17,6 +17,7 @@ pub use self::chat::{
     BotMark, DeleteMessage, GetMessage, MessageReply, OutgoingMessage, React, RestMessage, SendMessage,
     SentReply, UpdateMessage,
 };
+pub(crate) use self::rooms::SubscriptionOf;
 pub use self::rooms::{
     ChannelRoles, CreateDirectMessage, CreatedRoom, DirectMessageReply, GroupRoles, MarkRead,
     RemovedSubscription, RestRoom, RestUser, RoleHolder, RolesReply, RoomInfo, RoomInfoReply, Subscription,

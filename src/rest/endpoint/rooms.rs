@@ -33,8 +33,7 @@ pub struct Subscriptions {
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct SubscriptionsReply {
-    /// The rooms.
-    #[serde(default)]
+    /// The rooms. An answer without them is none.
     pub update: Vec<Subscription>,
     /// What the account left, where a time was given.
     #[serde(default)]
@@ -81,6 +80,26 @@ impl Endpoint for Subscriptions {
     const PATH: &'static str = "subscriptions.get";
     const IDEMPOTENT: bool = true;
     type Reply = SubscriptionsReply;
+}
+
+/// `GET subscriptions.getOne`: whether the account is in a room, and what it is to it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SubscriptionOf {
+    pub(crate) room_id: RoomId,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SubscriptionReply {
+    /// `None` where it is not in the room.
+    pub(crate) subscription: Option<Subscription>,
+}
+
+impl Endpoint for SubscriptionOf {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "subscriptions.getOne";
+    const IDEMPOTENT: bool = true;
+    type Reply = SubscriptionReply;
 }
 
 /// `GET rooms.info`: a room by its id or its name.

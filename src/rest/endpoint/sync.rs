@@ -128,8 +128,7 @@ pub struct Rooms {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[non_exhaustive]
 pub struct ChangedRooms {
-    /// The rooms.
-    #[serde(default)]
+    /// The rooms. An answer without them is none.
     pub update: Vec<ChangedRoom>,
 }
 

@@ -20,6 +20,11 @@ impl Sandbox {
         self.state().server_version = version.into();
     }
 
+    /// Sets the server's clock forward by so many milliseconds; by a negative number, back.
+    pub fn move_clock(&self, milliseconds: i64) {
+        self.state().set_clock_offset(milliseconds);
+    }
+
     /// The server is back on the same address. Returns when it listens; one that was
     /// [shut down](Sandbox::shutdown) stays so.
     pub async fn come_back(&self) {

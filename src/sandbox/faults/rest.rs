@@ -17,6 +17,8 @@ pub enum RestFault {
     Status(u16),
     /// This status with a page of HTML, as a proxy answers for a server that it cannot reach; nothing is done.
     Proxy(u16),
+    /// This status with this body of JSON, as something in the server's place may answer; nothing is done.
+    Body(u16, String),
     /// 200 and a page of HTML, as a proxy would answer; nothing is done.
     Html,
     /// The server does what was asked, then the connection ends without an answer.
@@ -35,6 +37,7 @@ impl RestFault {
             Self::TooManyRequests { .. } => "429",
             Self::Status(_) => "status",
             Self::Proxy(_) => "page of a proxy",
+            Self::Body(..) => "body of another",
             Self::Html => "page with 200",
             Self::LoseReply => "reply lost",
             Self::HalfReply => "half a reply",

@@ -106,6 +106,12 @@ pub(super) fn proxy(status: u16) -> Response<Body> {
     (status, Html(page)).into_response()
 }
 
+/// What something else says in the server's place.
+pub(super) fn body(status: u16, json: String) -> Response<Body> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+}
+
 pub(super) fn wrong_verb() -> Response<Body> {
     let text = "API endpoint does not exist";
     json_response(

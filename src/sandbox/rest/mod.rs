@@ -202,6 +202,7 @@ pub(crate) async fn serve(context: &HttpContext, path: &str, parts: &Parts, body
         Some(RestFault::CloseBeforeActing) => return context.line.hang_up().await,
         Some(RestFault::Proxy(status)) => return answer::proxy(status),
         Some(RestFault::Html) => return Html("<html><body><h1>It works!</h1></body></html>").into_response(),
+        Some(RestFault::Body(status, body)) => return answer::body(status, body),
         Some(RestFault::Status(status)) => return answer::status(status, version),
         Some(RestFault::TooManyRequests { reset_after }) => {
             let reset_ms = u64::try_from(reset_after.as_millis()).unwrap_or(u64::MAX);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::fetch::fetch;
 use super::plan::{OVERLAP, RoomPlan};
 use crate::event::{RoomId, Timestamp};
-use crate::rest::endpoint::{Info, Rooms, Subscription, Subscriptions, SyncResult};
+use crate::rest::endpoint::{Info, Rooms, Subscription, SubscriptionOf, Subscriptions, SyncResult};
 use crate::rest::{Client, RestError, RestErrorKind};
 
 /// How often a room is asked for until it is left for later: for a minute or two.
@@ -33,6 +33,8 @@ const BASELINE: Duration = Duration::from_secs(60);
 /// What the server tells about the rooms after an outage.
 pub(in crate::transport) struct Listing {
     pub(super) subscriptions: Vec<Subscription>,
+    /// All of them are more than fits into an answer: these are those that changed.
+    pub(super) is_part: bool,
     pub(super) changed: HashSet<RoomId>,
     /// The server's time when the connection was lost.
     pub(super) lost: Option<Timestamp>,
@@ -61,9 +63,15 @@ pub(super) enum Verdict {
 
 pub(super) fn verdict(error: &RestError) -> Verdict {
     match error.kind() {
-        RestErrorKind::Forbidden | RestErrorKind::NotFound => Verdict::Forget,
-        RestErrorKind::UnexpectedReply => Verdict::Narrow,
-        // With a code it is the server's word. Without one it may be an exception inside it.
+        // With a code it is the server's word. A gateway in its place has none, and says so of everything while the server
+        // is started again.
+        RestErrorKind::Forbidden | RestErrorKind::NotFound => match error.code() {
+            Some(_) if error.status() != Some(StatusCode::NOT_FOUND) => Verdict::Forget,
+            _ => Verdict::Doubt,
+        },
+        // It was cut. What was read to its end has a status, and is no answer of a Rocket.Chat.
+        RestErrorKind::UnexpectedReply if error.status().is_none() => Verdict::Narrow,
+        // Without a code it may be an exception inside it.
         RestErrorKind::Api if error.status() == Some(StatusCode::BAD_REQUEST) => match error.code() {
             Some(_) => Verdict::Forget,
             None => Verdict::Doubt,
@@ -92,16 +100,20 @@ pub(super) fn asked_pause(error: &RestError) -> Option<Duration> {
     }
 }
 
-/// All rooms, and those that changed since the connection was lost. Trouble that passes is waited for; a limit is
-/// not, since what arrives live waits for this.
-pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, RestError> {
+/// All rooms, or only a part where all are too many, and those that changed since the connection was lost. Trouble that
+/// passes is waited for; a limit is not, since what arrives live waits for this.
+pub(super) async fn list(
+    client: Client,
+    lost: Option<Lost>,
+    mut is_part: bool,
+) -> Result<Listing, RestError> {
     let client = client.in_a_hurry(SHORT);
     let mut subscriptions = None;
     let mut failures = 0;
     loop {
         // A server that is slow gets more time each time, and does not have to say twice what it said.
         let time = LISTING_TIMEOUT * (failures + 1).min(20);
-        let listing = list_once(&client, lost, &mut subscriptions);
+        let listing = list_once(&client, lost, is_part, &mut subscriptions);
         let error = match tokio::time::timeout(time, listing).await {
             Ok(Ok(listing)) => return Ok(listing),
             Ok(Err(error)) => error,
@@ -111,7 +123,14 @@ pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, 
         let is_refused = match verdict(&error) {
             Verdict::Forget => true,
             Verdict::Doubt => failures >= DOUBTS,
-            Verdict::Narrow | Verdict::Retry => false,
+            Verdict::Narrow if !is_part => {
+                tracing::warn!(%error, "there are too many rooms for one list: only those that changed are asked for");
+                is_part = true;
+                continue;
+            }
+            // The same would be fetched again and again.
+            Verdict::Narrow => true,
+            Verdict::Retry => false,
         };
         if is_refused || asked.is_some_and(|asked| asked > SHORT) {
             return Err(error);
@@ -125,28 +144,40 @@ pub(super) async fn list(client: Client, lost: Option<Lost>) -> Result<Listing, 
 async fn list_once(
     client: &Client,
     lost: Option<Lost>,
+    is_part: bool,
     known: &mut Option<Vec<Subscription>>,
 ) -> Result<Listing, RestError> {
+    let at = |lost: Option<Lost>| lost.and_then(|lost| lost.server.or_else(|| client.clock().at(lost.at)));
+    let since = |lost: Option<Lost>| at(lost).map(|lost| lost.saturating_sub(OVERLAP).to_string());
     let subscriptions = match known {
         Some(subscriptions) => subscriptions,
-        None => known.insert(client.call(&Subscriptions::default()).await?.update),
+        // What was missed is known without a list.
+        None if is_part && lost.is_none() => known.insert(Vec::new()),
+        None => {
+            let updated_since = since(lost).filter(|_| is_part);
+            known.insert(client.call(&Subscriptions { updated_since }).await?.update)
+        }
     };
-    let lost = lost.and_then(|lost| lost.server.or_else(|| client.clock().at(lost.at)));
-    let changed = match lost {
-        Some(lost) => {
-            let since = lost.saturating_sub(OVERLAP);
-            let rooms = Rooms {
-                updated_since: Some(since.to_string()),
-            };
-            let changed = client.call(&rooms).await?.update;
-            changed.into_iter().map(|room| room.id).collect()
+    let changed = match since(lost) {
+        Some(since) => {
+            let updated_since = Some(since);
+            match client.call(&Rooms { updated_since }).await {
+                Ok(rooms) => rooms.update.into_iter().map(|room| room.id).collect(),
+                // The other list tells nearly the same.
+                Err(error) if verdict(&error) == Verdict::Narrow => {
+                    tracing::warn!(%error, "too many rooms changed for one list");
+                    HashSet::new()
+                }
+                Err(error) => return Err(error),
+            }
         }
         None => HashSet::new(),
     };
     Ok(Listing {
         subscriptions: std::mem::take(subscriptions),
+        is_part,
         changed,
-        lost,
+        lost: at(lost),
     })
 }
 
@@ -154,8 +185,30 @@ async fn list_once(
 pub(super) async fn sync(client: Client, mut plan: RoomPlan) -> (RoomPlan, Result<SyncResult, RestError>) {
     tokio::time::sleep(plan.pause.max(pause(plan.failures))).await;
     let client = client.with_max_retries(Some(0));
-    let result = fetch(&client, &mut plan).await;
+    let result = match know(&client, &mut plan).await {
+        Ok(()) => fetch(&client, &mut plan).await,
+        Err(error) => Err(error),
+    };
     (plan, result)
+}
+
+/// What a room is that was not in the list, if the bot is in it at all: a channel tells everybody what is said there.
+async fn know(client: &Client, plan: &mut RoomPlan) -> Result<(), RestError> {
+    if plan.is_known() {
+        return Ok(());
+    }
+    let room_id = plan.id.clone();
+    match client.call(&SubscriptionOf { room_id }).await?.subscription {
+        Some(subscription) => {
+            plan.know(&subscription);
+            Ok(())
+        }
+        None => Err(RestError::new(
+            RestErrorKind::Forbidden,
+            "GET subscriptions.getOne",
+            "the account is not in this room",
+        )),
+    }
 }
 
 /// The server's time now, and not before the last message that is there already.

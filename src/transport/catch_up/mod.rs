@@ -46,6 +46,9 @@ use crate::rest::Client;
 /// How long after something was missed it is looked whether the pipeline has room again.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// A first connection that takes no longer has missed nothing that was said since the start.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 pub(super) type Deliveries = mpsc::Sender<Result<Delivery, TransportError>>;
 
 /// Brings a transport up to date.
@@ -75,6 +78,8 @@ pub(super) struct CatchUp {
     run: Option<Run>,
     /// While what an earlier process left is caught up.
     recovery: Option<Recovery>,
+    /// All rooms are more than fits into an answer.
+    lists_part: bool,
     /// When to fetch what was missed though the connection stood.
     retry_at: Option<Instant>,
     /// The server wants to be left alone until then.
@@ -115,6 +120,7 @@ impl CatchUp {
             is_connected: false,
             alive_at: None,
             run: None,
+            lists_part: false,
             retry_at: None,
             not_before: None,
             skipped: 0,
@@ -143,13 +149,14 @@ impl CatchUp {
     }
 
     /// The first connection is ready: there is nothing to catch up but what an earlier process left. Where it was not the
-    /// first attempt, the start is a while ago.
+    /// first attempt, or a slow one, the start is a while ago.
     pub(super) fn ready(&mut self, is_first_attempt: bool) {
         self.is_connected = true;
         if let Some(safety) = &mut self.safety {
             safety.begin(Instant::now());
         }
-        if self.lost.is_none() && !is_first_attempt {
+        let is_late = !is_first_attempt || self.started_at.elapsed() > AT_ONCE;
+        if self.lost.is_none() && is_late {
             self.lost = Some(Lost {
                 at: self.started_at,
                 server: self.started,
@@ -165,7 +172,7 @@ impl CatchUp {
     }
 
     fn fetch(&mut self, purpose: Purpose) {
-        let run = Run::new(&self.client, purpose, &self.marks.lock());
+        let run = Run::new(&self.client, purpose, &self.marks.lock(), self.lists_part);
         // A cut does not begin the wait anew: what is said now would never be heard where there are many.
         let waited = match purpose {
             Purpose::Outage { .. } => self.behind.elapsed(),
@@ -233,7 +240,7 @@ impl CatchUp {
         self.marks.keep(&marks, &head.room_id, None);
         self.vitals.parked(marks.missed_rooms());
         drop(marks);
-        self.is_alive(self.newest);
+        self.is_alive_now();
     }
 
     fn take(
@@ -405,7 +412,12 @@ impl CatchUp {
         }
         let since = safety.next(Instant::now());
         // What arrives meanwhile does not wait: nearly always there is nothing to wait for.
-        let run = Run::new(&self.client, Purpose::Safety { since }, &self.marks.lock());
+        let run = Run::new(
+            &self.client,
+            Purpose::Safety { since },
+            &self.marks.lock(),
+            self.lists_part,
+        );
         self.run = Some(run.without_hold());
     }
 
@@ -417,7 +429,12 @@ impl CatchUp {
         }
         if let Some(lost) = self.lost {
             let gap = self.gap;
-            let run = Run::new(&self.client, Purpose::Outage { lost, gap }, &self.marks.lock());
+            let run = Run::new(
+                &self.client,
+                Purpose::Outage { lost, gap },
+                &self.marks.lock(),
+                self.lists_part,
+            );
             self.run = Some(run.without_hold());
             return;
         }

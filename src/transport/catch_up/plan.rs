@@ -85,6 +85,8 @@ pub(in crate::transport) struct RoomPlan {
     /// The letter that the server writes for it.
     kind: String,
     name: Option<String>,
+    /// Whether the server said that the bot is in it.
+    is_known: bool,
     /// What is asked for, and what counts as new.
     pub(super) missed: Missed,
     /// What happened up to here was missed though the connection stood: it is neither too old nor too much.
@@ -101,6 +103,21 @@ pub(in crate::transport) struct RoomPlan {
 }
 
 impl RoomPlan {
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// What the server says of a room that was not in its list.
+    pub(super) fn know(&mut self, subscription: &Subscription) {
+        let is_direct = subscription.kind == "d";
+        self.is_known = true;
+        self.kind.clone_from(&subscription.kind);
+        self.name = subscription.name.clone().filter(|_| !is_direct);
+        // Nobody was in a direct conversation before it began.
+        let joined = subscription.joined_at.filter(|_| !is_direct);
+        self.missed.floor = joined.into_iter().fold(self.missed.floor, Timestamp::max);
+    }
+
     pub(super) fn kind(&self) -> &str {
         &self.kind
     }
@@ -134,39 +151,55 @@ pub(super) struct Situation<'a> {
 }
 
 /// The rooms to be fetched. What was missed in them counts as taken.
+///
+/// A list may be old, or have gaps: a room that is not in it is asked for all the same if something is known to be there.
 pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<RoomPlan> {
     let since = situation.lost.map(|lost| lost.saturating_sub(OVERLAP));
-    situation
+    // An edit of any message but the last one does not count as a change of its room: where there was something to change
+    // a while ago, it is looked for.
+    let warm = since.map(|since| since.saturating_sub(situation.limits.age));
+    let listed: HashSet<&RoomId> = situation.subscriptions.iter().map(|room| &room.room_id).collect();
+    let known = marks.missing_rooms().chain(marks.rooms_since(warm));
+    let mut others: Vec<RoomId> = match since {
+        Some(_) => known.chain(situation.changed).cloned().collect(),
+        None => known.cloned().collect(),
+    };
+    others.retain(|room| !listed.contains(room));
+    others.sort_unstable();
+    others.dedup();
+    let is_changed = |id: &RoomId, updated_at: Option<Timestamp>| {
+        since.is_some_and(|since| situation.changed.contains(id) || updated_at.is_none_or(|at| at > since))
+            || marks
+                .newest(id)
+                .zip(warm)
+                .is_some_and(|(newest, warm)| newest > warm)
+    };
+    let changed: Vec<(&RoomId, Option<&Subscription>)> = situation
         .subscriptions
         .iter()
-        .filter_map(|subscription| {
-            let id = &subscription.room_id;
-            let is_due = marks.is_due(id) && !(situation.busy.contains(id) && since.is_none())
-                || since.is_some_and(|since| {
-                    // An edit of any message but the last one does not count as a change of its room: where there was
-                    // something to change a while ago, it is looked for.
-                    let warm = since.saturating_sub(situation.limits.age);
-                    situation.changed.contains(id)
-                        || subscription.updated_at.is_none_or(|at| at > since)
-                        || marks.newest(id).is_some_and(|newest| newest > warm)
-                });
-            if !is_due {
-                return None;
-            }
+        .filter(|room| {
+            let id = &room.room_id;
+            marks.is_due(id) || is_changed(id, room.updated_at)
+        })
+        .map(|room| (&room.room_id, Some(room)))
+        .chain(others.iter().map(|room| (room, None)))
+        .filter(|(id, _)| since.is_some() || !situation.busy.contains(*id))
+        .collect();
+    changed
+        .into_iter()
+        .filter_map(|(id, subscription)| {
             let delivered_to = marks.delivered_to(id);
             let parked = marks.missing_since(id);
             marks.take_missed(id);
             let after = delivered_to.into_iter().chain(since).min()?;
-            let is_direct = subscription.kind == "d";
-            // Nobody was in a direct conversation before it began.
-            let joined = subscription.joined_at.filter(|_| !is_direct);
-            Some(RoomPlan {
+            let mut plan = RoomPlan {
                 id: id.clone(),
-                kind: subscription.kind.clone(),
-                name: subscription.name.clone().filter(|_| !is_direct),
+                kind: String::new(),
+                name: None,
+                is_known: false,
                 missed: Missed {
                     after,
-                    floor: joined.into_iter().fold(situation.started, Timestamp::max),
+                    floor: situation.started,
                 },
                 parked_to: match situation.lost {
                     Some(lost) => parked.filter(|parked| *parked <= lost).map(|_| lost),
@@ -178,7 +211,11 @@ pub(super) fn plan(situation: &Situation<'_>, marks: &mut Watermarks) -> Vec<Roo
                 pause: Duration::ZERO,
                 limits: situation.limits,
                 pages: Pages::after(after),
-            })
+            };
+            if let Some(subscription) = subscription {
+                plan.know(subscription);
+            }
+            Some(plan)
         })
         .collect()
 }
@@ -250,8 +287,26 @@ mod tests {
                 ("changed".to_owned(), LOST - 30_000, 5000),
                 ("counted".to_owned(), LOST - 30_000, 5000),
                 ("warm".to_owned(), LOST - 60_000, 5000),
+                // The list does not name it: the server is asked for it.
+                ("left".to_owned(), LOST - 30_000, 5000),
             ]
         );
+    }
+
+    #[test]
+    fn a_room_that_is_not_in_the_list_is_asked_for() {
+        let mut marks = Watermarks::default();
+        let ticket = marks.delivered(&"warm".into(), at(LOST - 60_000));
+        marks.settled(&"warm".into(), at(LOST - 60_000), ticket);
+        let ticket = marks.delivered(&"cold".into(), at(LOST - 86_400_000));
+        marks.settled(&"cold".into(), at(LOST - 86_400_000), ticket);
+        marks.missed(&"missed".into(), at(LOST));
+        let rooms = planned(&[], &["changed"], &mut marks, Some(LOST));
+        let mut names: Vec<_> = rooms.iter().map(|(name, ..)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["changed", "missed", "warm"]);
+        marks.missed(&"missed".into(), at(LOST));
+        assert_eq!(planned(&[], &["changed"], &mut marks, None).len(), 1);
     }
 
     #[test]

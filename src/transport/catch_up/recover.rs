@@ -17,6 +17,9 @@ use crate::transport::{Arrival, Delivery};
 /// So often it is written down that the connection lives.
 const ALIVE: Duration = Duration::from_secs(1);
 
+/// The server tells its time no better than this.
+const EXACT: Duration = Duration::from_secs(2);
+
 /// While what an earlier process left is caught up.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
@@ -42,13 +45,28 @@ impl CatchUp {
         for (revision, key) in ledger.finished() {
             classifier.recall(&key, revision);
         }
-        let now = self.started.unwrap_or(alive);
-        self.started = ledger.began().or(self.started);
-        self.newest = self.newest.max(Some(alive));
-        let last = ledger.newest();
+        // Messages of a clock that was ahead are no proof of the time.
+        let clock = self.client.clock().at(Instant::now());
+        let now = clock.or(self.started).unwrap_or(alive);
+        let lost = if alive > now.saturating_add(EXACT) {
+            // The server's clock was set back, so the times of before say nothing: what is not too old is looked for.
+            let lost = now.saturating_sub(self.limits.age);
+            tracing::warn!(%alive, %now, "the server's clock is behind the time at which it was heard last");
+            let began = ledger.began().map_or(lost, |began| began.min(lost));
+            ledger.set_back(began, lost);
+            self.started = Some(began);
+            self.newest = Some(now);
+            lost
+        } else {
+            self.started = ledger.began().or(self.started);
+            self.newest = self.newest.max(Some(alive));
+            let last = ledger.newest();
+            let lost = last.map_or(alive, |last| earlier(alive, last, self.limits));
+            lost.min(now)
+        };
         self.lost = Some(Lost {
             at: Instant::now(),
-            server: Some(last.map_or(alive, |last| earlier(alive, last, self.limits))),
+            server: Some(lost),
         });
         self.gap = Some(now.saturating_since(alive));
         self.recovery = Some(Recovery::default());
@@ -63,6 +81,12 @@ impl CatchUp {
             ledger.set_began(before);
             ledger.set_alive(before);
         }
+    }
+
+    /// Everything up to the newest event was received, unless the clock that wrote it is ahead of the server's.
+    pub(super) fn is_alive_now(&self) {
+        let clock = self.client.clock().at(Instant::now());
+        self.is_alive(clock.into_iter().chain(self.newest).min());
     }
 
     /// Everything up to here was received, if nothing is to be caught up.

@@ -100,7 +100,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(client: &Client, purpose: Purpose, marks: &Watermarks) -> Self {
+    pub(super) fn new(client: &Client, purpose: Purpose, marks: &Watermarks, has_part: bool) -> Self {
         let now = Instant::now();
         Self {
             purpose,
@@ -109,7 +109,7 @@ impl Run {
             is_incomplete: false,
             began: now,
             told_at: now,
-            listing: Some(Box::pin(list(client.clone(), purpose.since()))),
+            listing: Some(Box::pin(list(client.clone(), purpose.since(), has_part))),
             waiting: VecDeque::new(),
             calls: FuturesUnordered::new(),
             rooms: HashMap::new(),
@@ -222,6 +222,7 @@ impl CatchUp {
         let Some(run) = &mut self.run else { return };
         match listing {
             Ok(listing) => {
+                self.lists_part = listing.is_part;
                 let mut marks = self.marks.lock();
                 let started = self
                     .started
@@ -269,11 +270,12 @@ impl CatchUp {
                     .iter()
                     .map(|plan| (plan.id.clone(), plan.missed.after))
                     .collect();
-                // The bot is not in the others any more. One that it came into since is in the next list.
-                for room in &run.missing {
-                    if !run.rooms.contains_key(room) && !busy.contains(room) {
-                        marks.clear_missing(room);
-                    }
+                let unlisted = run.waiting.iter().filter(|plan| !plan.is_known()).count();
+                if unlisted > 0 && !listing.is_part {
+                    tracing::warn!(
+                        rooms = unlisted,
+                        "rooms of which something may be missing are not in the server's list: each is asked for"
+                    );
                 }
                 tracing::debug!(rooms = run.room_count, "catching up");
             }
@@ -499,7 +501,7 @@ impl CatchUp {
                     let event = Event::Reconnected(Reconnected::new(gap).with_skipped(skipped));
                     self.outbox.push_first(Delivery::live(event));
                     self.recovered();
-                    self.is_alive(self.newest);
+                    self.is_alive_now();
                 }
             }
             Purpose::Missed => {}

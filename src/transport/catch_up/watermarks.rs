@@ -211,6 +211,13 @@ impl Watermarks {
         missing.map(|(room, _)| room)
     }
 
+    /// The rooms in which something was delivered since; none where no time is given.
+    pub(crate) fn rooms_since(&self, since: Option<Timestamp>) -> impl Iterator<Item = &RoomId> {
+        let is_newer = move |marks: &Marks| since.is_some_and(|since| marks.newest > since);
+        let newer = self.rooms.iter().filter(move |(_, marks)| is_newer(marks));
+        newer.map(|(room, _)| room)
+    }
+
     /// Since when something of the room is to be fetched.
     pub(crate) fn missing_since(&self, room: &RoomId) -> Option<Timestamp> {
         self.rooms.get(room).and_then(Marks::missing)
