@@ -58,6 +58,7 @@ async fn a_clock_that_is_ahead_does_not_say_until_when_all_was_heard() {
 async fn a_clock_that_is_set_back() {
     let sandbox = people().channel("dev").clock_offset(3_600_000).start_in_memory();
     let journal = MemoryJournal::new();
+    sandbox.move_clock(3_600_000);
     let chat = start(&sandbox, &journal).await;
     ask(&sandbox, "general", 0).await;
     after_secs(5).await;

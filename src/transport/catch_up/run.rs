@@ -348,7 +348,8 @@ impl CatchUp {
         classifier: &mut Classifier,
         deliveries: &Deliveries,
     ) {
-        let now = self.client.clock().at(Instant::now()).max(self.newest);
+        // A message may be of a clock that is ahead: the others would be too old by that.
+        let now = self.client.clock().at(Instant::now()).or(self.newest);
         // Where the server limits the calls this takes minutes: nothing gets too old by that.
         let waited = match &self.run {
             Some(run) if run.purpose.is_outage() => self.behind.elapsed(),
