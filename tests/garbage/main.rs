@@ -6,6 +6,7 @@
 #[path = "../sandbox/client.rs"]
 #[allow(dead_code, reason = "each test uses a part")]
 mod client;
+mod forms;
 mod half_open;
 mod realtime;
 mod rest;
