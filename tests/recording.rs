@@ -303,6 +303,76 @@ async fn secrets_are_not_in_the_file() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn secrets_are_not_in_the_file_under_any_name() {
+    let named = "t0p-s3cr3t";
+    let secrets = [
+        named,
+        "sk-live-0123456789abcdef",
+        "hunter2",
+        "Wr0ngH0rse",
+        "B4tteryStaple",
+        "MIIEfirst",
+        "MIIEsecond",
+        "lQOYpgp",
+        "hooksecret",
+        "TWEB/BHOOK",
+        "bob@example.org",
+    ];
+    let payload = serde_json::json!({
+        "key": "sk-live-0123456789abcdef",
+        "kind": { "password": "hunter2" },
+        "emoji": ["token=Wr0ngH0rse"],
+        "username": { "deeper": [{ "username": "bob@example.org" }] },
+        "_id": { "apiKey": "B4tteryStaple" },
+        format!("of {named}"): { "bob@example.org": 1 },
+    });
+    let in_room = |name: &str| private_room("ops").with_name(name);
+    let first = "-----BEGIN PRIVATE KEY-----\nMIIEfirst\n-----END PRIVATE KEY-----\n";
+    let events = vec![
+        events::custom("deployed", payload.clone()),
+        events::raw(
+            "stream-notify-user",
+            "u/x",
+            &serde_json::json!([payload]).to_string(),
+        ),
+        said("hello")
+            .with("key", serde_json::json!({ "password": "hunter2" }))
+            .into(),
+        said("hello")
+            .with("rid2", named)
+            .in_room(in_room(&format!("ops-{named}")))
+            .into(),
+        said("hello").reaction(&format!(":{named}:"), "bob"),
+        events::message(format!("{first}-----BEGIN PRIVATE KEY-----\nMIIEsecond")),
+        events::message(
+            "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYpgp\n-----END PGP PRIVATE KEY BLOCK-----",
+        ),
+        events::message(
+            "https://chat.example/hooks/65f0/hooksecret and https://hooks.slack.com/services/TWEB/BHOOK/x",
+        ),
+    ];
+    let events = events.into_iter().chain([said(format!("!{named}")).into()]);
+    let router = router().command(named, ping);
+    let file = record_with(Recorder::builder().secret(named), router, events.collect()).await;
+    let text = file.text();
+    for secret in secrets {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    // Everything is still there to be delivered again.
+    assert!(Replay::read(text.as_bytes()).unwrap().damages().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_and_rules_leave_the_names_of_fields_that_the_server_has() {
+    let events = ["!login ann username", "!login ann msg", "!ping"].map(events::message);
+    let recorder = Recorder::builder().redact(|text| text.replace("msg", "text").to_uppercase());
+    let file = record_with(recorder, router(), events.to_vec()).await;
+    let text = file.text();
+    assert!(text.contains("\"msg\":\"!LOGIN ANN ***\""), "{text}");
+    assert_eq!(file.replay().events(), 4, "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn payloads_that_are_not_recorded_are_skipped_and_said() {
     let file = record(vec![events::custom("deployed", 7_u64), events::message("!ping")]).await;
     let report = replay(&file, router()).await;

@@ -5,7 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use rocketbotte::command::CommandLayer;
@@ -64,19 +64,25 @@ async fn a_reply_that_does_not_come_is_explained() {
     }
 }
 
-/// The same, often, for the time that one takes.
+/// The same, often, for the time that one takes: the shortest of ten. Other work on the machine disturbs many of them, but
+/// not each: where it disturbed all, there are more.
 #[test]
-fn how_long_it_takes() {
+fn one_takes_less_than_a_tenth_of_a_second() {
+    const MOST: Duration = Duration::from_millis(100);
+    const PATIENCE: Duration = Duration::from_secs(120);
     let times = std::env::var("TIMES").ok().and_then(|times| times.parse().ok());
-    let times: u32 = times.unwrap_or(1);
-    let mut took: Vec<_> = (0..times)
-        .map(|_| {
-            let began = Instant::now();
-            a_bot_answers_before_and_after_a_restart_of_its_server();
-            began.elapsed()
-        })
-        .collect();
+    let times: usize = times.unwrap_or(10).max(10);
+    let (mut took, first) = (Vec::new(), Instant::now());
+    while took.len() < times || (first.elapsed() < PATIENCE && took.iter().all(|took| *took >= MOST)) {
+        let began = Instant::now();
+        a_bot_answers_before_and_after_a_restart_of_its_server();
+        took.push(began.elapsed());
+    }
     took.sort();
-    let (middle, longest) = (took[took.len() / 2], took[took.len() - 1]);
-    println!("{times} times: {middle:?} in the middle, {longest:?} at most");
+    let (shortest, middle, longest) = (took[0], took[took.len() / 2], took[took.len() - 1]);
+    println!(
+        "{} times: {shortest:?} at least, {middle:?} in the middle, {longest:?} at most",
+        took.len()
+    );
+    assert!(shortest < MOST, "{took:?}");
 }

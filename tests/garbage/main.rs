@@ -6,6 +6,7 @@
 #[path = "../sandbox/client.rs"]
 #[allow(dead_code, reason = "each test uses a part")]
 mod client;
+mod forms;
 mod half_open;
 mod realtime;
 mod rest;
@@ -23,8 +24,7 @@ use self::client::{Ddp, post};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on it is counted what panics in a task of the server, where nobody else would see it: tests have threads of
-/// other names.
+/// From now on it is counted what panics in the server, where nobody else would see it: anywhere but in these tests.
 fn count_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -58,33 +58,44 @@ fn run<F: Future>(test: F) -> F::Output {
     runtime.expect("a runtime").block_on(test)
 }
 
-/// A server in memory with people in it.
+/// A server in memory with people in it. Nothing that is generated names carol.
 fn sandbox() -> Sandbox {
     Sandbox::builder()
         .user("ann")
+        .user("carol")
         .bot("rocketbotte")
         .start_in_memory()
 }
 
-/// Somebody else can still write and is heard.
+/// Somebody else can still log in and write, and is heard.
 async fn assert_works(sandbox: &Sandbox) {
-    let ann = sandbox.user("ann");
-    // What was asked of the server may have moved her out.
-    let room = sandbox.create_channel(&format!("room-{}", fastrand::u64(..)), &["ann"]);
+    let carol = sandbox.user("carol");
+    let room = sandbox.create_channel(&format!("room-{}", fastrand::u64(..)), &["carol"]);
     let room = room.expect("makes a room");
     let mut ddp = Ddp::in_memory(sandbox).await;
     ddp.handshake().await;
-    let login = ddp.call("login", json!([{ "resume": ann.token() }])).await;
-    if login.get("error").is_some() {
-        // She has logged out.
-        assert_eq!(PANICS.load(Ordering::SeqCst), 0);
-        return;
-    }
+    let login = ddp.call("login", json!([{ "resume": carol.token() }])).await;
+    assert_eq!(login["result"]["id"], carol.id(), "carol cannot log in: {login}");
     ddp.my_messages().await;
     let message = json!({ "message": { "rid": room, "msg": "still here?" } });
-    let (status, body) = post(sandbox, &ann, "chat.sendMessage", message).await;
+    let (status, body) = post(sandbox, &carol, "chat.sendMessage", message).await;
     assert_eq!(status, 200, "{body}");
     ddp.find(|frame| frame["fields"]["args"][0]["msg"] == "still here?")
         .await;
     assert_eq!(PANICS.load(Ordering::SeqCst), 0, "something panicked");
+}
+
+#[test]
+#[should_panic(expected = "carol cannot log in")]
+fn a_login_that_no_longer_works_is_seen() {
+    run(async {
+        let sandbox = sandbox();
+        let (status, body) = post(&sandbox, &sandbox.user("carol"), "logout", json!({})).await;
+        // No panic that is expected.
+        if status != 200 {
+            eprintln!("{body}");
+            return;
+        }
+        assert_works(&sandbox).await;
+    });
 }

@@ -183,14 +183,14 @@ fn with_ids(mut value: Value, message: &str, user: &str) -> Value {
     value
 }
 
-struct Scene {
-    sandbox: Sandbox,
-    bot: SandboxUser,
+pub(super) struct Scene {
+    pub(super) sandbox: Sandbox,
+    pub(super) bot: SandboxUser,
     message: String,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let sandbox = sandbox();
         let bot = sandbox.bot("rocketbotte");
         let message = bot.say("general", "something").await;
@@ -206,7 +206,7 @@ impl Scene {
     }
 
     /// Writes bytes, says that there are no more if they do not ask for the end themselves, and reads what comes.
-    async fn exchange(&self, bytes: &[u8], ends: bool) -> Vec<u8> {
+    pub(super) async fn exchange(&self, bytes: &[u8], ends: bool) -> Vec<u8> {
         let mut stream = self.sandbox.connect();
         // It may have been closed before all was written.
         let _ = timeout(PATIENCE, stream.write_all(bytes)).await.expect("is read");
@@ -222,7 +222,7 @@ impl Scene {
 }
 
 /// What an error looks like: a page, or JSON that says that it is one.
-fn assert_documented(status: u16, body: &str) {
+pub(super) fn assert_documented(status: u16, body: &str) {
     assert!(status < 500, "{status}: {body}");
     if let (400.., Ok(body)) = (status, serde_json::from_str::<Value>(body)) {
         let is_error = body["success"] == json!(false) || body["status"] == "error";

@@ -172,7 +172,18 @@ impl StoredAnswer {
     pub(crate) fn redact(&mut self, redactor: &mut Redactor, secrets: &[String]) {
         for stored in self.sent.iter_mut().chain(&mut self.actions) {
             redactor.action(&mut stored.action, secrets);
+            stored.route.iter_mut().for_each(|route| redactor.id(route));
+            if let Some(receipt) = &mut stored.receipt {
+                let mut id = receipt.to_string();
+                redactor.id(&mut id);
+                *receipt = id.into();
+            }
         }
+        let routes = self
+            .outcomes
+            .iter_mut()
+            .filter_map(|outcome| outcome.route.as_mut());
+        routes.for_each(|route| redactor.id(route));
         let rejections = self
             .outcomes
             .iter_mut()

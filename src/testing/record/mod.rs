@@ -1,10 +1,18 @@
 //! Records what a bot hears and answers, as lines of JSON, to [replay](super::replay) it later.
 //!
 //! A [`Recorder`] has a layer, which goes before all others: it sees each event as the server sent it, and what the
-//! pipeline inside answers. Secrets are taken out before anything is written: the bot's token, what
-//! [`RecorderBuilder::secret`] names, what handlers take as [`Secret`](crate::Secret), and what looks like a password, a
-//! token or an address in a text or in a field of an object. People's names and what else they wrote is kept: a
-//! recording is as private as the rooms that it is of. The file can be read by its owner only.
+//! pipeline inside answers. Secrets are taken out before anything is written:
+//!
+//! - wherever they stand, also in ids, in names of rooms and routes, and in the names of fields: the bot's own token, and
+//!   what [`RecorderBuilder::secret`] names;
+//! - in all texts of the same event: what handlers take as [`Secret`](crate::Secret);
+//! - in texts and fields, by how it looks: passwords, tokens, private keys, addresses, and what stands behind the host of
+//!   a webhook's link. Left as they are are the ids and names that a recording hangs together by: the ids of a message,
+//!   of its room and thread, and of who wrote it, the key of an event, and the names of rooms and routes.
+//!
+//! What looks like nothing special is not found: [`RecorderBuilder::secret`] and [`RecorderBuilder::redact`] are for
+//! that. People's names and what else they wrote is kept: a recording is as private as the rooms that it is of. The file
+//! can be read by its owner only.
 //!
 //! ```
 //! use rocketbotte::testing::record::Recorder;
@@ -42,6 +50,7 @@
 pub(crate) mod format;
 pub(crate) mod job;
 mod layer;
+mod links;
 mod read;
 mod redact;
 mod stored_event;
@@ -143,7 +152,8 @@ impl Default for RecorderBuilder {
 }
 
 impl RecorderBuilder {
-    /// Takes a text out wherever it stands: a key of another service, say. It has at least four bytes.
+    /// Takes a text out wherever it stands: a key of another service, say. It has at least four bytes; shorter ones are
+    /// passed over.
     pub fn secret(mut self, secret: impl Into<crate::Secret>) -> Self {
         self.redactor.add_secret(secret.into().expose());
         self

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::links::{is_link, without_hooks, without_user_info};
+use super::stored_event::{OWN_IDS, PAYLOAD};
 use super::words::{
-    assignment, is_address, is_scheme, is_secret_name, is_token, names_a_secret, pieces, without_private_keys,
+    assignment, is_address, is_id, is_scheme, is_secret_name, is_token, names_a_secret, pieces,
+    without_private_keys,
 };
 use crate::response::Action;
 
@@ -18,22 +21,10 @@ pub(super) const HIDDEN: &str = "***";
 const ADDRESSES: usize = 10_000;
 /// Shorter secrets would take common words out.
 const SHORTEST_SECRET: usize = 4;
-/// Fields that hold ids and names, which what is recorded hangs together by. The id of a direct conversation reads like
-/// a token.
-const IDS: &[&str] = &[
-    "_id",
-    "rid",
-    "tmid",
-    "drid",
-    "room_id",
-    "message_id",
-    "thread",
-    "emoji",
-    "key",
-    "username",
-    "usernames",
-    "kind",
-];
+/// Fields of the server that hold its ids, at any depth. The id of a direct conversation reads like a token.
+const SERVER_IDS: &[&str] = &["_id", "rid", "tmid", "drid"];
+/// Fields of an action that hold ids and names.
+const ACTION_IDS: &[&str] = &["message_id", "room_id", "thread", "emoji", "ids"];
 /// A rule of one's own: the text without what should not be kept.
 pub(crate) type Rule = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
@@ -60,25 +51,119 @@ impl Redactor {
         self.rules.push(rule);
     }
 
+    /// Hides what is named as secret, and nothing else: in the ids and names that what is recorded hangs together by.
+    pub(crate) fn id(&self, text: &mut String) {
+        for secret in &self.secrets {
+            if text.contains(secret.as_str()) {
+                *text = text.replace(secret.as_str(), HIDDEN);
+            }
+        }
+    }
+
     /// Hides what is secret in a value, at any depth. `also` is secret in this value alone, however short.
     pub(crate) fn value(&mut self, value: &mut Value, also: &[String]) {
         match value {
             Value::String(text) => self.text(text, also),
             Value::Array(list) => list.iter_mut().for_each(|value| self.value(value, also)),
             Value::Object(object) => {
+                self.names(object);
                 for (name, value) in object.iter_mut() {
-                    if IDS.contains(&name.as_str()) {
-                        continue;
-                    }
-                    if is_secret_name(name) {
-                        hide_all(value);
-                    } else {
-                        self.value(value, also);
+                    match value {
+                        Value::String(id) if SERVER_IDS.contains(&name.as_str()) && is_id(id) => self.id(id),
+                        value if is_secret_name(name) => self.hide_all(value),
+                        value => self.value(value, also),
                     }
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Number(number) => {
+                let number = number.to_string();
+                if self.secrets.contains(&number) {
+                    *value = Value::from(HIDDEN);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    fn hide_all(&mut self, value: &mut Value) {
+        match value {
+            Value::Array(list) => list.iter_mut().for_each(|value| self.hide_all(value)),
+            Value::Object(object) => {
+                self.names(object);
+                object.values_mut().for_each(|value| self.hide_all(value));
+            }
+            Value::Null => {}
+            other => *other = Value::from(HIDDEN),
+        }
+    }
+
+    /// Hides what is secret in the names of fields: they may be anybody's, such as addresses. What an argument or a rule
+    /// says is about texts: `msg` is the name of a field too.
+    fn names(&mut self, object: &mut Map<String, Value>) {
+        let mut names = object
+            .keys()
+            .map(|name| (name.clone(), name.clone()))
+            .collect::<Vec<_>>();
+        for (_, name) in &mut names {
+            self.id(name);
+            if let Cow::Owned(redacted) = self.scan(name) {
+                *name = redacted;
+            }
+        }
+        if names.iter().all(|(before, now)| before == now) {
+            return;
+        }
+        for (value, (_, mut name)) in std::mem::take(object).into_values().zip(names) {
+            while object.contains_key(&name) {
+                name.push('*');
+            }
+            object.insert(name, value);
+        }
+    }
+
+    /// The same for a message as the server sent it: who wrote it where is kept.
+    pub(crate) fn message(&mut self, message: &mut Value, also: &[String]) {
+        let mut kept = self.take_ids(message, SERVER_IDS);
+        let author = message
+            .get_mut("u")
+            .map(|author| self.take_ids(author, &["_id", "username"]));
+        self.value(message, also);
+        if let (Some(Value::Object(user)), Some(mut author)) = (message.get_mut("u"), author) {
+            user.append(&mut author);
+        }
+        if let Value::Object(message) = message {
+            message.append(&mut kept);
+        }
+    }
+
+    /// The same for what is recorded of an event besides its message.
+    pub(crate) fn more(&mut self, more: &mut Map<String, Value>, also: &[String]) {
+        for (name, value) in more.iter_mut() {
+            match value {
+                Value::String(id) if OWN_IDS.contains(&name.as_str()) => self.id(id),
+                // Its type has a name of ours.
+                Value::Object(payload) if name == PAYLOAD => {
+                    payload.values_mut().for_each(|value| self.value(value, also));
+                }
+                value => self.value(value, also),
+            }
+        }
+    }
+
+    /// Takes ids out of an object, without what is named as secret.
+    fn take_ids(&self, value: &mut Value, names: &[&str]) -> Map<String, Value> {
+        let Value::Object(object) = value else {
+            return Map::new();
+        };
+        let mut ids = Map::new();
+        for name in names {
+            if let Some(Value::String(id)) = object.get_mut(*name) {
+                let mut id = std::mem::take(id);
+                self.id(&mut id);
+                ids.insert((*name).to_owned(), Value::String(id));
+            }
+        }
+        ids
     }
 
     /// Hides what is secret in what the bot answered. A short argument is secret where it is quoted: anywhere else it may
@@ -101,28 +186,23 @@ impl Redactor {
         }
     }
 
+    /// `value` is an action: its kind, and what that has.
     fn answers(&mut self, value: &mut Value, also: &[String]) {
-        match value {
-            Value::String(text) => self.answer(text, also),
-            Value::Array(list) => list.iter_mut().for_each(|value| self.answers(value, also)),
-            Value::Object(object) => {
-                let texts = object
-                    .iter_mut()
-                    .filter(|(name, _)| !IDS.contains(&name.as_str()));
-                texts.for_each(|(_, value)| self.answers(value, also));
+        let kinds = value.as_object_mut().into_iter().flat_map(Map::values_mut);
+        let fields = kinds.filter_map(Value::as_object_mut).flatten();
+        for (name, value) in fields {
+            if ACTION_IDS.contains(&name.as_str()) {
+                for_each_text(value, &mut |id| self.id(id));
+            } else {
+                for_each_text(value, &mut |text| self.answer(text, also));
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
     /// Hides what is secret in a text.
     pub(crate) fn text(&mut self, text: &mut String, also: &[String]) {
         hide(text, also, |character| !character.is_alphanumeric());
-        for secret in &self.secrets {
-            if text.contains(secret.as_str()) {
-                *text = text.replace(secret.as_str(), HIDDEN);
-            }
-        }
+        self.id(text);
         if let Cow::Owned(redacted) = self.scan(text) {
             *text = redacted;
         }
@@ -135,7 +215,7 @@ impl Redactor {
     fn scan<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
         if !text
             .bytes()
-            .any(|byte| matches!(byte, b'@' | b'=' | b':' | b'_' | b'-') || byte.is_ascii_digit())
+            .any(|byte| matches!(byte, b'@' | b'=' | b':' | b'_' | b'-' | b'/') || byte.is_ascii_digit())
         {
             return Cow::Borrowed(text);
         }
@@ -168,16 +248,25 @@ impl Redactor {
     }
 
     fn word(&mut self, word: &str) -> String {
-        if let Some(redacted) = assignment(word) {
-            return redacted;
-        }
-        if let Some((start, rest)) = word.split_once("://") {
-            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            if let Some((_, host)) = authority.rsplit_once('@') {
-                return format!("{start}://{HIDDEN}@{host}{}", &rest[authority.len()..]);
-            }
-            return word.to_owned();
-        }
+        let word = assignment(word).unwrap_or_else(|| word.to_owned());
+        let word = without_user_info(&word).unwrap_or(word);
+        let parts = word.split_inclusive(['&', '?', ',', ';', '|']);
+        parts.map(|part| self.part(part)).collect()
+    }
+
+    /// Of a word, what stands between commas and the like.
+    fn part(&mut self, part: &str) -> String {
+        let part = if is_link(part) {
+            without_hooks(part)
+        } else {
+            part.to_owned()
+        };
+        let words = part.split_inclusive(['/', ':', '=', '#']);
+        words.map(|word| self.core(word)).collect()
+    }
+
+    /// A bare word, perhaps with signs around it.
+    fn core(&mut self, word: &str) -> String {
         let is_edge = |character: char| !character.is_alphanumeric();
         let core = word.trim_matches(|character: char| is_edge(character) && !"_-".contains(character));
         if core.is_empty() {
@@ -236,126 +325,14 @@ fn replace_between(text: &str, secret: &str, is_edge: impl Fn(char) -> bool) -> 
     result
 }
 
-fn hide_all(value: &mut Value) {
+fn for_each_text(value: &mut Value, change: &mut impl FnMut(&mut String)) {
     match value {
-        Value::Array(list) => list.iter_mut().for_each(hide_all),
-        Value::Object(object) => object.values_mut().for_each(hide_all),
-        Value::Null => {}
-        other => *other = Value::from(HIDDEN),
+        Value::String(text) => change(text),
+        Value::Array(list) => list.iter_mut().for_each(|value| for_each_text(value, change)),
+        Value::Object(object) => object.values_mut().for_each(|value| for_each_text(value, change)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn redacted(text: &str) -> String {
-        let mut text = text.to_owned();
-        Redactor::default().text(&mut text, &[]);
-        text
-    }
-
-    #[test]
-    fn secrets_in_texts_are_hidden() {
-        for (text, expected) in [
-            ("password: hunter2 and so on", "password: *** and so on"),
-            ("my password=hunter2, yours?", "my password=***, yours?"),
-            ("!login --token=abc --user ann", "!login --token=*** --user ann"),
-            ("API_KEY: \"abc\"", "API_KEY: \"***\""),
-            ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
-            ("curl -H 'X-Auth-Token: abc'", "curl -H 'X-Auth-Token: ***'"),
-            (
-                "https://example.org/file?rc_uid=u&rc_token=abc&x=1",
-                "https://example.org/file?rc_uid=u&rc_token=***&x=1",
-            ),
-            ("https://ann:hunter2@example.org/x", "https://***@example.org/x"),
-            ("it is ghp_0123456789abcdefghij.", "it is ***."),
-            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x-y_z", "***"),
-            ("9HqLlyZOugoStsXCUfD_0YdwnNnunAJF8V47U3QHXSq", "***"),
-            (
-                "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nbye",
-                "***\nbye",
-            ),
-            ("-----BEGIN PRIVATE KEY-----\nMIIE", "***"),
-        ] {
-            assert_eq!(redacted(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn ordinary_texts_stay() {
-        for text in [
-            "!ping 7",
-            "@bot: deploy api, please",
-            "the token of love",
-            "what is your password?",
-            "see https://example.org/a?b=c#d and 127.0.0.1:8080",
-            "commit 9a2dd129df8ab0ca4d22d4ced61a6dde4e1004ed",
-            "room GENERAL, message 7fPq2mKcXw3nTzR9d",
-            "resume: tomorrow at 10:30",
-            ":+1: :rocket:",
-            "a/b/c@d",
-        ] {
-            assert_eq!(redacted(text), text);
-        }
-    }
-
-    #[test]
-    fn addresses_stay_addresses_and_stay_apart() {
-        let mut redactor = Redactor::default();
-        let mut text = "ann@example.org, bob@example.org <ann@example.org>".to_owned();
-        redactor.text(&mut text, &[]);
-        assert_eq!(
-            text,
-            "person1@example.invalid, person2@example.invalid <person1@example.invalid>"
-        );
-    }
-
-    #[test]
-    fn fields_of_objects_are_hidden_by_their_name_at_any_depth() {
-        let mut value = json!({
-            "msg": "hi",
-            "password": "x",
-            "u": { "_id": "u", "authToken": "y", "loginTokens": [{ "hashed": "z" }] },
-            "emails": [{ "address": "ann@example.org" }],
-            "secret": null,
-        });
-        Redactor::default().value(&mut value, &[]);
-        assert_eq!(
-            value,
-            json!({
-                "msg": "hi",
-                "password": "***",
-                "u": { "_id": "u", "authToken": "***", "loginTokens": [{ "hashed": "***" }] },
-                "emails": [{ "address": "person1@example.invalid" }],
-                "secret": null,
-            })
-        );
-    }
-
-    #[test]
-    fn what_is_named_is_hidden_wherever_it_stands() {
-        let mut redactor = Redactor::default();
-        redactor.add_secret("hunter2");
-        redactor.add_secret("hunter2000");
-        redactor.add_rule(Arc::new(|text| text.replace("Falcon", "the project")));
-        let mut text = "xhunter2000y hunter2 Falcon 42".to_owned();
-        redactor.text(&mut text, &["42".to_owned()]);
-        assert_eq!(text, "x***y *** the project ***");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_redacted_and_then_stays(text in ".{0,80}|([a-zA-Z0-9_@:=&?. -]{0,60})") {
-            let mut redactor = Redactor::default();
-            let mut once = text;
-            redactor.text(&mut once, &[]);
-            let mut twice = once.clone();
-            redactor.text(&mut twice, &[]);
-            prop_assert_eq!(once, twice);
-        }
-    }
-}
+mod tests;

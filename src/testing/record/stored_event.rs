@@ -67,12 +67,14 @@ const USERNAME: &str = "username";
 const IS_ON: &str = "is_on";
 const KEY: &str = "key";
 const NAME: &str = "name";
-const PAYLOAD: &str = "payload";
+pub(super) const PAYLOAD: &str = "payload";
 const GAP_MS: &str = "gap_ms";
 const SKIPPED: &str = "skipped";
 const COLLECTION: &str = "collection";
 const EVENT_NAME: &str = "event_name";
 const ARGS: &str = "args";
+/// Of these, what holds ids and names.
+pub(super) const OWN_IDS: &[&str] = &[MESSAGE_ID, ROOM_ID, EMOJI, USERNAME, KEY];
 
 impl StoredEvent {
     pub(crate) fn of(event: &Event) -> Self {

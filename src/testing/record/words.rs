@@ -117,31 +117,62 @@ pub(super) fn is_address(word: &str) -> bool {
         && host.split('.').all(|label| !label.is_empty())
 }
 
+fn has_prefix(word: &str) -> bool {
+    PREFIXES
+        .iter()
+        .any(|prefix| word.starts_with(prefix) && word.len() >= prefix.len() + 12)
+}
+
 pub(super) fn is_token(word: &str) -> bool {
     let is_plain = word
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_-.+/=".contains(&byte));
-    let known = PREFIXES
-        .iter()
-        .any(|prefix| word.starts_with(prefix) && word.len() >= prefix.len() + 12);
     let mixed = word.bytes().any(|byte| byte.is_ascii_uppercase())
         && word.bytes().any(|byte| byte.is_ascii_lowercase())
         && word.bytes().any(|byte| byte.is_ascii_digit());
-    is_plain && (known || (word.len() >= TOKEN_LENGTH && mixed && !word.contains('/')))
+    is_plain && (has_prefix(word) || (word.len() >= TOKEN_LENGTH && mixed && !word.contains('/')))
 }
 
+/// An id as the server makes them: 17 letters and digits, or twice as many of a direct conversation.
+pub(super) fn is_id(word: &str) -> bool {
+    word.len() <= 34 && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !has_prefix(word)
+}
+
+/// Hides each key from its beginning to its end, or to the end of the text: one that is cut off is a key all the same.
 pub(super) fn without_private_keys(text: &str) -> Cow<'_, str> {
-    const BEGIN: &str = "-----BEGIN ";
-    const END: &str = "PRIVATE KEY-----";
-    let Some(start) = text.find(BEGIN).filter(|start| text[*start..].contains(END)) else {
+    if !text.contains(KEY) {
         return Cow::Borrowed(text);
-    };
-    let stop = text.rfind(END).map_or(text.len(), |end| end + END.len());
-    if stop <= start + BEGIN.len() + END.len() + 16 {
-        // The beginning alone: what follows is the key, whether its end is there or not.
-        return Cow::Owned(format!("{}{HIDDEN}", &text[..start]));
     }
-    Cow::Owned(format!("{}{HIDDEN}{}", &text[..start], &text[stop..]))
+    let mut redacted = String::with_capacity(text.len());
+    let mut rest = text;
+    // The beginning may stand in the message before.
+    if let Some((start, stop, _)) = key_line(rest, "-----END ")
+        && key_line(rest, "-----BEGIN ").is_none_or(|(begin, ..)| start < begin)
+    {
+        redacted.push_str(HIDDEN);
+        rest = &rest[stop..];
+    }
+    while let Some((start, stop, label)) = key_line(rest, "-----BEGIN ") {
+        redacted.push_str(&rest[..start]);
+        redacted.push_str(HIDDEN);
+        let end = format!("-----END {label}-----");
+        rest = rest[stop..].split_once(&end).map_or("", |(_, behind)| behind);
+    }
+    redacted.push_str(rest);
+    Cow::Owned(redacted)
+}
+
+/// What the lines around a private key say, also those of PGP.
+const KEY: &str = "PRIVATE KEY";
+
+/// The first line of this kind around a private key: where it begins, where it ends, and which key it says that it is.
+fn key_line<'t>(text: &'t str, begin: &str) -> Option<(usize, usize, &'t str)> {
+    text.match_indices(begin).find_map(|(start, _)| {
+        let inside = start + begin.len();
+        let label = &text[inside..inside + text[inside..].find("-----")?];
+        let is_key = label.contains(KEY) && !label.contains('\n');
+        is_key.then_some((start, inside + label.len() + 5, label))
+    })
 }
 
 pub(super) struct Piece<'t> {

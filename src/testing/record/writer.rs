@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::format::{EventLine, Header, LaterLine, Line, VERSION};
@@ -149,14 +148,14 @@ impl<W: Write> Writer<W> {
     }
 
     fn event(&mut self, mut event: StoredEvent, secrets: &[String]) -> StoredEvent {
+        if let Some(room) = &mut event.room {
+            self.redactor.id(&mut room.id);
+            room.name.iter_mut().for_each(|name| self.redactor.id(name));
+        }
         if let Some(message) = &mut event.message {
-            self.redactor.value(message, secrets);
+            self.redactor.message(message, secrets);
         }
-        let mut more = Value::Object(std::mem::take(&mut event.more));
-        self.redactor.value(&mut more, secrets);
-        if let Value::Object(more) = more {
-            event.more = more;
-        }
+        self.redactor.more(&mut event.more, secrets);
         event
     }
 
