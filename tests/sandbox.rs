@@ -12,6 +12,8 @@ mod files;
 mod looking;
 #[path = "sandbox/methods.rs"]
 mod methods;
+#[path = "sandbox/pages.rs"]
+mod pages;
 #[path = "sandbox/realtime.rs"]
 mod realtime;
 #[path = "sandbox/rest.rs"]
