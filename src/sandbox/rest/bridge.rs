@@ -14,7 +14,7 @@ pub(super) fn method(call: &mut Call<'_>) -> Outcome {
     let message: Value =
         serde_json::from_str(&text).map_err(|_| Refusal::plain("Unexpected token in JSON at position 0"))?;
     let uid = Some(call.uid.clone()).filter(|uid| !uid.is_empty());
-    let answer = call.state.method_by_rest(uid.as_deref(), &message)?;
+    let answer = call.state.method_by_rest(uid.as_deref(), &call.token, &message)?;
     Ok(object([("message", json!(answer))]))
 }
 
