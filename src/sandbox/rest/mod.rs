@@ -62,6 +62,14 @@ impl Call<'_> {
             .filter(|v| !v.is_empty())
     }
 
+    /// All that a key of the query has, `key=one` and `key[]=two` alike.
+    fn query_list(&self, key: &str) -> impl Iterator<Item = &str> {
+        let named = move |name: &str| name.strip_suffix("[]").unwrap_or(name) == key;
+        let all = self.query.iter().filter(move |(name, _)| named(name));
+        all.map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
     /// The query as JSON: lists are written `key[]=one&key[]=two`.
     fn query_object(&self) -> Map<String, Value> {
         let mut object = Map::new();
