@@ -2,6 +2,8 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::expect_used, reason = "the helpers of a test may fail it")]
 
+#[path = "sandbox/bridge.rs"]
+mod bridge;
 #[path = "sandbox/client.rs"]
 mod client;
 #[path = "sandbox/faults.rs"]
@@ -12,6 +14,8 @@ mod files;
 mod looking;
 #[path = "sandbox/methods.rs"]
 mod methods;
+#[path = "sandbox/pages.rs"]
+mod pages;
 #[path = "sandbox/realtime.rs"]
 mod realtime;
 #[path = "sandbox/rest.rs"]

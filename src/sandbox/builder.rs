@@ -101,6 +101,7 @@ impl Default for SandboxBuilder {
             "FileUpload_MaxFileSize": 104_857_600,
             "Site_Url": "",
             "API_Upper_Count_Limit": 100,
+            "API_Allow_Infinite_Count": true,
         });
         let settings = match settings {
             Value::Object(settings) => settings,

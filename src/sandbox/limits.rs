@@ -1,6 +1,6 @@
 //! The limiters of REST and DDP: fixed windows, as the real ones.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fmt::Display, time::Duration};
 
 use tokio::time::Instant;
 
@@ -97,10 +97,11 @@ impl Limits {
         }
     }
 
-    /// One method call or subscription. `kind` keeps the counters of the two apart.
+    /// One method call or subscription. `kind` keeps the counters of the two apart. What comes over REST has no connection, but
+    /// a name that stands for one.
     pub(crate) fn ddp(
         &mut self,
-        connection: u64,
+        connection: impl Display,
         uid: Option<&str>,
         kind: &str,
         name: &str,
@@ -149,6 +150,10 @@ impl Limits {
     /// One REST call. All callers share one address here, so the key is the route and the verb.
     pub(crate) fn rest(&mut self, endpoint: &str, verb: &str, version: (u32, u32)) -> Option<RestVerdict> {
         if !self.on {
+            return None;
+        }
+        // These count as methods do.
+        if matches!(endpoint, "method.call" | "method.callAnon") {
             return None;
         }
         let (calls, seconds) = match endpoint {

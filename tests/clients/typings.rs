@@ -91,6 +91,8 @@ const VALIDATORS: &[(&str, &str)] = &[
     ("channels.join", "isChannelsJoinProps"),
     ("channels.kick", "isChannelsKickProps"),
     ("channels.leave", "isChannelsLeaveProps"),
+    ("channels.list", "isChannelsListProps"),
+    ("channels.messages", "isChannelsMessagesProps"),
     ("channels.roles", "isChannelsRolesProps"),
     ("chat.delete", "isChatDeleteProps"),
     ("chat.getDeletedMessages", "isChatGetDeletedMessagesProps"),
@@ -110,15 +112,22 @@ const VALIDATORS: &[(&str, &str)] = &[
     ("chat.syncThreadsList", "isChatSyncThreadsListProps"),
     ("chat.update", "isChatUpdateProps"),
     ("groups.create", "isGroupsCreateProps"),
+    ("groups.history", "isGroupsHistoryProps"),
     ("groups.info", "isGroupsInfoProps"),
     ("groups.invite", "isGroupsInviteProps"),
     ("groups.kick", "isGroupsKickProps"),
     ("groups.leave", "isGroupsLeaveProps"),
+    ("groups.members", "isGroupsMembersProps"),
+    ("groups.messages", "isGroupsMessagesProps"),
     ("groups.rename", "isGroupsRenameProps"),
     ("groups.roles", "isGroupsRolesProps"),
     ("groups.setTopic", "isGroupsSetTopicProps"),
     ("im.create", "isDmCreateProps"),
     ("im.history", "isDmHistoryProps"),
+    ("im.members", "isDmMemberProps"),
+    ("im.messages", "isDmMessagesProps"),
+    ("method.call", "isMeteorCall"),
+    ("method.callAnon", "isMeteorCall"),
     ("rooms.createDiscussion", "isRoomsCreateDiscussionProps"),
     ("rooms.info", "isRoomsInfoProps"),
     ("rooms.isMember", "isRoomsIsMemberProps"),
@@ -132,8 +141,115 @@ const VALIDATORS: &[(&str, &str)] = &[
     ("users.getPresence", "isUsersGetPresenceParamsGET"),
     ("users.getStatus", "isUsersGetStatusParamsGET"),
     ("users.info", "isUsersInfoParamsGetProps"),
+    ("users.list", "isUsersListParamsGET"),
     ("users.presence", "isUsersPresenceParamsGET"),
 ];
+
+/// Endpoints of the sandbox that have a validator by their name and are not compared, and why.
+const NOT_COMPARED: &[(&str, &str)] = &[
+    ("groups.list", "its schema is empty: it takes anything"),
+    (
+        "login",
+        "the route takes `user` as text and `resume`, as recordings show, and its validator neither",
+    ),
+];
+
+/// The endpoints that the sandbox serves, as its table names them.
+fn served() -> Vec<String> {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sandbox/rest/endpoints.rs");
+    let table = std::fs::read_to_string(table).expect("is there");
+    let (_, table) = table.split_once("ENDPOINTS: &[Endpoint]").expect("a table");
+    let calls = ["get(\"", "post(\""];
+    let names = table.lines().filter_map(|line| {
+        let named = calls.iter().find_map(|call| line.split_once(call));
+        let (name, _) = named?.1.split_once('"')?;
+        Some(name.to_owned())
+    });
+    names.collect()
+}
+
+/// Whether a validator is named after an endpoint: `isChannelsListProps` after `channels.list`, `isDmMemberProps` after `im.members`.
+fn is_of(validator: &str, endpoint: &str) -> bool {
+    let name = endpoint.replacen("im.", "dm.", 1).replace('.', "").to_lowercase();
+    let validator = validator.trim_start_matches("is").to_lowercase();
+    let ends = [
+        "",
+        "props",
+        "params",
+        "payload",
+        "paramsget",
+        "paramspost",
+        "paramsgetprops",
+        "paramspostprops",
+        "withpaginationprops",
+    ];
+    let names = [name.as_str(), name.trim_end_matches('s')];
+    let rests = names.iter().filter_map(|name| validator.strip_prefix(name));
+    rests.into_iter().any(|rest| ends.contains(&rest))
+}
+
+#[tokio::test]
+async fn what_has_a_validator_is_compared() {
+    let Some(dir) = installed() else { return };
+    let validators = Validators::start(&dir).await;
+    let served = served();
+    assert!(served.len() >= 80, "{} endpoints", served.len());
+    let excepted = |name: &str| NOT_COMPARED.iter().any(|(endpoint, _)| *endpoint == name);
+    let mut missing = Vec::new();
+    for name in &served {
+        let theirs: Vec<&String> = validators
+            .names
+            .iter()
+            .filter(|theirs| is_of(theirs, name))
+            .collect();
+        if !theirs.is_empty() && validator(name).is_none() && !excepted(name) {
+            missing.push(format!("{name}: {theirs:?}"));
+        }
+        assert!(
+            validator(name).is_none() || !excepted(name),
+            "{name} is compared, and an exception"
+        );
+        assert!(
+            !excepted(name) || !theirs.is_empty(),
+            "{name} is no exception any more"
+        );
+    }
+    assert!(missing.is_empty(), "not compared:\n{}", missing.join("\n"));
+    let named = VALIDATORS.iter().map(|(name, _)| *name);
+    for name in named.chain(NOT_COMPARED.iter().map(|(name, _)| *name)) {
+        assert!(served.iter().any(|served| served == name), "{name} is not served");
+    }
+}
+
+/// What is in the body of `method.call` has a validator of its own.
+#[tokio::test]
+async fn the_frames_of_methods_over_rest_are_compared() {
+    let Some(dir) = installed() else { return };
+    let mut validators = Validators::start(&dir).await;
+    let sandbox = stage();
+    let ann = sandbox.user("ann");
+    let frame = json!({ "msg": "method", "id": "1", "method": "getRoomRoles", "params": ["GENERAL"] });
+    let mut refused = 0;
+    for (endpoint, validator) in [
+        ("method.call", "isMethodCallProps"),
+        ("method.callAnon", "isMethodCallAnonProps"),
+    ] {
+        for frame in mutated(&frame, false) {
+            let theirs = validators.judge(validator, &frame).await;
+            let body = json!({ "message": frame.to_string() });
+            let (status, answer) = call(&sandbox, &ann, endpoint, &body).await;
+            let taken = status == 200;
+            assert_eq!(
+                taken,
+                theirs.is_ok(),
+                "{endpoint} {frame}: {theirs:?}, here {status} {answer}"
+            );
+            assert!(taken || answer["error"] == "Invalid request", "{answer}");
+            refused += u32::from(!taken);
+        }
+    }
+    assert!(refused > 50, "{refused}");
+}
 
 fn validator(endpoint: &str) -> Option<&'static str> {
     let found = VALIDATORS.iter().find(|(name, _)| *name == endpoint);
@@ -363,6 +479,11 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
     let group = sandbox.room_id("secret").expect("is there");
     let date = "2026-11-22T08:00:00.000Z";
     let page = json!({ "roomId": room, "count": "5", "offset": "0", "sort": "{}" });
+    let mut both = [ann.id(), bob.id()];
+    both.sort_unstable();
+    let direct = both.concat();
+    let method =
+        json!({ "msg": "method", "id": "1", "method": "getRoomRoles", "params": [room] }).to_string();
     let by_name = |name: &str| vec![json!({ "roomName": name })];
     vec![
         (
@@ -390,6 +511,18 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
             vec![json!({ "roomId": room, "userId": bob.id() })],
         ),
         ("channels.leave", by_name("ops")),
+        (
+            "channels.list",
+            vec![
+                json!({ "_id": room, "query": "{}", "fields": "{}", "count": "5", "offset": "0", "sort": "{}" }),
+            ],
+        ),
+        (
+            "channels.messages",
+            vec![
+                json!({ "roomId": room, "mentionIds": "x", "starredIds": "x", "pinned": "true", "query": "{}", "count": "5", "offset": "0", "sort": "{}" }),
+            ],
+        ),
         ("channels.roles", vec![json!({ "roomId": room })]),
         (
             "chat.delete",
@@ -468,6 +601,13 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
                 json!({ "name": "closed", "members": ["bob"], "readOnly": false, "excludeSelf": false, "customFields": {} }),
             ],
         ),
+        (
+            "groups.history",
+            vec![
+                json!({ "roomId": group, "latest": date, "oldest": date, "inclusive": "true", "unreads": "false", "showThreadMessages": "true", "count": "5", "offset": "0", "sort": "{}" }),
+                json!({ "roomName": "secret", "inclusive": "x" }),
+            ],
+        ),
         ("groups.info", by_name("secret")),
         (
             "groups.invite",
@@ -478,6 +618,21 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
             vec![json!({ "roomName": "secret", "username": "bob" })],
         ),
         ("groups.leave", by_name("secret")),
+        (
+            "groups.members",
+            vec![
+                json!({ "roomId": group, "offset": "0", "count": "5", "filter": "x" }),
+                json!({ "roomName": "secret", "status": "online" }),
+            ],
+        ),
+        (
+            "groups.messages",
+            vec![
+                json!({ "roomId": group, "mentionIds": "x", "starredIds": "x", "pinned": "true", "query": "{}", "count": "5", "offset": "0", "sort": "{}" }),
+                json!({ "roomName": "secret" }),
+                json!({ "roomName": "secret", "roomId": group }),
+            ],
+        ),
         (
             "groups.rename",
             vec![json!({ "roomId": group, "name": "secret2" })],
@@ -495,6 +650,22 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
             "im.history",
             vec![json!({ "roomId": room, "latest": date, "count": "5" })],
         ),
+        (
+            "im.members",
+            vec![
+                json!({ "roomId": direct, "filter": "x", "query": "{}", "sort": "{}", "count": "5", "offset": "0" }),
+                json!({ "username": "bob", "status": "online" }),
+            ],
+        ),
+        (
+            "im.messages",
+            vec![
+                json!({ "roomId": direct, "mentionIds": "x", "starredIds": "x", "pinned": "true", "fields": "{}", "query": "{}", "sort": "{}", "count": "5", "offset": "0" }),
+                json!({ "username": "bob" }),
+            ],
+        ),
+        ("method.call", vec![json!({ "message": method })]),
+        ("method.callAnon", vec![json!({ "message": method })]),
         (
             "rooms.createDiscussion",
             vec![
@@ -538,6 +709,12 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
             vec![
                 json!({ "userId": ann.id(), "includeUserRooms": "true" }),
                 json!({ "username": "ann" }),
+            ],
+        ),
+        (
+            "users.list",
+            vec![
+                json!({ "fields": "{}", "query": "{}", "count": "5", "offset": "0", "sort": "{}", "email": "x" }),
             ],
         ),
         ("users.presence", vec![json!({ "ids": ann.id(), "from": date })]),
@@ -609,6 +786,8 @@ fn is_query(endpoint: &str) -> bool {
         "setTopic",
         "createDiscussion",
         "read",
+        "call",
+        "callAnon",
     ];
     !posts
         .iter()
@@ -687,6 +866,7 @@ fn stage() -> Sandbox {
         .bot("rocketbotte")
         .channel_with("ops", &["ann", "bob"])
         .group_with("secret", &["ann", "bob"])
+        .direct(&["ann", "bob"])
         .start_in_memory()
 }
 
@@ -696,6 +876,9 @@ async fn call(sandbox: &Sandbox, user: &SandboxUser, endpoint: &str, data: &Valu
     let connection = tokio::spawn(connection);
     let query = is_query(endpoint);
     let mut path = format!("/api/v1/{endpoint}");
+    if endpoint.starts_with("method.") {
+        path.push_str("/getRoomRoles");
+    }
     if query {
         let pairs = data.as_object().expect("an object").iter();
         let pairs: Vec<String> = pairs

@@ -28,6 +28,8 @@ pub(crate) fn header_date(text: &str) -> i64 {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Found {
     place: String,
+    /// The recording, and what was asked in it or the connection and key of the frame.
+    request: String,
     difference: Difference,
     example: String,
 }
@@ -111,6 +113,7 @@ fn frames(played: &Played) -> Vec<Found> {
                 for difference in differences {
                     found.push(Found {
                         place: place.to_owned(),
+                        request: format!("{conn} {key}"),
                         difference,
                         example: format!("{conn}: {}\n      here: {}", example(theirs), example(ours)),
                     });
@@ -181,6 +184,7 @@ fn answers(played: &Played) -> Vec<Found> {
         for difference in differences {
             found.push(Found {
                 place: place.clone(),
+                request: answer.request.clone(),
                 difference,
                 example: format!(
                     "{}\n      there: {}\n      here: {}",
@@ -194,15 +198,19 @@ fn answers(played: &Played) -> Vec<Found> {
     found
 }
 
-/// Fails with every difference that is not in the table. Gives the places in the table of those that were met.
-pub(crate) fn judge(name: &str, played: &Played) -> BTreeSet<usize> {
+/// Fails with every difference that is not in the table. Gives the places in the table of those that were met, and how often.
+pub(crate) fn judge(name: &str, played: &Played) -> BTreeMap<usize, usize> {
     let mut compared = played.answers.len();
     for [theirs, _] in played.frames.values() {
         compared += theirs.len();
     }
     let mut found = frames(played);
     found.extend(answers(played));
-    let mut met = BTreeSet::new();
+    let recording = name.trim_end_matches(".jsonl");
+    for found in &mut found {
+        found.request = format!("{recording} {}", found.request);
+    }
+    let mut met = BTreeMap::new();
     let unlisted = |found: &Found| {
         let known = |(_, known): &(usize, &Accepted)| fits(known, found);
         let fitting: Vec<usize> = DIFFERENCES
@@ -211,7 +219,9 @@ pub(crate) fn judge(name: &str, played: &Played) -> BTreeSet<usize> {
             .filter(known)
             .map(|(at, _)| at)
             .collect();
-        met.extend(fitting.iter().copied());
+        for at in &fitting {
+            *met.entry(*at).or_default() += 1;
+        }
         fitting.is_empty()
     };
     let mut unlisted: Vec<Found> = found.into_iter().filter(unlisted).collect();
@@ -229,6 +239,7 @@ pub(crate) fn judge(name: &str, played: &Played) -> BTreeSet<usize> {
                 place,
                 difference,
                 example,
+                ..
             } = found;
             format!(
                 "{place}: {:?} {}\n      {example}",
@@ -248,7 +259,8 @@ pub(crate) fn judge(name: &str, played: &Played) -> BTreeSet<usize> {
 fn fits(known: &Accepted, found: &Found) -> bool {
     let place = glob(known.place, &found.place);
     let path = glob(known.path, &found.difference.path);
-    place && path && known.what.contains(&found.difference.what)
+    let request = found.request.starts_with(known.request);
+    place && path && request && known.what.contains(&found.difference.what)
 }
 
 /// `*` stands for anything.

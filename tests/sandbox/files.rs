@@ -43,6 +43,29 @@ async fn download(sandbox: &Sandbox, user: Option<&SandboxUser>, path: &str) -> 
 }
 
 #[tokio::test]
+async fn the_second_step_may_give_another_name() {
+    let sandbox = Sandbox::start().await.expect("starts");
+    let bot = sandbox.bot("rocketbotte");
+    let id = note(&sandbox, &bot).await;
+    let body = json!({ "fileName": "report.txt" });
+    let (status, answer) = post(&sandbox, &bot, &format!("rooms.mediaConfirm/GENERAL/{id}"), body).await;
+    assert_eq!(status, 200, "{answer}");
+    let message = &answer["message"];
+    for name in [
+        &message["file"]["name"],
+        &message["files"][0]["name"],
+        &message["attachments"][0]["title"],
+    ] {
+        assert_eq!(name, "report.txt", "{message}");
+    }
+    assert_eq!(message.get("fileName"), None);
+    let path = message["attachments"][0]["title_link"]
+        .as_str()
+        .expect("an address");
+    assert_eq!(download(&sandbox, Some(&bot), path).await.text, "hello");
+}
+
+#[tokio::test]
 async fn up_in_two_steps() {
     let sandbox = Sandbox::start().await.expect("starts");
     let (ann, bot) = (sandbox.user("ann"), sandbox.bot("rocketbotte"));

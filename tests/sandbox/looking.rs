@@ -257,6 +257,13 @@ async fn people_and_rooms_are_found() {
         (names(&here["users"], "username"), &here["full"]),
         (vec!["ann".to_owned()], &json!(false))
     );
+    let several = format!("users.presence?ids[]={}&ids[]={}", ann.id(), bot.id());
+    let (_, here) = get(&sandbox, &bot, &several).await;
+    assert_eq!(
+        (names(&here["users"], "username").len(), &here["full"]),
+        (2, &json!(false)),
+        "{here}"
+    );
     let ops = sandbox.room_id("ops").expect("is there");
     for (username, member) in [("ann", true), ("bob", false)] {
         let (_, answer) = get(

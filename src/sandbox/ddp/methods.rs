@@ -201,8 +201,9 @@ impl State {
         } else {
             return Err(unrecognized());
         };
+        // Over REST there is no connection that it could log in.
         let Some(session) = self.sessions.get_mut(&id) else {
-            return Ok(None);
+            return Ok(Some(login.to_ddp()));
         };
         let before = session.uid.replace(login.uid.clone());
         session.token = Some(login.token.clone());

@@ -97,10 +97,12 @@ impl State {
         }
     }
 
-    /// Runs a method that came over REST, and gives the frame that DDP would have answered with.
+    /// Runs a method that came over REST, and gives the frame that DDP would have answered with. Who has the same token counts
+    /// as one connection, and so do all who have none.
     pub(crate) fn method_by_rest(
         &mut self,
         uid: Option<&str>,
+        token: &str,
         message: &Value,
     ) -> Result<String, refusal::Refusal> {
         let name = message.get("method").and_then(Value::as_str);
@@ -108,8 +110,15 @@ impl State {
             return Err(refusal::Refusal::plain("Invalid request"));
         };
         let params = message.get("params").and_then(Value::as_array).cloned();
-        // No realtime connection has this number.
-        let outcome = self.call(0, uid, name, &params.unwrap_or_default());
+        let connection = format!("REST {}", uid.map_or("", |_| token));
+        let outcome = match self.limits.ddp(connection, uid, "method", limiter_name(name)) {
+            Err(reset) => Err(refusal::too_many_requests(reset)),
+            // No realtime connection has this number.
+            Ok(()) => self.call(0, uid, name, &params.unwrap_or_default()),
+        };
+        if let Err(refused) = &outcome {
+            self.note_refusal(uid, &format!("the method {name}"), &refused.message());
+        }
         Ok(frame::result(id, outcome).as_str().to_owned())
     }
 

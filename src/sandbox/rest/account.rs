@@ -9,7 +9,7 @@ use crate::sandbox::{
 };
 
 /// Settings that are not public.
-const PRIVATE: &[&str] = &["API_Upper_Count_Limit"];
+const PRIVATE: &[&str] = &["API_Allow_Infinite_Count", "API_Upper_Count_Limit"];
 
 pub(super) fn info(call: &mut Call<'_>) -> Outcome {
     if call.uid.is_empty() || !call.state.may(&call.uid, "view-statistics", None) {

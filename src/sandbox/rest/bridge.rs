@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Outcome, object, paged};
+use super::{Call, Outcome, object, paged, schema};
 use crate::sandbox::{
     refusal::Refusal,
     state::commands::{COMMANDS, Command, Known},
@@ -11,10 +11,13 @@ use crate::sandbox::{
 /// `method.call/NAME`: the method runs as if it came over DDP, and its faults are inside of the answer.
 pub(super) fn method(call: &mut Call<'_>) -> Outcome {
     let text = call.need("message")?;
-    let message: Value =
+    let mut message: Value =
         serde_json::from_str(&text).map_err(|_| Refusal::plain("Unexpected token in JSON at position 0"))?;
+    if !schema::is_method_call(&mut message) {
+        return Err(Refusal::plain("Invalid request"));
+    }
     let uid = Some(call.uid.clone()).filter(|uid| !uid.is_empty());
-    let answer = call.state.method_by_rest(uid.as_deref(), &message)?;
+    let answer = call.state.method_by_rest(uid.as_deref(), &call.token, &message)?;
     Ok(object([("message", json!(answer))]))
 }
 

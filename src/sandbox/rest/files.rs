@@ -128,6 +128,7 @@ const KEYS: &[&str] = &[
     "customFields",
     "t",
     "content",
+    "fileName",
 ];
 
 fn shown(call: &mut Call<'_>, rid: &str, id: &str, draft: Map<String, Value>) -> Outcome {

@@ -32,6 +32,9 @@ use super::{
 
 use endpoints::{ENDPOINTS, Endpoint};
 
+/// Entries of a page of which nobody says how long it is.
+const PAGE: usize = 50;
+
 /// What an endpoint answers: an object that gets `success: true`.
 type Outcome = Result<Map<String, Value>, Refusal>;
 
@@ -57,6 +60,14 @@ impl Call<'_> {
             .find(|(name, _)| name == key)
             .map(|(_, value)| value.as_str())
             .filter(|v| !v.is_empty())
+    }
+
+    /// All that a key of the query has, `key=one` and `key[]=two` alike.
+    fn query_list(&self, key: &str) -> impl Iterator<Item = &str> {
+        let named = move |name: &str| name.strip_suffix("[]").unwrap_or(name) == key;
+        let all = self.query.iter().filter(move |(name, _)| named(name));
+        all.map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// The query as JSON: lists are written `key[]=one&key[]=two`.
@@ -106,7 +117,7 @@ impl Call<'_> {
         Value::Object(doc)
     }
 
-    /// `count` and `offset`, capped as the server caps them.
+    /// `count` and `offset`, capped as the server caps them: a count of zero is all, or the default where that is not allowed.
     fn page(&self) -> (usize, usize) {
         let number = |key| self.query(key).and_then(|text| text.parse::<usize>().ok());
         let most = self
@@ -116,10 +127,13 @@ impl Call<'_> {
             .and_then(Value::as_u64)
             .unwrap_or(100);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        (
-            number("offset").unwrap_or(0),
-            number("count").unwrap_or(50).min(most),
-        )
+        let all = self.state.settings.get("API_Allow_Infinite_Count") != Some(&json!(false));
+        let count = match number("count") {
+            Some(0) if all => usize::MAX,
+            None | Some(0) => PAGE.min(most),
+            Some(count) => count.min(most),
+        };
+        (number("offset").unwrap_or(0), count)
     }
 }
 

@@ -9,9 +9,9 @@ use crate::sandbox::{refusal::Refusal, state::State};
 const FOUND_MAX: usize = 50;
 
 pub(super) fn presences(call: &mut Call<'_>) -> Outcome {
-    let wanted: Option<Vec<&str>> = call.query("ids").map(|ids| ids.split(',').collect());
-    let full = wanted.is_none();
-    let asked = |id: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(&id));
+    let wanted: Vec<&str> = call.query_list("ids").flat_map(|ids| ids.split(',')).collect();
+    let full = wanted.is_empty();
+    let asked = |id: &str| full || wanted.contains(&id);
     let users: Vec<Value> = call
         .state
         .users

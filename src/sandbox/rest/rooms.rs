@@ -30,10 +30,19 @@ pub(super) fn not_found(kind: RoomKind) -> Refusal {
 pub(super) fn named<'a>(call: &'a Call<'_>, kind: RoomKind) -> Result<&'a Room, Refusal> {
     let id = call.query("roomId").or(call.text("roomId"));
     let name = call.query("roomName").or(call.text("roomName"));
-    let room = match (id, name) {
-        (Some(id), _) => call.state.rooms.get(id),
-        (None, Some(name)) => call.state.find_room(name),
-        (None, None) => {
+    // Two people have one room, so that one of them names it to the other.
+    let other = call.query("username").filter(|_| kind == RoomKind::Direct);
+    let room = match (id, name, other) {
+        (Some(id), ..) => call.state.rooms.get(id),
+        (None, Some(name), _) => call.state.find_room(name),
+        (None, None, Some(other)) => {
+            let other = call.state.user_by_name(other).map(|user| user.id.as_str());
+            let both = [Some(call.uid.as_str()), other];
+            let has = |room: &&Room, uid: Option<&str>| uid.is_some_and(|uid| room.members.contains_key(uid));
+            let mut direct = call.state.rooms.values().filter(|room| room.kind == kind);
+            direct.find(|room| room.members.len() == 2 && both.iter().all(|uid| has(room, *uid)))
+        }
+        (None, None, None) => {
             let reason = "The parameter \"roomId\" or \"roomName\" is required";
             return Err(Refusal::coded("error-roomid-param-not-provided", reason));
         }

@@ -225,11 +225,21 @@ impl State {
         let description = draft.remove("description");
         let description = description.as_ref().and_then(Value::as_str);
         self.check_size(description.unwrap_or_default(), "sendFileMessage")?;
-        let about = file.about(id);
+        // The message shows it by this name; its address keeps the one it came with.
+        let renamed = draft.remove("fileName");
+        let name = renamed
+            .as_ref()
+            .and_then(Value::as_str)
+            .filter(|name| !name.is_empty());
+        let (mut about, mut attachment) = (file.about(id), file.attachment(id, description));
+        if let Some(name) = name {
+            about["name"] = json!(name);
+            attachment["title"] = json!(name);
+        }
         draft.insert("rid".into(), json!(rid));
         draft.entry("msg").or_insert_with(|| json!(""));
         draft.entry("groupable").or_insert_with(|| json!(false));
-        draft.insert("attachments".into(), json!([file.attachment(id, description)]));
+        draft.insert("attachments".into(), json!([attachment]));
         draft.insert("files".into(), json!([about]));
         draft.insert("file".into(), about);
         let message = self.send_message(uid, draft)?.ok_or(Refusal::Bare)?;

@@ -9,6 +9,8 @@ pub(super) enum Kind {
     Number,
     Flag,
     Texts,
+    /// A list of anything.
+    List,
     Objects,
     Object,
     /// One text, or several.
@@ -147,6 +149,164 @@ pub(super) const FORMS: &[(&str, &[Form])] = &[
             &[filled("roomName").must(), text("joinCode").or_null()],
         ],
     ),
+    (
+        "groups.history",
+        &[
+            &[
+                text("roomId").must(),
+                text("latest").or_null(),
+                text("oldest").or_null(),
+                text("inclusive").or_null(),
+                text("unreads").or_null(),
+                text("showThreadMessages").or_null(),
+                number("count").or_null(),
+                number("offset").or_null(),
+                text("sort").or_null(),
+            ],
+            &[
+                text("roomName").must(),
+                text("latest").or_null(),
+                text("oldest").or_null(),
+                text("inclusive").or_null(),
+                text("unreads").or_null(),
+                text("showThreadMessages").or_null(),
+                number("count").or_null(),
+                number("offset").or_null(),
+                text("sort").or_null(),
+            ],
+        ],
+    ),
+    (
+        "channels.messages",
+        &[&[
+            text("roomId").must(),
+            text("mentionIds"),
+            text("starredIds"),
+            text("pinned"),
+            text("query"),
+            number("count").or_null(),
+            number("offset").or_null(),
+            text("sort").or_null(),
+        ]],
+    ),
+    (
+        "groups.messages",
+        &[
+            &[
+                text("roomId").must(),
+                text("mentionIds"),
+                text("starredIds"),
+                text("pinned"),
+                number("count").or_null(),
+                number("offset").or_null(),
+                text("sort").or_null(),
+                text("query").or_null(),
+            ],
+            &[
+                text("roomName").must(),
+                text("mentionIds"),
+                text("starredIds"),
+                text("pinned"),
+                number("count").or_null(),
+                number("offset").or_null(),
+                text("sort").or_null(),
+                text("query").or_null(),
+            ],
+        ],
+    ),
+    (
+        "im.messages",
+        &[
+            &[
+                text("roomId").must(),
+                text("mentionIds"),
+                text("starredIds"),
+                text("pinned"),
+                text("fields"),
+                text("query"),
+                text("sort"),
+                number("count"),
+                number("offset"),
+            ],
+            &[
+                text("username").must(),
+                text("mentionIds"),
+                text("starredIds"),
+                text("pinned"),
+                text("fields"),
+                text("query"),
+                text("sort"),
+                number("count"),
+                number("offset"),
+            ],
+        ],
+    ),
+    (
+        "groups.members",
+        &[
+            &[
+                text("roomId").must(),
+                number("offset").or_null(),
+                number("count").or_null(),
+                text("filter").or_null(),
+                texts("status").or_null(),
+            ],
+            &[
+                text("roomName").must(),
+                number("offset").or_null(),
+                number("count").or_null(),
+                text("filter").or_null(),
+                texts("status").or_null(),
+            ],
+        ],
+    ),
+    (
+        "im.members",
+        &[
+            &[
+                text("roomId").must(),
+                key("status", Kind::TextOrTexts),
+                text("filter"),
+                text("query"),
+                text("sort"),
+                number("count"),
+                number("offset"),
+            ],
+            &[
+                text("username").must(),
+                key("status", Kind::TextOrTexts),
+                text("filter"),
+                text("query"),
+                text("sort"),
+                number("count"),
+                number("offset"),
+            ],
+        ],
+    ),
+    (
+        "channels.list",
+        &[&[
+            text("_id"),
+            text("query"),
+            number("count"),
+            number("offset"),
+            text("sort"),
+            text("fields"),
+        ]],
+    ),
+    (
+        "users.list",
+        &[&[
+            text("fields").or_null(),
+            text("query").or_null(),
+            number("count").or_null(),
+            number("offset").or_null(),
+            text("sort").or_null(),
+            filled("email").or_null(),
+        ]],
+    ),
+    ("method.call", METHOD),
+    ("method.callAnon", METHOD),
     ("channels.leave", BY_ID_OR_NAME),
     ("groups.leave", BY_ID_OR_NAME),
     ("channels.roles", BY_ID_OR_NAME),
@@ -280,6 +440,16 @@ pub(super) const FORMS: &[(&str, &[Form])] = &[
             text("query"),
         ]],
     ),
+];
+
+const METHOD: &[Form] = &[&[text("message").must()]];
+
+/// The frame in the body of `method.call`.
+pub(super) const FRAME: Form = &[
+    text("method").must(),
+    key("params", Kind::List).must(),
+    text("id").must(),
+    key("msg", Kind::Word(&["method"])).must(),
 ];
 
 const BY_ID_OR_NAME: &[Form] = &[&[text("roomId").must()], &[text("roomName").must()]];

@@ -30,6 +30,12 @@ pub(super) fn fit(endpoint: &str, given: &mut Map<String, Value>) -> Result<(), 
     Err(first.unwrap_or_default())
 }
 
+/// Whether the message in the body of `method.call` is the call of a method.
+pub(super) fn is_method_call(frame: &mut Value) -> bool {
+    let object = frame.as_object_mut();
+    object.is_some_and(|frame| fit_form(forms::FRAME, frame, false).is_ok())
+}
+
 fn fit_form(form: Form, given: &mut Map<String, Value>, open: bool) -> Result<(), String> {
     if let Some(missing) = form
         .iter()
@@ -91,6 +97,7 @@ fn fit_value(key: &Key, value: &mut Value) -> Result<(), String> {
             Value::Array(list) => return fit_texts(list),
             other => as_text(other),
         },
+        Kind::List => value.is_array().then(|| value.clone()),
         Kind::Objects => match value {
             Value::Array(list) if list.iter().all(Value::is_object) => return Ok(()),
             _ => None,
@@ -114,7 +121,7 @@ fn fit_value(key: &Key, value: &mut Value) -> Result<(), String> {
             Kind::Text | Kind::Filled | Kind::Word(_) | Kind::TextOrTexts => "string",
             Kind::Number => "number",
             Kind::Flag => "boolean",
-            Kind::Texts | Kind::Objects => "array",
+            Kind::Texts | Kind::Objects | Kind::List => "array",
             Kind::Object | Kind::Open(_) | Kind::Closed(_) => "object",
         });
     };
