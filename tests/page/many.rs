@@ -112,3 +112,50 @@ async fn who_reads_above_stays_there_while_others_write() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_huge_text_of_a_bot_does_not_hold_up_the_page() {
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        scene.open().await;
+        let http = super::endpoints::Http::new(sandbox);
+        let bot = sandbox.bot("rocketbotte");
+        let (id, token) = (bot.id(), bot.token());
+        let headers = [
+            ("X-User-Id", id),
+            ("X-Auth-Token", token.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        // The longest time in which the page did nothing else.
+        let held = "
+            window.held = 0;
+            let before = performance.now();
+            setInterval(() => { const now = performance.now(); window.held = Math.max(window.held, now - before); before = now }, 5);
+        ";
+        browser.js(held).await;
+        for (number, signs) in ["`", "**a ", "__a ", "[](", "<http://a|", "> ", "~~a ", "http://a", "@.", "#-"].iter().enumerate() {
+            let text = signs.repeat(1_000_000 / signs.len());
+            let field = json!({ "title": text[..100_000], "value": text[..200_000] });
+            let body = json!({
+                "roomId": "GENERAL",
+                "text": format!("huge {number}"),
+                "attachments": [{ "text": text, "pretext": text, "fields": [field] }],
+            });
+            let (status, _, answer) = http.raw("POST", "/api/v1/chat.postMessage", &headers, &body.to_string()).await;
+            assert_eq!(status, 200, "{answer}");
+            browser.see("#timeline .message", &format!("huge {number}")).await;
+        }
+        browser.see("#timeline .message .attachment button", "characters more").await;
+        let held = browser.js("return window.held").await.as_f64().unwrap();
+        let nodes = browser.count("*").await;
+        eprintln!("held up for {held} ms, {nodes} nodes");
+        assert!(held < 5_000.0, "{held} ms");
+        assert!(nodes < 100_000, "{nodes}");
+
+        // The rest of it is there for who wants it, as plain text.
+        browser.js("document.querySelector('#timeline .attachment button.link').click()").await;
+        let rest = "return (document.querySelector('.as-it-is')?.textContent.length ?? 0) >= 190000";
+        browser.wait("the rest", rest).await;
+    })
+    .await;
+}
