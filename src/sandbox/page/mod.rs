@@ -188,17 +188,14 @@ impl Sandbox {
         let mut feed = inspector.subscribe();
         let hub = Arc::clone(&self.shared().page.hub);
         let mut stop = self.shared().stop.subscribe();
-        let source = hub.new_source();
+        let source = hub.new_source(inspector);
         tokio::spawn(async move {
             loop {
                 let inspection = tokio::select! {
                     inspection = feed.next() => inspection,
                     _ = stop.wait_for(|stop| *stop) => return,
                 };
-                match serde_json::to_string(&inspection) {
-                    Ok(record) => hub.inspection(source, inspection.id, &record),
-                    Err(error) => tracing::warn!(%error, "the page can not be told of an event"),
-                }
+                hub.inspection(source, inspection);
             }
         });
     }

@@ -79,7 +79,8 @@ function routes(record) {
   const list = record.explanation?.routes ?? [];
   if (list.length === 0) {
     const text = record.explanation_text;
-    return section("Routes", text ? h("pre", { tabindex: "0" }, text) : h("p", { class: "quiet" }, "Nothing is known of the routes."));
+    const none = record.explanation ? "The router has none." : "Nothing is known of the routes.";
+    return section("Routes", text ? h("pre", { tabindex: "0" }, text) : h("p", { class: "quiet" }, none));
   }
   const sorted = [...list].sort((a, b) => Number(b.runs) - Number(a.runs));
   const rows = sorted.map((route) =>
