@@ -1,8 +1,13 @@
 //! Ten thousand messages.
 
+use rocketbotte::Router;
+use rocketbotte::extract::Args;
+use rocketbotte::inspect::Inspector;
+use rocketbotte::layer::CommandLayer;
 use serde_json::json;
+use tower::ServiceBuilder;
 
-use super::{people, scene};
+use super::{Live, PATIENCE, bot_at, people, scene};
 
 const MESSAGES: usize = 10_000;
 /// Rows that may be in the document at once: what is near the screen.
@@ -156,6 +161,59 @@ async fn a_huge_text_of_a_bot_does_not_hold_up_the_page() {
         browser.js("document.querySelector('#timeline .attachment button.link').click()").await;
         let rest = "return (document.querySelector('.as-it-is')?.textContent.length ?? 0) >= 190000";
         browser.wait("the rest", rest).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_read_of_an_event_stays_while_a_flood_of_others_comes() {
+    const COMMANDS: usize = 1500;
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        let inspector = Inspector::new();
+        sandbox.inspect(&inspector);
+        let router = Router::new().command("ping", async |Args(text): Args<String>| format!("pong {text}"));
+        let app = ServiceBuilder::new().layer(CommandLayer::new("!")).service(router);
+        let bot = Live::of(sandbox, bot_at(sandbox, "rocketbotte").inspector(inspector), app).await;
+        browser.size(1440, 500).await;
+        scene.open().await;
+        let asked = sandbox.user("ann").say("general", "!ping first").await;
+        sandbox.wait_for_reply(&asked, PATIENCE).await.unwrap();
+        browser.see(".event .chip", "answered").await;
+        browser.click(".event").await;
+        browser.see(".action .chip", "done").await;
+        let read = "
+            const detail = document.querySelector('.detail');
+            window.button = detail.querySelector('.action button.link');
+            window.button.focus();
+            getSelection().selectAllChildren(detail.querySelector('.action-text'));
+            detail.scrollTop = 150;
+            return detail.scrollTop
+        ";
+        let scrolled = browser.js(read).await;
+        assert!(scrolled.as_f64().unwrap() > 50.0, "{scrolled}");
+
+        let begun = std::time::Instant::now();
+        let mut last = String::new();
+        for number in 0..COMMANDS {
+            last = sandbox.user("ann").say("general", &format!("!ping {number}")).await;
+        }
+        sandbox.wait_for_reply(&last, PATIENCE).await.unwrap();
+        browser.see(".event", &format!("!ping {}", COMMANDS - 1)).await;
+        let flooded = begun.elapsed();
+        let now = "
+            return [document.activeElement === window.button, window.button.isConnected, getSelection().toString(), document.querySelector('.detail').scrollTop]
+        ";
+        assert_eq!(browser.js(now).await, json!([true, true, "pong first", scrolled]));
+        let (events, nodes) = (browser.count(".event").await, browser.count("*").await);
+        eprintln!("{COMMANDS} commands in {flooded:?}, {events} events, {nodes} nodes");
+        assert!(events <= 501, "{events}");
+        assert!(nodes < 12_000, "{nodes}");
+
+        // It follows another one that is chosen.
+        browser.js("document.querySelector('.event').click()").await;
+        browser.see(".detail .detail-text", &format!("!ping {}", COMMANDS - 1)).await;
+        bot.shut_down().await;
     })
     .await;
 }
