@@ -7,7 +7,7 @@ use rocketbotte::layer::CommandLayer;
 use serde_json::json;
 use tower::ServiceBuilder;
 
-use super::{Live, PATIENCE, bot_at, people, scene};
+use super::{Live, PATIENCE, bot, bot_at, people, scene};
 
 const MESSAGES: usize = 10_000;
 /// Rows that may be in the document at once: what is near the screen.
@@ -213,6 +213,33 @@ async fn what_is_read_of_an_event_stays_while_a_flood_of_others_comes() {
         // It follows another one that is chosen.
         browser.js("document.querySelector('.event').click()").await;
         browser.see(".detail .detail-text", &format!("!ping {}", COMMANDS - 1)).await;
+        bot.shut_down().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_tabs_do_not_stop_each_other() {
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        let bot = bot(sandbox).await;
+        scene.open().await;
+        for number in 0..7 {
+            browser.new_tab().await;
+            browser.size(1440, 900).await;
+            browser
+                .go(&format!("{}&person=tab{number}", sandbox.page_url()))
+                .await;
+            scene.arrived().await;
+        }
+        // Each has a stream only while it is looked at; the one in front has the inspector and can still ask the server.
+        scene.say("!ping 7").await;
+        browser.see("#timeline .message", "pong 7").await;
+        browser.see(".event", "!ping 7").await;
+        browser
+            .js("window.asked = 0; fetch(location.href).then(() => (window.asked = 1))")
+            .await;
+        browser.wait("an answer", "return window.asked === 1").await;
         bot.shut_down().await;
     })
     .await;

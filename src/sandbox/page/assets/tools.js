@@ -28,6 +28,8 @@ export class Tools {
     byId("tools-close").addEventListener("click", () => this.hide());
     byId("tools-button").addEventListener("click", () => this.toggle());
     byId("broken").addEventListener("click", () => this.show("faults"));
+    // A browser has six connections for a server, for all its tabs together, and each stream holds one.
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#rest() : this.#listen()));
     this.#listen();
   }
 
@@ -95,7 +97,7 @@ export class Tools {
 
   #listen() {
     this.#rest();
-    if (this.#ended) return;
+    if (this.#ended || document.hidden) return;
     const { inspector, traffic, faults } = this.#panes;
     const source = new EventSource(`${BASE}_sandbox/inspector?token=${encodeURIComponent(TOKEN)}`);
     source.addEventListener("begin", () => {
