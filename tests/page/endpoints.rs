@@ -303,3 +303,61 @@ async fn the_traffic_of_any_client_is_told_without_its_secrets() {
     }
     live.shut_down().await;
 }
+
+#[tokio::test]
+async fn who_comes_later_is_told_once_of_each_event() {
+    let sandbox = people().start().await.unwrap();
+    let http = Http::new(&sandbox);
+    let live = super::bot(&sandbox).await;
+    for number in 0..3 {
+        let asked = sandbox
+            .user("ann")
+            .say("general", &format!("!ping {number}"))
+            .await;
+        sandbox.wait_for_reply(&asked, PATIENCE).await.unwrap();
+    }
+    let request = Request::builder()
+        .uri(format!("{}/_sandbox/inspector?token={}", http.url, http.token))
+        .body(Full::default())
+        .unwrap();
+    let mut body = http.client.request(request).await.unwrap().into_body();
+    let mut text = String::new();
+    // What is remembered ends with the faults.
+    while !text.contains("event: faults\n") {
+        let frame = super::support::live::in_time(body.frame())
+            .await
+            .unwrap()
+            .unwrap();
+        text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+    }
+    let remembered = text.split("event: faults\n").next().unwrap();
+    let told: Vec<Value> = remembered
+        .split("event: inspection\ndata: ")
+        .skip(1)
+        .map(|rest| serde_json::from_str(rest.split('\n').next().unwrap()).unwrap())
+        .collect();
+    for number in 0..3 {
+        let said = json!(format!("!ping {number}"));
+        let about: Vec<&Value> = told
+            .iter()
+            .map(|note| &note["record"])
+            .filter(|record| record["event"]["text"] == said)
+            .collect();
+        assert_eq!(about.len(), 1, "{told:#?}");
+        assert!(about[0]["explanation"]["routes"].is_array(), "{about:?}");
+        // It is said once.
+        assert_eq!(about[0]["explanation_text"], Value::Null);
+    }
+    assert!(told.iter().all(|note| note["source"] == 1));
+    // And of what comes then.
+    let asked = sandbox.user("ann").say("general", "!ping later").await;
+    sandbox.wait_for_reply(&asked, PATIENCE).await.unwrap();
+    while !text.contains("pong later") {
+        let frame = super::support::live::in_time(body.frame())
+            .await
+            .unwrap()
+            .unwrap();
+        text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+    }
+    live.shut_down().await;
+}

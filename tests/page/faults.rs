@@ -170,3 +170,40 @@ async fn a_message_that_the_server_refuses_says_so() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_page_of_a_server_that_was_started_anew_says_so() {
+    let tolerated = [NETWORK[0], NETWORK[1], "401 (Unauthorized)"];
+    played(people(), &tolerated, async |scene| {
+        let browser = &scene.browser;
+        scene.open().await;
+        let port = scene.sandbox.url().rsplit_once(':').unwrap().1.parse().unwrap();
+        scene.sandbox.shutdown().await;
+        browser
+            .wait("it tells", "return !document.querySelector('#offline').hidden")
+            .await;
+        let anew = people().port(port).start().await.unwrap();
+        browser
+            .see("#offline", "open the address that it prints now")
+            .await;
+        browser.see("#status", "Started anew").await;
+        // It does not try again: nothing that the browser would complain of.
+        browser.log().await;
+        browser
+            .js("dispatchEvent(new Event('online')); document.dispatchEvent(new Event('visibilitychange'))")
+            .await;
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        assert_eq!(browser.log().await, Vec::<String>::new());
+        assert_eq!(
+            browser
+                .js("return document.querySelector('#composer').disabled")
+                .await,
+            true
+        );
+        // Nor is anybody locked out: the address of now works in the same browser.
+        browser.go(&anew.page_url()).await;
+        scene.arrived().await;
+        anew.shutdown().await;
+    })
+    .await;
+}

@@ -1,8 +1,13 @@
 //! Ten thousand messages.
 
+use rocketbotte::Router;
+use rocketbotte::extract::Args;
+use rocketbotte::inspect::Inspector;
+use rocketbotte::layer::CommandLayer;
 use serde_json::json;
+use tower::ServiceBuilder;
 
-use super::{people, scene};
+use super::{Live, PATIENCE, bot, bot_at, people, scene};
 
 const MESSAGES: usize = 10_000;
 /// Rows that may be in the document at once: what is near the screen.
@@ -109,6 +114,133 @@ async fn who_reads_above_stays_there_while_others_write() {
         browser.click("#timeline .pill").await;
         browser.see("#timeline .message", "new 4").await;
         browser.wait("the pill is gone", "return document.querySelector('#timeline .pill').hidden").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_huge_text_of_a_bot_does_not_hold_up_the_page() {
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        scene.open().await;
+        let http = super::endpoints::Http::new(sandbox);
+        let bot = sandbox.bot("rocketbotte");
+        let (id, token) = (bot.id(), bot.token());
+        let headers = [
+            ("X-User-Id", id),
+            ("X-Auth-Token", token.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        // The longest time in which the page did nothing else.
+        let held = "
+            window.held = 0;
+            let before = performance.now();
+            setInterval(() => { const now = performance.now(); window.held = Math.max(window.held, now - before); before = now }, 5);
+        ";
+        browser.js(held).await;
+        for (number, signs) in ["`", "**a ", "__a ", "[](", "<http://a|", "> ", "~~a ", "http://a", "@.", "#-"].iter().enumerate() {
+            let text = signs.repeat(1_000_000 / signs.len());
+            let field = json!({ "title": text[..100_000], "value": text[..200_000] });
+            let body = json!({
+                "roomId": "GENERAL",
+                "text": format!("huge {number}"),
+                "attachments": [{ "text": text, "pretext": text, "fields": [field] }],
+            });
+            let (status, _, answer) = http.raw("POST", "/api/v1/chat.postMessage", &headers, &body.to_string()).await;
+            assert_eq!(status, 200, "{answer}");
+            browser.see("#timeline .message", &format!("huge {number}")).await;
+        }
+        browser.see("#timeline .message .attachment button", "characters more").await;
+        let held = browser.js("return window.held").await.as_f64().unwrap();
+        let nodes = browser.count("*").await;
+        eprintln!("held up for {held} ms, {nodes} nodes");
+        assert!(held < 5_000.0, "{held} ms");
+        assert!(nodes < 100_000, "{nodes}");
+
+        // The rest of it is there for who wants it, as plain text.
+        browser.js("document.querySelector('#timeline .attachment button.link').click()").await;
+        let rest = "return (document.querySelector('.as-it-is')?.textContent.length ?? 0) >= 190000";
+        browser.wait("the rest", rest).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_read_of_an_event_stays_while_a_flood_of_others_comes() {
+    const COMMANDS: usize = 1500;
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        let inspector = Inspector::new();
+        sandbox.inspect(&inspector);
+        let router = Router::new().command("ping", async |Args(text): Args<String>| format!("pong {text}"));
+        let app = ServiceBuilder::new().layer(CommandLayer::new("!")).service(router);
+        let bot = Live::of(sandbox, bot_at(sandbox, "rocketbotte").inspector(inspector), app).await;
+        browser.size(1440, 500).await;
+        scene.open().await;
+        let asked = sandbox.user("ann").say("general", "!ping first").await;
+        sandbox.wait_for_reply(&asked, PATIENCE).await.unwrap();
+        browser.see(".event .chip", "answered").await;
+        browser.click(".event").await;
+        browser.see(".action .chip", "done").await;
+        let read = "
+            const detail = document.querySelector('.detail');
+            window.button = detail.querySelector('.action button.link');
+            window.button.focus();
+            getSelection().selectAllChildren(detail.querySelector('.action-text'));
+            detail.scrollTop = 150;
+            return detail.scrollTop
+        ";
+        let scrolled = browser.js(read).await;
+        assert!(scrolled.as_f64().unwrap() > 50.0, "{scrolled}");
+
+        let begun = std::time::Instant::now();
+        let mut last = String::new();
+        for number in 0..COMMANDS {
+            last = sandbox.user("ann").say("general", &format!("!ping {number}")).await;
+        }
+        sandbox.wait_for_reply(&last, PATIENCE).await.unwrap();
+        browser.see(".event", &format!("!ping {}", COMMANDS - 1)).await;
+        let flooded = begun.elapsed();
+        let now = "
+            return [document.activeElement === window.button, window.button.isConnected, getSelection().toString(), document.querySelector('.detail').scrollTop]
+        ";
+        assert_eq!(browser.js(now).await, json!([true, true, "pong first", scrolled]));
+        let (events, nodes) = (browser.count(".event").await, browser.count("*").await);
+        eprintln!("{COMMANDS} commands in {flooded:?}, {events} events, {nodes} nodes");
+        assert!(events <= 501, "{events}");
+        assert!(nodes < 12_000, "{nodes}");
+
+        // It follows another one that is chosen.
+        browser.js("document.querySelector('.event').click()").await;
+        browser.see(".detail .detail-text", &format!("!ping {}", COMMANDS - 1)).await;
+        bot.shut_down().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_tabs_do_not_stop_each_other() {
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        let bot = bot(sandbox).await;
+        scene.open().await;
+        for number in 0..7 {
+            browser.new_tab().await;
+            browser.size(1440, 900).await;
+            browser
+                .go(&format!("{}&person=tab{number}", sandbox.page_url()))
+                .await;
+            scene.arrived().await;
+        }
+        // Each has a stream only while it is looked at; the one in front has the inspector and can still ask the server.
+        scene.say("!ping 7").await;
+        browser.see("#timeline .message", "pong 7").await;
+        browser.see(".event", "!ping 7").await;
+        browser
+            .js("window.asked = 0; fetch(location.href).then(() => (window.asked = 1))")
+            .await;
+        browser.wait("an answer", "return window.asked === 1").await;
+        bot.shut_down().await;
     })
     .await;
 }

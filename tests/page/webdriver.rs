@@ -168,6 +168,15 @@ impl Browser {
         self.command("POST", "/url", json!({ "url": url })).await;
     }
 
+    /// Opens an empty tab in front of the others.
+    pub(crate) async fn new_tab(&self) {
+        let tab = self
+            .command("POST", "/window/new", json!({ "type": "tab" }))
+            .await;
+        self.command("POST", "/window", json!({ "handle": tab["handle"] }))
+            .await;
+    }
+
     /// The value of a script, which says `return`.
     pub(crate) async fn js(&self, script: &str) -> Value {
         self.command("POST", "/execute/sync", json!({ "script": script, "args": [] }))

@@ -1,9 +1,9 @@
 //! What the page is told as it happens: bounded, remembered for who comes later.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -11,7 +11,9 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-/// Records of bots that are kept, and entries of the traffic.
+use crate::inspect::{Inspection, Inspector};
+
+/// Records of bots that a page gets, and entries of the traffic that are kept.
 const KEPT: usize = 500;
 /// Notes that a slow page may be behind; then it gets what is remembered again.
 const BEHIND: usize = 1024;
@@ -20,24 +22,52 @@ const BEHIND: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Hub {
     memory: Mutex<Memory>,
-    feed: broadcast::Sender<Bytes>,
+    feed: broadcast::Sender<Note>,
     watched: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// By bot and by the number that the bot gave.
-    inspections: BTreeMap<(u64, u64), Bytes>,
-    /// In the order of their first note.
-    order: VecDeque<(u64, u64)>,
-    traffic: VecDeque<Bytes>,
-    sources: u64,
+    /// They remember what their bots did; a bot's number is its place.
+    inspectors: Vec<Inspector>,
+    traffic: VecDeque<Note>,
     entries: u64,
 }
 
-/// A server-sent event. JSON has no line breaks of its own.
-fn note(event: &str, data: &str) -> Bytes {
-    format!("event: {event}\ndata: {data}\n\n").into()
+/// What a page is told. What a bot did becomes text only for a page that reads it: of a bot with a thousand routes it is
+/// large, and it changes a dozen times.
+#[derive(Clone, Debug)]
+pub(super) enum Note {
+    Text(Bytes),
+    Inspection(usize, Arc<Inspection>),
+}
+
+impl Note {
+    /// A server-sent event. JSON has no line breaks of its own.
+    pub(super) fn new(event: &str, data: &str) -> Self {
+        Self::Text(format!("event: {event}\ndata: {data}\n\n").into())
+    }
+
+    pub(super) fn into_text(self) -> Bytes {
+        let (source, inspection) = match self {
+            Self::Text(text) => return text,
+            Self::Inspection(source, inspection) => (source, inspection),
+        };
+        let mut record = Arc::unwrap_or_clone(inspection);
+        if record.explanation.is_some() {
+            // The same once more.
+            record.explanation_text = None;
+        }
+        match serde_json::to_string(&record) {
+            Ok(record) => {
+                format!("event: inspection\ndata: {{\"source\":{source},\"record\":{record}}}\n\n").into()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the page can not be told of an event");
+                Bytes::from_static(b": an event that can not be told\n\n")
+            }
+        }
+    }
 }
 
 impl Default for Hub {
@@ -65,57 +95,56 @@ impl Hub {
     }
 
     /// A number for a bot that reports.
-    pub(super) fn new_source(&self) -> u64 {
+    pub(super) fn new_source(&self, inspector: &Inspector) -> usize {
         let mut memory = self.memory();
-        memory.sources += 1;
-        memory.sources
+        memory.inspectors.push(inspector.clone());
+        memory.inspectors.len()
     }
 
-    /// What a bot did with an event, again whenever it changed.
-    pub(super) fn inspection(&self, source: u64, id: u64, record: &str) {
-        let note = note(
-            "inspection",
-            &format!("{{\"source\":{source},\"record\":{record}}}"),
-        );
-        let mut memory = self.memory();
-        if memory.inspections.insert((source, id), note.clone()).is_none() {
-            memory.order.push_back((source, id));
-        }
-        while memory.order.len() > KEPT {
-            if let Some(oldest) = memory.order.pop_front() {
-                memory.inspections.remove(&oldest);
-            }
-        }
-        // Nobody may be looking. Sent under the lock, so that nothing overtakes what is remembered.
-        let _ = self.feed.send(note);
+    /// What a bot did with an event, again whenever it changed. Who comes later hears it from the inspector.
+    pub(super) fn inspection(&self, source: usize, inspection: Inspection) {
+        // Nobody may be looking.
+        let _ = self.feed.send(Note::Inspection(source, Arc::new(inspection)));
     }
 
     /// A call or a frame of a client. `describe` gets its number.
     pub(super) fn traffic(&self, describe: impl FnOnce(u64) -> String) {
         let mut memory = self.memory();
         memory.entries += 1;
-        let note = note("traffic", &describe(memory.entries));
+        let note = Note::new("traffic", &describe(memory.entries));
         memory.traffic.push_back(note.clone());
         if memory.traffic.len() > KEPT {
             memory.traffic.pop_front();
         }
+        // Sent under the lock, so that nothing overtakes what is remembered.
         let _ = self.feed.send(note);
     }
 
     /// The faults changed.
     pub(super) fn faults(&self, state: &str) {
         let _memory = self.memory();
-        let _ = self.feed.send(note("faults", state));
+        let _ = self.feed.send(Note::new("faults", state));
     }
 
     /// What is remembered, and everything that comes after it.
-    pub(super) fn subscribe(&self) -> (VecDeque<Bytes>, broadcast::Receiver<Bytes>) {
+    pub(super) fn subscribe(&self) -> (VecDeque<Note>, broadcast::Receiver<Note>) {
         let memory = self.memory();
-        let inspections = memory.order.iter().filter_map(|key| memory.inspections.get(key));
-        let all = std::iter::once(note("begin", "{}"))
-            .chain(inspections.cloned())
+        // First, so that what changes meanwhile is told again.
+        let feed = self.feed.subscribe();
+        let mut inspections: Vec<(usize, Inspection)> = (1..)
+            .zip(&memory.inspectors)
+            .flat_map(|(source, inspector)| inspector.recent().into_iter().map(move |one| (source, one)))
+            .collect();
+        inspections.sort_by_key(|(_, inspection)| inspection.at);
+        let too_many = inspections.len().saturating_sub(KEPT);
+        let inspections = inspections
+            .into_iter()
+            .skip(too_many)
+            .map(|(source, inspection)| Note::Inspection(source, Arc::new(inspection)));
+        let all = std::iter::once(Note::new("begin", "{}"))
+            .chain(inspections)
             .chain(memory.traffic.iter().cloned());
-        (all.collect(), self.feed.subscribe())
+        (all.collect(), feed)
     }
 }
 
@@ -124,25 +153,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_forgets_the_oldest_and_keeps_one_of_each() {
+    fn it_forgets_the_oldest() {
         let hub = Hub::default();
-        let source = hub.new_source();
-        for id in 0..600 {
-            hub.inspection(source, id, "1");
-            hub.inspection(source, id, "2");
+        for _ in 0..600 {
             hub.traffic(|number| number.to_string());
         }
         let (remembered, _) = hub.subscribe();
-        let texts: Vec<&str> = remembered
-            .iter()
-            .map(|note| std::str::from_utf8(note).unwrap_or_default())
-            .collect();
-        assert_eq!(texts.len(), 1 + 2 * KEPT);
-        assert!(texts[0].starts_with("event: begin\n"));
-        assert_eq!(
-            texts[1],
-            "event: inspection\ndata: {\"source\":1,\"record\":2}\n\n"
-        );
-        assert_eq!(texts[2 * KEPT], "event: traffic\ndata: 600\n\n");
+        let texts: Vec<Bytes> = remembered.into_iter().map(Note::into_text).collect();
+        assert_eq!(texts.len(), 1 + KEPT);
+        assert!(texts[0].starts_with(b"event: begin\n"));
+        assert_eq!(texts[1], "event: traffic\ndata: 101\n\n");
+        assert_eq!(texts[KEPT], "event: traffic\ndata: 600\n\n");
     }
 }

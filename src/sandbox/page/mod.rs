@@ -1,7 +1,8 @@
 //! A page in the browser: one more client of the server, and beside it what bots did and buttons for the faults.
 //!
 //! The page itself is plain HTML, CSS and JavaScript in `assets`. It is a person of the chat, over the realtime and the
-//! REST API like everybody else; only what no client of a real server has goes over `_sandbox/…`.
+//! REST API like everybody else; only what no client of a real server has goes over `_sandbox/…`. It loads nothing from
+//! other hosts but the pictures that somebody posts with an address there.
 
 mod assets;
 mod faults;
@@ -117,8 +118,9 @@ impl Sandbox {
     /// The address of the page where a person chats with the bots of this server, watches what they do, and breaks
     /// things. It has a random token in it, so give it only to who may do that.
     ///
-    /// The page is served by the sandbox itself and loads nothing from elsewhere. Everybody who opens it is a person of
-    /// their own: up to 100. From the first call of this method on, the server remembers for the page the last 500
+    /// The page is served by the sandbox itself. Scripts, styles and data come from nowhere else; pictures and avatars that
+    /// somebody posts by address are loaded from that address, so its host learns that the page is open, but no token.
+    /// Everybody who opens it is a person of their own: up to 100. From the first call of this method on, the server remembers for the page the last 500
     /// calls and frames of its clients.
     ///
     /// What a bot does with each event is to be seen once it has [an inspector](Self::inspect); of bots in other
@@ -188,17 +190,14 @@ impl Sandbox {
         let mut feed = inspector.subscribe();
         let hub = Arc::clone(&self.shared().page.hub);
         let mut stop = self.shared().stop.subscribe();
-        let source = hub.new_source();
+        let source = hub.new_source(inspector);
         tokio::spawn(async move {
             loop {
                 let inspection = tokio::select! {
                     inspection = feed.next() => inspection,
                     _ = stop.wait_for(|stop| *stop) => return,
                 };
-                match serde_json::to_string(&inspection) {
-                    Ok(record) => hub.inspection(source, inspection.id, &record),
-                    Err(error) => tracing::warn!(%error, "the page can not be told of an event"),
-                }
+                hub.inspection(source, inspection);
             }
         });
     }

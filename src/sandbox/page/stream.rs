@@ -10,7 +10,7 @@ use axum::{
 use bytes::Bytes;
 use tokio::{sync::broadcast::error::RecvError, time::timeout};
 
-use super::{Hub, faults};
+use super::{Hub, faults, hub::Note};
 use crate::sandbox::server::Connection;
 
 /// After so long without a note a comment says that the stream lives.
@@ -21,8 +21,8 @@ pub(super) async fn serve(context: Connection) -> Response<Body> {
     let page = &context.shared.page;
     page.hub.watch();
     let (mut waiting, feed) = page.hub.subscribe();
-    let now = format!("event: faults\ndata: {}\n\n", faults::state(&context.shared));
-    waiting.push_back(now.into());
+    let now = faults::state(&context.shared).to_string();
+    waiting.push_back(Note::new("faults", &now));
     let reader = Reader {
         hub: Arc::clone(&page.hub),
         waiting,
@@ -40,18 +40,18 @@ pub(super) async fn serve(context: Connection) -> Response<Body> {
 
 struct Reader {
     hub: Arc<Hub>,
-    waiting: VecDeque<Bytes>,
-    feed: tokio::sync::broadcast::Receiver<Bytes>,
+    waiting: VecDeque<Note>,
+    feed: tokio::sync::broadcast::Receiver<Note>,
 }
 
 impl Reader {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(note) = self.waiting.pop_front() {
-                return Some(note);
+                return Some(note.into_text());
             }
             match timeout(QUIET, self.feed.recv()).await {
-                Ok(Ok(note)) => return Some(note),
+                Ok(Ok(note)) => return Some(note.into_text()),
                 Ok(Err(RecvError::Lagged(_))) => (self.waiting, self.feed) = self.hub.subscribe(),
                 Ok(Err(RecvError::Closed)) => return None,
                 Err(_) => return Some(Bytes::from_static(b": still here\n\n")),

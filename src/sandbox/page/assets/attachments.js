@@ -1,13 +1,30 @@
 // What hangs below a message: quotes, pictures, fields, files, coloured bars.
 
 import { h } from "./dom.js";
-import { markdown, safeUrl } from "./markdown.js";
+import { LONGEST, markdown, safeUrl } from "./markdown.js";
 import { BASE } from "./session.js";
 import { clockTime, fullTime, ms } from "./time.js";
 
 const COLOURS = /^(#[0-9a-f]{3,8}|[a-z]{3,20}|rgba?\([\d\s.,%/]+\))$/i;
 const NAMED = { good: "#2f9e63", warning: "#d08700", danger: "#d6404a" };
 const DEPTH = 4;
+/** Attachments and fields of one message, and characters of all their texts. */
+const PARTS = 100;
+const TEXTS = 3 * LONGEST;
+/** Characters of what is no text of its own: titles, names. */
+const TITLE = 500;
+
+const short = (text) => {
+  const all = String(text);
+  return all.length > TITLE ? `${all.slice(0, TITLE)}…` : all;
+};
+
+/** The elements of a text, as far as the message has not used up what it may show. */
+function textOf(text, context, left) {
+  const most = Math.min(LONGEST, left.texts);
+  left.texts -= Math.min(most, String(text).length);
+  return markdown(text, context.text, most);
+}
 
 /** The address of a file. Those of this server are only for who is logged in. */
 export function fileUrl(address, me) {
@@ -21,17 +38,19 @@ export function fileUrl(address, me) {
   return own.href;
 }
 
-function fields(list, context) {
+function fields(list, context, left) {
   if (!Array.isArray(list) || list.length === 0) return null;
+  const shown = list.slice(0, left.parts);
+  left.parts -= shown.length;
   return h(
     "dl",
     { class: "fields" },
-    list.map((field) =>
+    shown.map((field) =>
       h(
         "div",
-        { class: field.short ? "field field-short" : "field" },
-        h("dt", {}, field.title ?? ""),
-        h("dd", {}, markdown(String(field.value ?? ""), context)),
+        { class: field?.short ? "field field-short" : "field" },
+        h("dt", {}, short(field?.title ?? "")),
+        h("dd", {}, textOf(field?.value ?? "", context, left)),
       ),
     ),
   );
@@ -41,7 +60,7 @@ function picture(attachment, me) {
   const source = fileUrl(attachment.image_url, me);
   if (!source) return null;
   const { width, height } = attachment.image_dimensions ?? {};
-  const alt = attachment.image_alt ?? attachment.title ?? attachment.description ?? "Picture";
+  const alt = short(attachment.image_alt ?? attachment.title ?? attachment.description ?? "Picture");
   const image = h("img", { class: "picture", src: source, alt, loading: "lazy", width, height });
   image.addEventListener("error", () => image.replaceWith(h("p", { class: "quiet" }, `The picture can not be shown: ${alt}`)));
   return h("a", { href: source, target: "_blank", rel: "noopener noreferrer" }, image);
@@ -56,7 +75,8 @@ function size(bytes) {
 function author(attachment) {
   if (!attachment.author_name) return null;
   const url = attachment.author_link && safeUrl(attachment.author_link);
-  const name = url ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, attachment.author_name) : attachment.author_name;
+  const said = short(attachment.author_name);
+  const name = url ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, said) : said;
   const at = ms(attachment.ts);
   return h(
     "p",
@@ -66,7 +86,7 @@ function author(attachment) {
   );
 }
 
-function one(attachment, context, depth) {
+function one(attachment, context, depth, left) {
   if (!attachment || typeof attachment !== "object") return null;
   const quote = Boolean(attachment.message_link);
   const link = fileUrl(attachment.title_link, context.me);
@@ -76,27 +96,28 @@ function one(attachment, context, depth) {
     ? h(
         "p",
         { class: "attachment-title" },
-        link ? h("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, attachment.title) : attachment.title,
+        link ? h("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, short(attachment.title)) : short(attachment.title),
         attachment.size ? h("span", { class: "quiet" }, ` ${size(attachment.size)}`) : null,
       )
     : null;
+  const before = attachment.pretext ? h("div", { class: "text" }, textOf(attachment.pretext, context, left)) : null;
   const text = attachment.text || attachment.description;
   const inner = [
-    text ? h("div", { class: "text" }, markdown(text, context.text)) : null,
-    fields(attachment.fields, context.text),
+    text ? h("div", { class: "text" }, textOf(text, context, left)) : null,
+    fields(attachment.fields, context, left),
     picture(attachment, context.me),
     attachment.thumb_url && !attachment.image_url
       ? picture({ image_url: attachment.thumb_url, title: "Thumbnail" }, context.me)
       : null,
-    depth < DEPTH ? attachments(attachment.attachments, context, depth + 1) : null,
+    depth < DEPTH ? attachments(attachment.attachments, context, depth + 1, left) : null,
   ].filter(Boolean);
   const body = attachment.collapsed
-    ? h("details", {}, h("summary", {}, attachment.title ?? "Show"), inner)
+    ? h("details", {}, h("summary", {}, short(attachment.title ?? "Show")), inner)
     : [title, ...inner];
   const element = h(
     "div",
     { class: `attachment attachment-${kind}` },
-    attachment.pretext ? h("div", { class: "text" }, markdown(attachment.pretext, context.text)) : null,
+    before,
     author(attachment),
     body,
   );
@@ -111,7 +132,13 @@ function one(attachment, context, depth) {
 }
 
 /** The elements of the attachments of a message. */
-export function attachments(list, context, depth = 0) {
+export function attachments(list, context, depth = 0, left = { parts: PARTS, texts: TEXTS }) {
   if (!Array.isArray(list)) return [];
-  return list.slice(0, 50).map((attachment) => one(attachment, context, depth));
+  const shown = [];
+  for (const attachment of list) {
+    if (left.parts < 1) break;
+    left.parts -= 1;
+    shown.push(one(attachment, context, depth, left));
+  }
+  return shown;
 }

@@ -17,7 +17,7 @@ export class Ddp extends EventTarget {
   #heart = 0;
   #ready = false;
 
-  /** `login`: gives the parameters of the method `login`, and is told if they were refused. */
+  /** `login`: gives the parameters of the method `login`, and says whether to try again if they were refused. */
   constructor(base, login) {
     super();
     this.#url = `${base.replace(/^http/, "ws")}websocket`;
@@ -54,7 +54,7 @@ export class Ddp extends EventTarget {
     this.#beat();
   }
 
-  #lost() {
+  #leave() {
     clearTimeout(this.#heart);
     const socket = this.#socket;
     this.#socket = null;
@@ -62,6 +62,10 @@ export class Ddp extends EventTarget {
     socket?.close();
     for (const call of this.#calls.values()) call.reject(Object.assign(new Error("The connection was lost."), { lost: true }));
     this.#calls.clear();
+  }
+
+  #lost() {
+    this.#leave();
     const pause = this.#pause * (0.5 + Math.random() / 2);
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
     this.#timer = setTimeout(() => this.open(), pause);
@@ -118,8 +122,14 @@ export class Ddp extends EventTarget {
       await this.call("login", await this.#login.options());
     } catch (error) {
       if (error.lost || socket !== this.#socket) return;
-      await this.#login.refused(error);
-      this.#lost();
+      const again = await this.#login.refused(error);
+      if (socket !== this.#socket) return;
+      if (again) {
+        this.#lost();
+        return;
+      }
+      this.#leave();
+      this.#say("ended");
       return;
     }
     this.#ready = true;

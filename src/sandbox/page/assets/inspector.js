@@ -79,7 +79,8 @@ function routes(record) {
   const list = record.explanation?.routes ?? [];
   if (list.length === 0) {
     const text = record.explanation_text;
-    return section("Routes", text ? h("pre", { tabindex: "0" }, text) : h("p", { class: "quiet" }, "Nothing is known of the routes."));
+    const none = record.explanation ? "The router has none." : "Nothing is known of the routes.";
+    return section("Routes", text ? h("pre", { tabindex: "0" }, text) : h("p", { class: "quiet" }, none));
   }
   const sorted = [...list].sort((a, b) => Number(b.runs) - Number(a.runs));
   const rows = sorted.map((route) =>
@@ -142,6 +143,9 @@ export class Inspector {
   #update;
   #seen = new Map();
   #visible = false;
+  #version = 0;
+  /** What the detail shows: it is only made anew when that changed, for the reader may be in the midst of it. */
+  #detailed = { version: 0, content: "" };
 
   /** `jump(id)`: shows a message in the chat. */
   constructor(root, jump) {
@@ -163,7 +167,10 @@ export class Inspector {
 
   /** All that is remembered follows. */
   begin() {
+    const read = this.#records.get(this.#selected);
     this.#records.clear();
+    // What is being read stays until it is told again.
+    if (read) this.#records.set(read.key, { ...read, old: true });
     this.#seen.clear();
     this.#update();
   }
@@ -176,10 +183,15 @@ export class Inspector {
   put({ source, record }) {
     const key = `${source} ${record.id}`;
     const known = this.#records.get(key);
-    this.#records.set(key, { ...record, key, source, version: (known?.version ?? 0) + 1 });
+    // To its place among the others.
+    if (known?.old) this.#records.delete(key);
+    // Of those behind the last hundred the bot does not know any more why each route ran.
+    const explanation = record.explanation ?? known?.explanation;
+    this.#version += 1;
+    this.#records.set(key, { ...record, explanation, key, source, version: this.#version });
     for (const old of this.#records.keys()) {
       if (this.#records.size <= KEPT) break;
-      this.#records.delete(old);
+      if (old !== this.#selected) this.#records.delete(old);
     }
     this.#update();
   }
@@ -260,6 +272,7 @@ export class Inspector {
           h("p", { class: "quiet" }, "Give it an inspector: ", h("code", {}, "Bot::builder(…).inspector(inspector)"), " and ", h("code", {}, "sandbox.inspect(&inspector)"), ". Of other bots see the traffic."),
         ),
       );
+      this.#detailed = { version: 0, content: "" };
       return fill(this.#detail);
     }
     // Only what changed is made again.
@@ -277,6 +290,12 @@ export class Inspector {
   }
 
   #showDetail(record) {
+    const version = record?.version ?? -1;
+    if (version === this.#detailed.version) return undefined;
+    const content = record ? JSON.stringify({ ...record, version: 0, old: false }) : "";
+    const same = record && content === this.#detailed.content;
+    this.#detailed = { version, content };
+    if (same) return undefined;
     if (!record) {
       return fill(this.#detail, h("p", { class: "empty" }, "Choose an event to see its way."));
     }

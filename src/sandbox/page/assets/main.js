@@ -27,11 +27,18 @@ let who = await account().catch((error) => {
 store.setMe(who);
 const ddp = new Ddp(BASE, {
   options: () => ({ resume: who.authToken }),
-  // The server does not know us any more: it began anew.
-  refused: async () => {
+  refused: async (error) => {
+    // A limiter or a fault: the account is still good.
+    if (error.code !== 403) return true;
     forget();
-    who = await account();
-    location.reload();
+    try {
+      who = await account();
+      location.reload();
+      return true;
+    } catch (failure) {
+      // Without the right token nothing ever comes of another try.
+      return failure.status !== 401;
+    }
   },
 });
 const rest = new Rest(() => who);
@@ -242,13 +249,17 @@ const tools = new Tools((name) => store.users.get(name)?.type === "user", jump);
 
 // The connection
 
-const STATES = { connecting: "Connecting…", ready: "Connected", lost: "Reconnecting…" };
+const STATES = { connecting: "Connecting…", ready: "Connected", lost: "Reconnecting…", ended: "Started anew" };
 let offline = 0;
 ddp.addEventListener("state", ({ detail }) => {
   byId("status").dataset.state = detail.state;
   byId("status-text").textContent = STATES[detail.state];
   clearTimeout(offline);
-  if (detail.state === "ready") byId("offline").hidden = true;
+  if (detail.state === "ended") {
+    tools.end();
+    composer.enable(false, "This page has ended.");
+    fill(byId("offline"), "The sandbox was started anew: open the address that it prints now.").hidden = false;
+  } else if (detail.state === "ready") byId("offline").hidden = true;
   else offline = setTimeout(() => (byId("offline").hidden = false), 400);
 });
 

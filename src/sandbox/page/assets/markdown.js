@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 import { emojiOf } from "./emoji.js";
 
 const NESTING = 8;
+/** Of one text so many characters are shown; more are a click away, as they are. */
+export const LONGEST = 10_000;
 
 /** Addresses that a click may open. */
 export function safeUrl(text, base = location.href) {
@@ -19,9 +21,10 @@ function link(url, label) {
   return h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow" }, label);
 }
 
-// Each rule: where it may begin, and what becomes of a match. The first rule that fits at a place wins.
+// Each rule: where it may begin, and what becomes of a match. The first rule that fits at a place wins. Each spans a
+// bounded part of a text: it is tried at every special sign.
 const RULES = [
-  { at: /`+([^`\n]+?)`+/y, make: (m) => h("code", {}, m[1]) },
+  { at: /`{1,9}([^`\n]{1,2000}?)`{1,9}/y, make: (m) => h("code", {}, m[1]) },
   {
     at: /!?\[([^\]\n]{0,500})\]\((\S{1,2000}?)\)/y,
     make: (m, context, depth) => {
@@ -31,16 +34,16 @@ const RULES = [
       return url ? link(url, inline(m[1], context, depth + 1)) : m[0];
     },
   },
-  { at: /<(https?:\/\/[^\s|>]+)(?:\|([^>\n]+))?>/y, make: (m) => link(safeUrl(m[1]) ?? "#", m[2] ?? m[1]) },
-  { at: /https?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]}*_~]/y, word: true, make: (m) => link(safeUrl(m[0]) ?? "#", m[0]) },
-  { at: /\*\*(?=\S)([^\n]+?)(?<=\S)\*\*/y, tag: "strong" },
-  { at: /\*(?=\S)([^*\n]+?)(?<=\S)\*(?!\w)/y, word: true, tag: "strong" },
-  { at: /__(?=\S)([^\n]+?)(?<=\S)__/y, word: true, tag: "em" },
-  { at: /_(?=\S)([^_\n]+?)(?<=\S)_(?!\w)/y, word: true, tag: "em" },
-  { at: /~~(?=\S)([^\n]+?)(?<=\S)~~/y, tag: "s" },
-  { at: /~(?=\S)([^~\n]+?)(?<=\S)~(?!\w)/y, word: true, tag: "s" },
+  { at: /<(https?:\/\/[^\s|>]{1,2000})(?:\|([^>\n]{1,500}))?>/y, make: (m) => link(safeUrl(m[1]) ?? "#", m[2] ?? m[1]) },
+  { at: /https?:\/\/[^\s<>"']{1,2000}[^\s<>"'.,;:!?)\]}*_~]/y, word: true, make: (m) => link(safeUrl(m[0]) ?? "#", m[0]) },
+  { at: /\*\*(?=\S)([^\n]{1,2000}?)(?<=\S)\*\*/y, tag: "strong" },
+  { at: /\*(?=\S)([^*\n]{1,2000}?)(?<=\S)\*(?!\w)/y, word: true, tag: "strong" },
+  { at: /__(?=\S)([^\n]{1,2000}?)(?<=\S)__/y, word: true, tag: "em" },
+  { at: /_(?=\S)([^_\n]{1,2000}?)(?<=\S)_(?!\w)/y, word: true, tag: "em" },
+  { at: /~~(?=\S)([^\n]{1,2000}?)(?<=\S)~~/y, tag: "s" },
+  { at: /~(?=\S)([^~\n]{1,2000}?)(?<=\S)~(?!\w)/y, word: true, tag: "s" },
   {
-    at: /@([\w.-]*\w)/y,
+    at: /@([\w.-]{0,100}\w)/y,
     word: true,
     make: (m, context) => {
       const everybody = m[1] === "all" || m[1] === "here";
@@ -50,7 +53,7 @@ const RULES = [
     },
   },
   {
-    at: /#([\w.-]*\w)/y,
+    at: /#([\w.-]{0,100}\w)/y,
     word: true,
     make: (m, context) => {
       const open = context.openRoom?.(m[1]);
@@ -108,9 +111,18 @@ function take(lines, pattern) {
   return taken;
 }
 
-/** The elements of a text. `context`: who reads it, whose names are known, how a room is opened. */
-export function markdown(text, context = {}, depth = 0) {
-  const lines = String(text).split("\n");
+/** The elements of a text, of which at most `most` characters are shown. `context`: who reads it, whose names are known,
+    how a room is opened. */
+export function markdown(text, context = {}, most = LONGEST) {
+  const all = String(text);
+  if (all.length <= most) return blocksOf(all, context, 0);
+  const show = () => rest.replaceWith(h("p", { class: "as-it-is" }, all.slice(most)));
+  const rest = h("button", { class: "link", type: "button", onclick: show }, `… and ${(all.length - most).toLocaleString("en")} characters more`);
+  return [...blocksOf(all.slice(0, most), context, 0), rest];
+}
+
+function blocksOf(text, context, depth) {
+  const lines = text.split("\n");
   const blocks = [];
   let paragraph = [];
   const end = () => {
@@ -133,7 +145,7 @@ export function markdown(text, context = {}, depth = 0) {
       blocks.push(codeBlock("", [lines.shift().slice(3, -3)]));
     } else if (/^>\s?/.test(line) && depth < NESTING) {
       end();
-      blocks.push(h("blockquote", {}, markdown(take(lines, /^>\s?/).join("\n"), context, depth + 1)));
+      blocks.push(h("blockquote", {}, blocksOf(take(lines, /^>\s?/).join("\n"), context, depth + 1)));
     } else if (/^[-*]\s+\S/.test(line)) {
       end();
       blocks.push(h("ul", {}, take(lines, /^[-*]\s+(?=\S)/).map((item) => h("li", {}, inline(item, context)))));

@@ -28,18 +28,19 @@ function popup(anchor, element, first) {
   const back = document.activeElement;
   document.body.append(element);
   place(element, anchor);
+  const resized = () => close();
   const outside = (event) => element.contains(event.target) || close();
   const close = (returnFocus = false) => {
     if (open?.element !== element) return;
     open = null;
     element.remove();
     removeEventListener("pointerdown", outside, true);
-    removeEventListener("resize", close);
+    removeEventListener("resize", resized);
     if (returnFocus) back?.focus({ preventScroll: true });
   };
   open = { element, close };
   addEventListener("pointerdown", outside, true);
-  addEventListener("resize", () => close(), { once: true });
+  addEventListener("resize", resized);
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape" || event.key === "Tab") {
       event.preventDefault();

@@ -19,7 +19,7 @@ export async function own(path, method = "GET", body) {
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error ?? `HTTP ${response.status}`);
+  if (!response.ok) throw Object.assign(new Error(answer.error ?? `HTTP ${response.status}`), { status: response.status });
   return answer;
 }
 
@@ -48,7 +48,11 @@ export async function account() {
 
 /** Forgets the account: the server does not know it any more. */
 export function forget() {
-  localStorage.removeItem(KEY);
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    // Without storage nothing was kept.
+  }
 }
 
 /** The address of the page for somebody else in this browser. */

@@ -9,6 +9,9 @@ import { Traffic } from "./traffic.js";
 export class Tools {
   #panes;
   #tab = "inspector";
+  #source = null;
+  #again = 0;
+  #ended = false;
 
   /** `isPerson(username)`: whether it is no bot; `jump(id)`: shows a message in the chat. */
   constructor(isPerson, jump) {
@@ -25,7 +28,15 @@ export class Tools {
     byId("tools-close").addEventListener("click", () => this.hide());
     byId("tools-button").addEventListener("click", () => this.toggle());
     byId("broken").addEventListener("click", () => this.show("faults"));
+    // A browser has six connections for a server, for all its tabs together, and each stream holds one.
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#rest() : this.#listen()));
     this.#listen();
+  }
+
+  /** There is nothing more to hear. */
+  end() {
+    this.#ended = true;
+    this.#rest();
   }
 
   show(name) {
@@ -78,7 +89,15 @@ export class Tools {
     byId(`tab-button-${next}`).focus();
   }
 
+  #rest() {
+    clearTimeout(this.#again);
+    this.#source?.close();
+    this.#source = null;
+  }
+
   #listen() {
+    this.#rest();
+    if (this.#ended || document.hidden) return;
     const { inspector, traffic, faults } = this.#panes;
     const source = new EventSource(`${BASE}_sandbox/inspector?token=${encodeURIComponent(TOKEN)}`);
     source.addEventListener("begin", () => {
@@ -90,7 +109,8 @@ export class Tools {
     source.addEventListener("faults", (event) => faults.show(JSON.parse(event.data)));
     source.addEventListener("error", () => {
       // It comes back by itself, unless the browser gave up.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#listen(), 2000);
+      if (source === this.#source && source.readyState === EventSource.CLOSED) this.#again = setTimeout(() => this.#listen(), 2000);
     });
+    this.#source = source;
   }
 }
