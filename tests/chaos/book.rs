@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -66,6 +67,10 @@ struct Command {
     runs: Vec<u32>,
     /// How often it was reported as not answered.
     letters: u32,
+    /// When it was said, when its handler began first, and when its reply was heard first.
+    said_at: Instant,
+    ran_at: Option<Instant>,
+    replied_at: Option<Instant>,
 }
 
 impl Command {
@@ -145,6 +150,9 @@ impl Book {
                 replies: HashSet::new(),
                 runs: Vec::new(),
                 letters: 0,
+                said_at: Instant::now(),
+                ran_at: None,
+                replied_at: None,
             });
             inner.touch(at);
         });
@@ -178,7 +186,9 @@ impl Book {
     pub(crate) fn runs(&self, process: u32, id: &str) {
         self.change(|inner| match inner.by_id.get(id) {
             Some(&at) => {
-                inner.commands[at].runs.push(process);
+                let command = &mut inner.commands[at];
+                command.runs.push(process);
+                command.ran_at.get_or_insert_with(Instant::now);
                 inner.touch(at);
             }
             None => inner.wrong.push(format!("a run for {id:?}")),
@@ -203,7 +213,9 @@ impl Book {
         self.change(
             |inner| match inner.places.get(&place).and_then(|all| all.get(number)) {
                 Some(&at) => {
-                    inner.commands[at].replies.insert(message.id.clone());
+                    let command = &mut inner.commands[at];
+                    command.replies.insert(message.id.clone());
+                    command.replied_at.get_or_insert_with(Instant::now);
                     inner.touch(at);
                 }
                 None => inner
@@ -310,8 +322,10 @@ impl Book {
                 .collect();
             let jumps = numbers.windows(2).filter(|pair| pair[0] >= pair[1]);
             wrong.extend(jumps.map(|pair| {
+                let first = pair[0].min(pair[1]).saturating_sub(1);
+                let about = inner.times(place, first..=pair[0].max(pair[1]) + 1);
                 format!(
-                    "in {:?} {place:?} {} is behind {}",
+                    "in {:?} {place:?} {} is behind {}: {about}",
                     name_of(sandbox, &place.0),
                     pair[1],
                     pair[0]
@@ -344,6 +358,25 @@ impl Inner {
         command.kind == Kind::Once
             && command.runs.is_empty()
             && later.into_iter().any(|at| !self.commands[*at].replies.is_empty())
+    }
+
+    /// When some commands of a place were said, began to run and were answered: whether the bot heard them out of order,
+    /// or answered them so.
+    fn times(&self, place: &Place, numbers: RangeInclusive<usize>) -> String {
+        let began = self.commands[0].said_at;
+        let millis = |at: Instant| at.duration_since(began).as_millis();
+        let all = &self.places[place];
+        let known = numbers.filter_map(|number| Some((number, &self.commands[*all.get(number)?])));
+        let times = known.map(|(number, command)| {
+            format!(
+                "{number} ({}) said {}, ran {:?}, replied {:?}",
+                command.kind.name(),
+                millis(command.said_at),
+                command.ran_at.map(millis),
+                command.replied_at.map(millis)
+            )
+        });
+        times.collect::<Vec<_>>().join("; ")
     }
 
     fn touch(&mut self, at: usize) {

@@ -332,9 +332,15 @@ impl CatchUp {
             .as_mut()
             .map(|run| run.take_held(room))
             .unwrap_or_default();
-        if self.marks.lock().has_missed(room) {
+        let mut marks = self.marks.lock();
+        if marks.has_missed(room) {
+            // It may be older than that: a change is written behind what is said next in the same millisecond.
+            for held in &held {
+                marks.missed(room, held.revision);
+            }
             return;
         }
+        drop(marks);
         for Held { event, revision } in held {
             let events = classifier.classify(&event);
             self.pass(events, Arrival::Live, room, revision, deliveries);
@@ -537,3 +543,6 @@ impl fmt::Debug for Run {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
