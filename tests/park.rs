@@ -87,7 +87,7 @@ impl Slow {
 fn said(sandbox: &Sandbox) -> Vec<String> {
     let messages = sandbox.messages("general").into_iter();
     messages
-        .filter(|message| message.username == "rocketbotte")
+        .filter(|message| message.username == "rocketbotte" && message.raw.get("t").is_none())
         .map(|message| message.text)
         .collect()
 }
@@ -146,4 +146,24 @@ async fn another_policy_drops_and_counts() {
     assert_eq!(slow.live.ask_in("dev", "!echo here").await, "here");
     slow.expect(3).await;
     assert_eq!(slow.live.handle.counters().overflowed, 17);
+}
+
+/// What the transport does not count, such as an invitation, waits in the lanes too.
+#[tokio::test]
+async fn what_is_not_counted_takes_nobodys_place() {
+    let slow = Slow::bot(|bot| bot.lane_capacity(2, Overflow::Park).hold(Duration::MAX)).await;
+    let sandbox = slow.live.sandbox.clone();
+    slow.ask(0..1).await;
+    for _ in 0..4 {
+        sandbox.kick("general", "rocketbotte").unwrap();
+        sandbox.invite("general", "rocketbotte").unwrap();
+    }
+    let handle = slow.live.handle.clone();
+    let received = sandbox
+        .wait_until(|_| handle.counters().received >= 10, PATIENCE)
+        .await;
+    received.unwrap();
+    slow.ask(1..10).await;
+    slow.expect(10).await;
+    assert_eq!(slow.live.handle.counters().overflowed, 0);
 }

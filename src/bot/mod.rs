@@ -190,6 +190,10 @@ where
             shared.always_in_thread = settings.always_in_thread;
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;
+            if settings.catches_up && own.overflow == Overflow::Park {
+                own.bounds.waiting_in_lane = own.bounds.waiting_in_lane.saturating_add(UNCOUNTED);
+                own.bounds.waiting = own.bounds.waiting.saturating_add(UNCOUNTED);
+            }
         })
         .dead_letters(settings.dead_letters.clone())
         .connection(connection.state())
@@ -235,6 +239,10 @@ fn log_ready(session: &Session) -> OnReady {
         }
     })
 }
+
+/// The transport hands over no more messages of a room than its lane takes, and parks the rest. What it does not count
+/// (invitations, what a program fires) waits in the same lanes, and takes no message's place.
+const UNCOUNTED: usize = 4096;
 
 /// A server's name in the journal: without the scheme, since a server that gets a certificate is the same.
 fn place_of(url: &ServerUrl) -> String {

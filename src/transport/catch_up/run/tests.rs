@@ -47,6 +47,7 @@ async fn what_is_left_for_later_is_fetched_from_the_oldest_of_it_on() {
         "rid": "r", "t": "c", "name": "general", "ts": {"$date": 0}, "_updatedAt": {"$date": 11},
     }));
     let listing = Listing {
+        is_part: false,
         subscriptions: vec![subscription.unwrap()],
         changed: HashSet::new(),
         lost: None,
