@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Method;
 use rocketbotte::response::Action;
 use rocketbotte::rest::endpoint::{Info, Me, PublicSettings, Subscriptions};
-use rocketbotte::rest::{Client, RestErrorKind, RestSink};
+use rocketbotte::rest::{Client, Endpoint, RestErrorKind, RestSink, Version};
 use rocketbotte::transport::Connector;
 use rocketbotte::{Credentials, Secret};
 use serde_json::{Value, json};
@@ -556,4 +556,91 @@ async fn calls_over_the_concurrency_limit_wait() {
         (start.elapsed(), requests.lock().unwrap().len()),
         (Duration::from_secs(10), 4)
     );
+}
+
+/// A call that came with a version and went with another.
+#[derive(serde::Serialize)]
+struct Passing {}
+
+impl Endpoint for Passing {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "rooms.passing";
+    const IDEMPOTENT: bool = true;
+    const SINCE: Option<Version> = Some(Version::new(8, 0));
+    const UNTIL: Option<Version> = Some(Version::new(9, 0));
+    type Reply = Value;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_the_server_does_not_have_names_the_versions_that_do() {
+    let page = || {
+        response(
+            "200 OK",
+            &[("content-type", "text/html")],
+            "<html>__meteor_runtime_config__",
+        )
+    };
+    let missing = || {
+        json_response(
+            "404 Not Found",
+            &json!({"success": false, "error": "Resource not found"}),
+        )
+    };
+    let no_room = || {
+        json_response(
+            "404 Not Found",
+            &json!({"success": false, "error": "No room", "errorType": "error-room-not-found"}),
+        )
+    };
+    let unsupported = || RestErrorKind::Unsupported {
+        since: Some(Version::new(8, 0)),
+        until: Some(Version::new(9, 0)),
+    };
+
+    // What the server says to be, what it answers, what the error is, and how often it was asked.
+    let rows: [(Option<&str>, fn() -> Reply, RestErrorKind, usize); 7] = [
+        (Some("7.13"), missing, unsupported(), 0),
+        (Some("9.0"), missing, unsupported(), 0),
+        (None, missing, unsupported(), 1),
+        (None, page, unsupported(), 1),
+        (None, no_room, RestErrorKind::NotFound, 1),
+        (Some("8.9"), missing, RestErrorKind::NotFound, 1),
+        (Some("8.0"), no_room, RestErrorKind::NotFound, 1),
+    ];
+    for (version, answer, kind, asked) in rows {
+        let (connector, requests) = http(move |request| match request.line() {
+            line if line.contains("info") => ok(&json!({"version": version, "success": true})),
+            _ => answer(),
+        });
+        let client = client(connector);
+        client.call(&Info {}).await.unwrap();
+        let error = client.call(&Passing {}).await.unwrap_err();
+        assert_eq!(error.kind(), &kind, "{version:?}: {error}");
+        if matches!(kind, RestErrorKind::Unsupported { .. }) {
+            assert!(error.to_string().contains("8.0 or later"), "{error}");
+        }
+        assert!(!error.is_transient());
+        assert_eq!(requests.lock().unwrap().len(), 1 + asked, "{version:?}");
+        // What is not typed goes out all the same.
+        assert!(
+            client
+                .call_raw(Method::GET, "rooms.passing", &[], None)
+                .await
+                .is_err()
+        );
+        assert_eq!(requests.lock().unwrap().len(), 2 + asked);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_is_noticed_by_those_who_never_ask_again() {
+    let (connector, _) = http(|request| match request.line() {
+        line if line.contains("info") => ok(&json!({"version": "7.13", "success": true})),
+        _ => ok(&json!({"success": true})),
+    });
+    let client = client(connector);
+    client.call(&Info {}).await.unwrap();
+    client.call(&Passing {}).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(11 * 60)).await;
+    client.call(&Passing {}).await.unwrap();
 }

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use pin_project::pin_project;
 use tower::{BoxError, Layer, Service};
 
-use super::limiter::Turn;
+use super::limiter::{Estimate, Turn};
 use crate::server_url::{ServerUrl, is_plain_path};
 
 /// One REST call.
@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) meta: Meta,
     /// Calls that wait for a limit go in this order, lower first.
     pub(crate) order: u64,
+    /// The limit that counts before the server tells its own.
+    pub(crate) limit: Estimate,
 }
 
 /// What the layers know about a call. It travels in the request's extensions.
@@ -94,7 +96,7 @@ impl EncodeLayer {
         }
         Ok(request
             .extension(call.meta)
-            .extension(Turn::new(call.path, call.order))
+            .extension(Turn::new(call.path, call.order, call.limit))
             .body(Full::new(call.body.unwrap_or_default()))?)
     }
 }
@@ -173,6 +175,7 @@ mod tests {
                 sensitive: false,
             },
             order: 0,
+            limit: Estimate::default(),
         })
     }
 

@@ -18,14 +18,14 @@ use super::auth::AuthLayer;
 use super::call::{Call, EncodeLayer, Meta};
 use super::clock::ServerClock;
 use super::collect::{Collect, HttpClient};
-use super::endpoint::{Endpoint, Info, InfoReply, Login, Logout};
+use super::endpoint::{self, Endpoint, Info, InfoReply, Login, Logout, RateLimit};
 use super::error::{RestError, RestErrorKind};
 use super::limit_layer::LimitLayer;
-use super::limiter::{LONGEST_WAIT, Limiter};
+use super::limiter::{Estimate, LONGEST_WAIT, Limiter, route_of};
 use super::reply;
 use super::retry::{Retries, RetryPolicy};
 use super::trace::TraceLayer;
-use super::version::ServerVersion;
+use super::version::{ServerVersion, Version};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
@@ -154,6 +154,7 @@ impl Client {
     /// See [`RestErrorKind`].
     pub async fn call<E: Endpoint>(&self, endpoint: &E) -> Result<E::Reply, RestError> {
         let name = format!("{} {}", E::METHOD, E::PATH);
+        self.is_there::<E>(&name)?;
         let invalid = |error: serde_json::Error| {
             RestError::new(RestErrorKind::InvalidCall, &name, "it does not fit into JSON").with_source(error)
         };
@@ -177,9 +178,14 @@ impl Client {
             body,
             meta,
             order: self.shared.limiter.next_order(),
+            limit: self.estimate(E::LIMIT),
         };
         let response = self.send(&name, call).await?;
-        let reply = reply::read(&name, &self.config.url, &response, E::SENSITIVE)?;
+        let reply = reply::read(&name, &self.config.url, &response, E::SENSITIVE);
+        let reply = reply.map_err(|error| match reply::is_unknown_route(&response) {
+            true => self.unknown_route::<E>(error),
+            false => error,
+        })?;
         if E::PATH == Info::PATH
             && let Ok(info) = serde_json::from_slice::<InfoReply>(response.body())
             && let Some(version) = info.version()
@@ -219,7 +225,6 @@ impl Client {
                 anonymous: false,
                 sensitive: true,
             },
-            method,
             path: Cow::Owned(path.to_owned()),
             query: query
                 .iter()
@@ -227,6 +232,8 @@ impl Client {
                 .collect(),
             body: body.map(|body| Bytes::from(body.to_string())),
             order: self.shared.limiter.next_order(),
+            limit: self.estimate(endpoint::limit_of(&method, route_of(path))),
+            method,
         };
         let response = self.send(&name, call).await?;
         reply::read(&name, &self.config.url, &response, true)
@@ -263,6 +270,40 @@ impl Client {
         self.call(&Logout {}).await.map(drop)
     }
 
+    /// Whether the server has this call, as far as that is sure.
+    fn is_there<E: Endpoint>(&self, name: &str) -> Result<(), RestError> {
+        match self.shared.version.sure() {
+            Some(version) if !has::<E>(version) => {
+                let message = format!("the server has version {version}; {}", needs::<E>());
+                let (since, until) = (E::SINCE, E::UNTIL);
+                Err(RestError::new(
+                    RestErrorKind::Unsupported { since, until },
+                    name,
+                    message,
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What it means that the server does not know the path of a call.
+    fn unknown_route<E: Endpoint>(&self, error: RestError) -> RestError {
+        let (since, until) = (E::SINCE, E::UNTIL);
+        let has_it = self.shared.version.sure().is_some_and(has::<E>);
+        if has_it || (since, until) == (None, None) {
+            return error;
+        }
+        let message = format!("the server does not have it; {}", needs::<E>());
+        error.into_kind(RestErrorKind::Unsupported { since, until }, message)
+    }
+
+    fn estimate(&self, limit: RateLimit) -> Estimate {
+        Estimate {
+            limit,
+            version: self.shared.version.known(),
+        }
+    }
+
     async fn send(&self, name: &str, call: Call) -> Result<Response<Bytes>, RestError> {
         let stack = self.stack.clone();
         let response = stack
@@ -279,6 +320,20 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+fn has<E: Endpoint>(version: Version) -> bool {
+    E::SINCE.is_none_or(|since| version >= since) && E::UNTIL.is_none_or(|until| version < until)
+}
+
+/// Which servers have a call that not all of them have.
+fn needs<E: Endpoint>() -> String {
+    match (E::SINCE, E::UNTIL) {
+        (Some(since), None) => format!("the call needs {since} or later"),
+        (None, Some(until)) => format!("the call was removed in {until}"),
+        (Some(since), Some(until)) => format!("the call needs {since} or later, and was removed in {until}"),
+        (None, None) => "all versions that are known have the call".to_owned(),
     }
 }
 

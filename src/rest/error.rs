@@ -9,6 +9,7 @@ use tower::BoxError;
 
 use super::call::InvalidPath;
 use super::limiter::LimitExceeded;
+use super::version::Version;
 use crate::excerpt::excerpt;
 use crate::server_url::ServerUrl;
 use crate::transport::connect_failure::{ConnectFailure, root_cause};
@@ -63,6 +64,13 @@ pub enum RestErrorKind {
     },
     /// The message is longer than the server allows.
     TooLarge,
+    /// This version of the server does not have the call: not before `since`, no more from `until` on.
+    Unsupported {
+        /// The first version that has it, where not all do.
+        since: Option<Version>,
+        /// The first version that has it no more.
+        until: Option<Version>,
+    },
     /// The server refused it for another reason, or failed (status 5xx).
     Api,
     /// What answered is no Rocket.Chat: a web page, a redirect, no JSON.
@@ -92,6 +100,14 @@ impl RestError {
 
     pub(crate) fn transient(mut self, is_transient: bool) -> Self {
         self.0.is_transient = is_transient;
+        self
+    }
+
+    /// The same call and status, for what the answer means beyond its own words.
+    pub(crate) fn into_kind(mut self, kind: RestErrorKind, message: impl Into<Box<str>>) -> Self {
+        self.0.kind = kind;
+        self.0.message = message.into();
+        self.0.is_transient = false;
         self
     }
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::Instant;
 
+use super::endpoint::RateLimit;
 use super::limit;
 use super::quota::{Answer, Hold, Knowledge, Quota, Ticket};
+use super::version::Version;
 use crate::health::meter;
 
 /// No call is the first in its line for longer than this, unless it is told otherwise. How long the line before it takes
@@ -30,10 +32,25 @@ pub(crate) struct Turn {
     pub(crate) route: Cow<'static, str>,
     /// Lower comes first.
     pub(crate) order: u64,
+    pub(crate) limit: Estimate,
+}
+
+/// What the limit of an endpoint is taken to be before the server tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Estimate {
+    pub(crate) limit: RateLimit,
+    /// The server's version, if it is known.
+    pub(crate) version: Option<Version>,
+}
+
+impl Estimate {
+    fn quota(self) -> Quota {
+        Quota::new(self.limit.in_version(self.version))
+    }
 }
 
 impl Turn {
-    pub(crate) fn new(path: Cow<'static, str>, order: u64) -> Self {
+    pub(crate) fn new(path: Cow<'static, str>, order: u64, limit: Estimate) -> Self {
         let end = route_end(&path);
         let route = match path {
             Cow::Borrowed(path) => Cow::Borrowed(&path[..end]),
@@ -42,8 +59,13 @@ impl Turn {
                 Cow::Owned(path)
             }
         };
-        Self { route, order }
+        Self { route, order, limit }
     }
+}
+
+/// A path as the server counts it.
+pub(crate) fn route_of(path: &str) -> &str {
+    &path[..route_end(path)]
 }
 
 /// Where the parameters of a path begin: behind the first part with a dot in it.
@@ -78,25 +100,19 @@ type Key = (Method, Cow<'static, str>);
 #[derive(Debug)]
 struct Line {
     quota: Quota,
+    /// What servers have by default.
+    limit: RateLimit,
     waiting: BTreeMap<u64, Option<Waker>>,
     is_anonymous: bool,
     /// The window of which the log says that it is used up.
     told_until: Option<Instant>,
 }
 
-/// What servers let pass unless they are set otherwise.
-fn default_limit(route: &str) -> u32 {
-    match route {
-        // Since 8.8, in a second; before it ten in a minute like all others. The lower counts until one answer came.
-        "chat.sendMessage" | "users.setStatus" => 5,
-        _ => 10,
-    }
-}
-
 impl Line {
-    fn new(route: &str, is_anonymous: bool) -> Self {
+    fn new(estimate: Estimate, is_anonymous: bool) -> Self {
         Self {
-            quota: Quota::new(default_limit(route)),
+            quota: estimate.quota(),
+            limit: estimate.limit,
             waiting: BTreeMap::new(),
             is_anonymous,
             told_until: None,
@@ -145,8 +161,8 @@ impl Limiter {
             let mut endpoints = self.lock();
             let lines = endpoints.lines.iter_mut();
             lines
-                .filter_map(|((_, route), line)| {
-                    line.quota.learn_anew(default_limit(route));
+                .filter_map(|(_, line)| {
+                    line.quota.learn_anew(line.limit.in_version(None));
                     line.told_until = None;
                     line.first()
                 })
@@ -183,7 +199,7 @@ pub(crate) enum AccountLimit {
 
 impl Endpoints {
     /// The line of an endpoint, if there is room for one more.
-    fn line(&mut self, key: &Key, is_anonymous: bool, now: Instant) -> Option<&mut Line> {
+    fn line(&mut self, key: &Key, new: Estimate, is_anonymous: bool, now: Instant) -> Option<&mut Line> {
         if !self.lines.contains_key(key) {
             if self.lines.len() >= MAX_ENDPOINTS {
                 self.lines
@@ -194,7 +210,7 @@ impl Endpoints {
             }
         }
         let line = self.lines.entry(key.clone());
-        Some(line.or_insert_with(|| Line::new(&key.1, is_anonymous)))
+        Some(line.or_insert_with(|| Line::new(new, is_anonymous)))
     }
 }
 
@@ -236,6 +252,7 @@ pub(super) struct Place {
     limiter: Limiter,
     key: Key,
     order: u64,
+    estimate: Estimate,
     is_anonymous: bool,
     patience: Patience,
     is_in_line: bool,
@@ -270,6 +287,7 @@ impl Place {
             limiter,
             key: (method.clone(), turn.route.clone()),
             order: turn.order,
+            estimate: turn.limit,
             is_anonymous,
             patience,
             is_in_line: false,
@@ -294,7 +312,7 @@ impl Place {
         let limiter = self.limiter.clone();
         let mut endpoints = limiter.lock();
         let is_full = endpoints.waiting >= MAX_WAITING;
-        let Some(line) = endpoints.line(&self.key, self.is_anonymous, now) else {
+        let Some(line) = endpoints.line(&self.key, self.estimate, self.is_anonymous, now) else {
             return Turned::Go(None);
         };
         let is_next = line
@@ -412,8 +430,14 @@ mod tests {
             ("/api/info", "/api/info"),
             ("me", "me"),
         ] {
-            assert_eq!(Turn::new(Cow::Borrowed(path), 0).route, route);
-            assert_eq!(Turn::new(Cow::Owned(path.to_owned()), 0).route, route);
+            assert_eq!(
+                Turn::new(Cow::Borrowed(path), 0, Estimate::default()).route,
+                route
+            );
+            assert_eq!(
+                Turn::new(Cow::Owned(path.to_owned()), 0, Estimate::default()).route,
+                route
+            );
         }
     }
 }

@@ -12,7 +12,8 @@
 //! they were made, those of others are not held up. Where it is refused all the same (others may use the same address),
 //! it and all others of that endpoint wait as long as the server says, two minutes at most. No call is the first in its
 //! line for longer than ten minutes, and no more than 1,024 wait: the others fail with
-//! [`RestErrorKind::RateLimited`]. Accounts with the permission never wait.
+//! [`RestErrorKind::RateLimited`]. Accounts with the permission never wait. Before the first answer the limit of the
+//! type counts ([`Endpoint::LIMIT`]).
 //!
 //! # Retries
 //!
@@ -52,6 +53,7 @@ pub use self::endpoint::Endpoint;
 pub use self::error::{RestError, RestErrorKind};
 pub(crate) use self::limiter::AccountLimit;
 pub use self::sink::{RestSink, SinkFuture};
+pub use self::version::Version;
 
 #[cfg(fuzzing)]
 pub(crate) fn fuzzing(url: &crate::ServerUrl, response: &http::Response<bytes::Bytes>) {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::endpoint::RateLimit;
 use super::limit::{MAX, Window};
 
 /// Resets of one window that the server computed for several answers differ by a few milliseconds.
@@ -23,9 +24,6 @@ const MARGIN: Duration = Duration::from_millis(20);
 
 /// What ends so soon when it is told may be over: times are cut to seconds.
 const OVER: Duration = Duration::from_secs(2);
-
-/// The length of a window where nothing tells it.
-const WINDOW: Duration = Duration::from_secs(60);
 
 /// What became of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,14 +84,16 @@ pub(crate) struct Quota {
     /// The end of this window by ours, or at most a second later.
     opens_at: Option<Instant>,
     refused_until: Option<Instant>,
+    /// The length of a window where nothing told one.
+    default_window: Duration,
     /// The longest time from the sending of a call to the end of its window: the length of a window, or a little more.
     longest: Duration,
 }
 
 impl Quota {
     /// Nothing is known yet but what servers have by default.
-    pub(crate) fn new(default_limit: u32) -> Self {
-        let limit = default_limit.max(1);
+    pub(crate) fn new(default: RateLimit) -> Self {
+        let limit = default.calls().max(1);
         Self {
             knowledge: Knowledge::Nothing,
             limit,
@@ -107,16 +107,17 @@ impl Quota {
             past_reset: 0,
             opens_at: None,
             refused_until: None,
+            default_window: default.window().min(MAX),
             longest: Duration::ZERO,
         }
     }
 
     /// As if nothing were known, but for the calls that are under way.
-    pub(crate) fn learn_anew(&mut self, default_limit: u32) {
+    pub(crate) fn learn_anew(&mut self, default: RateLimit) {
         *self = Self {
             under_way: self.under_way,
             next_number: self.next_number,
-            ..Self::new(default_limit)
+            ..Self::new(default)
         };
     }
 
@@ -180,7 +181,7 @@ impl Quota {
 
     fn length(&self) -> Duration {
         match self.longest.is_zero() {
-            true => WINDOW,
+            true => self.default_window,
             false => self.longest,
         }
     }

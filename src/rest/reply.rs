@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::{RestError, RestErrorKind};
 use super::limit;
-use super::retry::Transient;
+use super::retry::{Transient, WEB_CLIENT};
 use crate::excerpt::excerpt;
 use crate::server_url::ServerUrl;
 
@@ -57,6 +57,18 @@ pub(crate) fn read<T: DeserializeOwned>(
 ) -> Result<T, RestError> {
     let is_transient = response.extensions().get::<Transient>().is_some();
     decode(call, url, response, is_sensitive).map_err(|error| error.transient(is_transient))
+}
+
+/// Whether the server does not know the path. Those before 4.0 send their web client instead of a status.
+pub(crate) fn is_unknown_route(response: &Response<Bytes>) -> bool {
+    match response.status() {
+        StatusCode::NOT_FOUND => serde_json::from_slice::<Body>(response.body()).is_ok_and(|body| {
+            let text = body.error.as_ref().and_then(text_of);
+            body.error_type.is_none() && text.is_none_or(|text| text == "Resource not found")
+        }),
+        StatusCode::OK => limit::contains(response.body(), WEB_CLIENT),
+        _ => false,
+    }
 }
 
 fn decode<T: DeserializeOwned>(

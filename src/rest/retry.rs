@@ -40,7 +40,7 @@ const OWN_TROUBLE: Duration = Duration::from_secs(30);
 const REJECTED: Duration = Duration::from_secs(2 * 60);
 
 /// The server's own web client, which servers before 4.0 send for a path that they don't know.
-const WEB_CLIENT: &[u8] = b"__meteor_runtime_config__";
+pub(super) const WEB_CLIENT: &[u8] = b"__meteor_runtime_config__";
 
 /// What the database says where two requests race with the same message id.
 const KNOWN_ID: &[u8] = b"E11000";

@@ -1,10 +1,67 @@
 //! The server's version, as far as calls depend on it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The first version whose pages of `chat.syncMessages` are known to begin with the oldest. Those of 7.1 may begin with
 /// the newest, and what is between two such pages is never told.
-const CURSORS: (u32, u32) = (7, 2);
+const CURSORS: Version = Version::new(7, 2);
+
+/// What was heard longer ago is no reason to refuse a call: the server may have been upgraded since.
+const SURE: Duration = Duration::from_secs(10 * 60);
+
+/// A version of Rocket.Chat: major and minor, which is what the API depends on.
+///
+/// ```
+/// use rocketbotte::rest::Version;
+///
+/// const NEEDED: Version = Version::new(8, 9);
+/// assert_eq!(Version::parse("8.10.2"), Some(Version::new(8, 10)));
+/// assert!(Version::new(8, 10) > NEEDED);
+/// assert_eq!(NEEDED.to_string(), "8.9");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    major: u32,
+    minor: u32,
+}
+
+impl Version {
+    /// Such as 8.9.
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+
+    /// Reads what servers say: `8.7`, `8.7.2` or `8.7.0-rc.1`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let major = parts.next()?.parse().ok()?;
+        let minor = parts.next()?;
+        let digits = minor
+            .find(|c: char| !c.is_ascii_digit())
+            .map_or(minor, |end| &minor[..end]);
+        Some(Self::new(major, digits.parse().ok()?))
+    }
+
+    /// The 8 of 8.9.
+    pub const fn major(self) -> u32 {
+        self.major
+    }
+
+    /// The 9 of 8.9.
+    pub const fn minor(self) -> u32 {
+        self.minor
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
 
 /// What all clones of a client know about the server's version.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +69,8 @@ pub(crate) struct ServerVersion(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    version: Option<(u32, u32)>,
+    version: Option<Version>,
+    heard_at: Option<Instant>,
     /// The server refused them whatever its version is.
     refuses_cursors: bool,
 }
@@ -23,16 +81,30 @@ impl ServerVersion {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the server says: `8.7` or `8.7.2`. Text of another form is no version.
+    /// What the server says. Text of another form than [`Version::parse`] reads is no version.
     pub(crate) fn learn(&self, text: &str) {
-        let version = parse(text);
+        let version = Version::parse(text);
         let mut known = self.lock();
         if known.version != version {
             *known = Known {
                 version,
-                refuses_cursors: false,
+                ..Known::default()
             };
         }
+        known.heard_at = Some(Instant::now());
+    }
+
+    /// What the server last said that it is.
+    pub(crate) fn known(&self) -> Option<Version> {
+        self.lock().version
+    }
+
+    /// The same, if it said so a short while ago.
+    pub(crate) fn sure(&self) -> Option<Version> {
+        let known = self.lock();
+        known
+            .version
+            .filter(|_| known.heard_at.is_some_and(|at| at.elapsed() <= SURE))
     }
 
     /// Whether `chat.syncMessages` may have pages: where the version is not known it is worth a try.
@@ -45,16 +117,6 @@ impl ServerVersion {
     pub(crate) fn refuses_cursors(&self) {
         self.lock().refuses_cursors = true;
     }
-}
-
-fn parse(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.split('.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next()?;
-    let digits = minor
-        .find(|c: char| !c.is_ascii_digit())
-        .map_or(minor, |end| &minor[..end]);
-    Some((major, digits.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -90,5 +152,20 @@ mod tests {
         assert!(!version.may_have_cursors());
         version.learn("8.1");
         assert!(version.may_have_cursors());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_heard_long_ago_is_not_sure() {
+        let version = ServerVersion::default();
+        assert_eq!(version.sure(), None);
+        version.learn("8.0.1");
+        assert_eq!(version.sure(), Some(Version::new(8, 0)));
+        tokio::time::advance(SURE + Duration::from_secs(1)).await;
+        assert_eq!(
+            (version.sure(), version.known()),
+            (None, Some(Version::new(8, 0)))
+        );
+        version.learn("8.0.1");
+        assert_eq!(version.sure(), Some(Version::new(8, 0)));
     }
 }

@@ -1,13 +1,16 @@
 //! Calls about messages.
 
+use std::time::Duration;
+
 use http::Method;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::rooms::RestUser;
-use super::{Done, Endpoint};
+use super::{Done, Endpoint, RateLimit};
 use crate::event::{MessageId, RoomId};
 use crate::response::Attachment;
+use crate::rest::Version;
 
 /// `POST chat.sendMessage`: posts a message under an id of our choice. The server ignores an id that it knows, so
 /// repeating it cannot post twice; but it then answers with the status 400.
@@ -132,6 +135,7 @@ impl Endpoint for SendMessage {
     const METHOD: Method = Method::POST;
     const PATH: &'static str = "chat.sendMessage";
     const IDEMPOTENT: bool = true;
+    const LIMIT: RateLimit = RateLimit::new(5, Duration::from_secs(1)).since(Version::new(8, 8));
     type Reply = SentReply;
 }
 

@@ -1,12 +1,17 @@
 //! The calls of the REST API that a bot needs, one type for each.
 //!
-//! Fields of replies that a server leaves out are empty or `None`: versions differ in what they send.
+//! Fields of replies that a server leaves out, or writes in a form that is not known, are empty or `None`: versions differ
+//! in what they send.
+//!
+#![doc = include_str!("../../docs/endpoints.md")]
 
 mod account;
 mod chat;
+mod rate_limit;
 mod rooms;
 mod server;
 mod sync;
+mod table;
 
 use http::Method;
 use serde::Serialize;
@@ -17,6 +22,7 @@ pub use self::chat::{
     BotMark, DeleteMessage, GetMessage, MessageReply, OutgoingMessage, React, RestMessage, SendMessage,
     SentReply, UpdateMessage,
 };
+pub use self::rate_limit::RateLimit;
 pub(crate) use self::rooms::SubscriptionOf;
 pub use self::rooms::{
     ChannelRoles, CreateDirectMessage, CreatedRoom, DirectMessageReply, GroupRoles, MarkRead,
@@ -26,6 +32,9 @@ pub use self::rooms::{
 pub use self::server::{Info, InfoReply, PublicSettings, Setting, SettingsReply};
 pub use self::sync::{ChangedRoom, ChangedRooms, DeletedMessage, Rooms, SyncMessages, SyncReply, SyncResult};
 pub(crate) use self::sync::{Changes, Page, SyncPage};
+pub(crate) use self::table::limit_of;
+pub use self::table::{EndpointInfo, all};
+use super::Version;
 
 /// One call of the REST API. Its fields are the JSON body, or the query of a `GET`.
 ///
@@ -61,6 +70,13 @@ pub trait Endpoint: Serialize {
     /// Whether doing it twice is doing it once, so that it may be repeated when a connection is lost and nobody knows
     /// whether it was done.
     const IDEMPOTENT: bool;
+    /// The first version of the server that has it; `None` for all that there are. A call that a server is too old for
+    /// fails with [`Unsupported`](super::RestErrorKind::Unsupported).
+    const SINCE: Option<Version> = None;
+    /// The first version that has it no more.
+    const UNTIL: Option<Version> = None;
+    /// How often servers let it be called, until they tell otherwise.
+    const LIMIT: RateLimit = RateLimit::DEFAULT;
     /// Whether it goes out without credentials.
     const ANONYMOUS: bool = false;
     /// Whether request or reply hold secrets: then neither is ever logged.

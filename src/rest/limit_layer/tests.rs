@@ -10,7 +10,8 @@ use futures_util::future::{BoxFuture, join_all};
 use http::StatusCode;
 
 use super::*;
-use crate::rest::limiter::{AccountLimit, LONGEST_WAIT, MAX_ENDPOINTS, MAX_WAITING};
+use crate::rest::endpoint::RateLimit;
+use crate::rest::limiter::{AccountLimit, Estimate, LONGEST_WAIT, MAX_ENDPOINTS, MAX_WAITING};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -126,7 +127,7 @@ fn request(route: &'static str, order: u64) -> Request<()> {
     request.extensions_mut().insert(meta);
     request
         .extensions_mut()
-        .insert(Turn::new(Cow::Borrowed(route), order));
+        .insert(Turn::new(Cow::Borrowed(route), order, Estimate::default()));
     request
 }
 
@@ -352,4 +353,29 @@ async fn the_number_of_endpoints_is_bounded() {
     }
     assert!(service.config.limiter.counts().0 <= MAX_ENDPOINTS);
     assert_eq!(server.passed().len(), 1000);
+}
+
+/// Before the first answer the limit of the type counts, and it costs those that are not limited nothing but that answer.
+#[tokio::test(start_paused = true)]
+async fn a_new_endpoint_has_the_limit_of_its_type() {
+    let limit = RateLimit::new(3, Duration::from_secs(60));
+    for (is_limited, at_once) in [(true, 3), (false, 12)] {
+        let server = Server::new(is_limited);
+        let service = limited(&server);
+        let calls = (0..12).map(|order| {
+            let mut request = request("rooms.info", order);
+            let estimate = Estimate { limit, version: None };
+            let turn = Turn::new(Cow::Borrowed("rooms.info"), order, estimate);
+            request.extensions_mut().insert(turn);
+            service.clone().oneshot(request)
+        });
+        let calls = tokio::spawn(join_all(calls));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(server.passed().len(), 3);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        // The server of these tests says ten.
+        let most = if is_limited { 10 } else { at_once };
+        assert_eq!(server.passed().len(), most, "{is_limited}");
+        calls.abort();
+    }
 }

@@ -105,7 +105,7 @@ fn plan(losses: bool) -> impl Strategy<Value = Plan> {
 fn simulate(plans: &[Plan], mut server: Server, default_limit: u32) -> (u32, Vec<u64>, u64) {
     let start = Instant::now();
     let at = |millis: u64| start + Duration::from_millis(millis);
-    let mut quota = Quota::new(default_limit);
+    let mut quota = Quota::new(RateLimit::new(default_limit, Duration::from_secs(60)));
     let mut on_their_way: Vec<OnItsWay> = Vec::new();
     let (mut now, mut wanted, mut next, mut refused) = (0_u64, 0_u64, 0, 0);
     let mut needless = Vec::new();
@@ -230,7 +230,7 @@ proptest! {
     fn it_never_waits_for_nothing_or_for_ever(
         steps in prop::collection::vec((0_u64..100_000, 0_u8..6, any::<u32>(), 0_u32..20, any::<u64>(), any::<u64>()), 1..100),
     ) {
-        let mut quota = Quota::new(10);
+        let mut quota = Quota::new(RateLimit::new(10, Duration::from_secs(60)));
         let mut now = Instant::now();
         let mut under_way = Vec::new();
         for (millis, what, limit, remaining, reset, until) in steps {
@@ -286,7 +286,10 @@ fn counted(limit: u32, remaining: u32, reset: u64, seconds: u64, is_refused: boo
 
 #[test]
 fn an_account_without_limits_never_waits() {
-    let (mut quota, now) = (Quota::new(5), Instant::now());
+    let (mut quota, now) = (
+        Quota::new(RateLimit::new(5, Duration::from_secs(60))),
+        Instant::now(),
+    );
     let first: Vec<_> = (0..5).map(|_| quota.take(now).expect("free")).collect();
     assert_eq!(quota.take(now), Err(Hold::Answer));
     quota.answered(first[0], Answer::Unlimited, now);
@@ -301,7 +304,10 @@ fn an_account_without_limits_never_waits() {
 
 #[test]
 fn a_server_that_is_down_is_no_limit() {
-    let (mut quota, now) = (Quota::new(5), Instant::now());
+    let (mut quota, now) = (
+        Quota::new(RateLimit::new(5, Duration::from_secs(60))),
+        Instant::now(),
+    );
     for _ in 0..20 {
         let ticket = quota.take(now).expect("a place");
         quota.answered(ticket, Answer::Unknown, now);
@@ -311,7 +317,10 @@ fn a_server_that_is_down_is_no_limit() {
 
 #[test]
 fn a_refusal_holds_back_all_others() {
-    let (mut quota, now) = (Quota::new(10), Instant::now());
+    let (mut quota, now) = (
+        Quota::new(RateLimit::new(10, Duration::from_secs(60))),
+        Instant::now(),
+    );
     let (first, second) = (quota.take(now).expect("free"), quota.take(now).expect("free"));
     quota.answered(first, counted(10, 0, NOW + 37_000, 37, true), now);
     let seconds = Duration::from_secs;
@@ -329,7 +338,10 @@ fn a_refusal_holds_back_all_others() {
 
 #[test]
 fn another_role_is_noticed() {
-    let (mut quota, now) = (Quota::new(10), Instant::now());
+    let (mut quota, now) = (
+        Quota::new(RateLimit::new(10, Duration::from_secs(60))),
+        Instant::now(),
+    );
     let ticket = quota.take(now).expect("free");
     quota.answered(ticket, counted(10, 1, NOW + 60_000, 60, false), now);
     let ticket = quota.take(now).expect("one is left");
@@ -342,7 +354,10 @@ fn another_role_is_noticed() {
 
 #[test]
 fn an_answer_of_a_window_that_is_over_says_nothing_about_the_next() {
-    let (mut quota, now) = (Quota::new(10), Instant::now());
+    let (mut quota, now) = (
+        Quota::new(RateLimit::new(10, Duration::from_secs(60))),
+        Instant::now(),
+    );
     let slow = quota.take(now).expect("free");
     let ticket = quota.take(now).expect("free");
     quota.answered(ticket, counted(10, 1, NOW + 60_000, 60, false), now);
