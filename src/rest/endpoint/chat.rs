@@ -207,6 +207,67 @@ impl Endpoint for React {
     type Reply = Done;
 }
 
+/// `POST chat.pinMessage`: pins a message to its room. It needs the permission `pin-message`, which the role `bot` lacks.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinMessage {
+    /// The message.
+    pub message_id: MessageId,
+}
+
+impl Endpoint for PinMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.pinMessage";
+    // A message that is pinned already is pinned no second time.
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// `POST chat.unPinMessage`: takes a message from those that are pinned to its room.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnpinMessage {
+    /// The message.
+    pub message_id: MessageId,
+}
+
+impl Endpoint for UnpinMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.unPinMessage";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// `POST chat.followMessage`: tells the account of what is new in a thread.
+#[derive(Debug, Clone, Serialize)]
+pub struct FollowMessage {
+    /// The first message of the thread.
+    #[serde(rename = "mid")]
+    pub message_id: MessageId,
+}
+
+impl Endpoint for FollowMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.followMessage";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// `POST chat.unfollowMessage`: tells the account no more of what is new in a thread.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnfollowMessage {
+    /// The first message of the thread.
+    #[serde(rename = "mid")]
+    pub message_id: MessageId,
+}
+
+impl Endpoint for UnfollowMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.unfollowMessage";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,5 +299,16 @@ mod tests {
             serde_json::to_string(&react).expect("JSON"),
             r#"{"messageId":"m1","emoji":":+1:","shouldReact":false}"#
         );
+        let pin = PinMessage {
+            message_id: "m1".into(),
+        };
+        assert_eq!(
+            serde_json::to_string(&pin).expect("JSON"),
+            r#"{"messageId":"m1"}"#
+        );
+        let follow = FollowMessage {
+            message_id: "m1".into(),
+        };
+        assert_eq!(serde_json::to_string(&follow).expect("JSON"), r#"{"mid":"m1"}"#);
     }
 }
