@@ -1,8 +1,8 @@
 //! Calls about messages.
 
 use http::Method;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::rooms::RestUser;
 use super::{Done, Endpoint};
@@ -112,19 +112,34 @@ pub struct RestMessage {
     /// The thread.
     #[serde(rename = "tmid")]
     pub thread_id: Option<MessageId>,
+    /// Whether it is pinned to its room; none where it never was.
+    #[serde(rename = "pinned")]
+    pub is_pinned: Option<bool>,
 }
 
 /// Reply to [`SendMessage`].
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct SentReply {
-    message: Option<IgnoredAny>,
+    message: Option<Box<RawValue>>,
 }
 
 impl SentReply {
     /// Whether the server shows the message: it does not if it ignored it.
     pub fn has_message(&self) -> bool {
         self.message.is_some()
+    }
+
+    /// The room that it is in: a reply in a thread goes to the room of the thread, whatever was asked for.
+    pub fn room_id(&self) -> Option<RoomId> {
+        #[derive(Deserialize)]
+        struct Sent {
+            rid: RoomId,
+        }
+
+        // It was posted, whatever the answer looks like.
+        let sent: Sent = serde_json::from_str(self.message.as_deref()?.get()).ok()?;
+        Some(sent.rid)
     }
 }
 
@@ -218,8 +233,8 @@ pub struct PinMessage {
 impl Endpoint for PinMessage {
     const METHOD: Method = Method::POST;
     const PATH: &'static str = "chat.pinMessage";
-    // A message that is pinned already is pinned no second time.
-    const IDEMPOTENT: bool = true;
+    // The room is told each time.
+    const IDEMPOTENT: bool = false;
     type Reply = Done;
 }
 
