@@ -134,8 +134,8 @@ fn collect(
     batches: &mut SmallVec<[Batch; 1]>,
 ) {
     for action in resolved {
-        // The resolver gives every action its room.
-        let Some(room_id) = action.room_id().cloned() else {
+        // The resolver says of every action where.
+        let Some(room_id) = action.lane() else {
             continue;
         };
         let index = batches

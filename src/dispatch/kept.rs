@@ -150,11 +150,11 @@ impl Kept {
         };
         let now = Instant::now();
         for (number, undelivered) in ledger.take_undelivered() {
-            // It was resolved before it was kept, so it has a room.
-            let Some(room_id) = undelivered.action.room_id() else {
+            // It was resolved before it was kept, so it says where.
+            let Some(room_id) = undelivered.action.lane() else {
                 continue;
             };
-            let room = self.rooms.entry(room_id.clone()).or_insert_with(|| Room {
+            let room = self.rooms.entry(room_id).or_insert_with(|| Room {
                 actions: VecDeque::new(),
                 failures: 0,
                 not_before: now,

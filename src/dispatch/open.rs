@@ -99,7 +99,7 @@ impl Open {
 
     /// Where the inspector has it, if it looks.
     fn visit(&self, action: &Action) -> Option<ActionVisit> {
-        trail_of(self.request.as_ref()?)?.next_action(action.room_id()?)
+        trail_of(self.request.as_ref()?)?.next_action(&action.lane()?)
     }
 
     fn pop(&mut self) -> Option<Item> {

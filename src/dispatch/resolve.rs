@@ -9,7 +9,7 @@ use crate::dispatch::ids::{Channel, MessageOrigin};
 use crate::dispatch::text::{neutralise_group_mentions, split};
 use crate::event::{Message, MessageId, RoomId};
 use crate::request::Request;
-use crate::response::{Action, RouteName, Send, Thread};
+use crate::response::{Action, FollowThread, React, RouteName, Send, Thread, UnfollowThread};
 
 /// A reply that is later than this quotes the message that it answers: the talk has gone on since.
 pub(crate) const QUOTE_AFTER: Duration = Duration::from_secs(60);
@@ -31,9 +31,9 @@ pub enum ResolveError {
         /// For which kind of event.
         event: &'static str,
     },
-    /// A reaction without a message to react to.
+    /// A reaction without a message to react to, or a thread that is that of no message.
     #[error(
-        "the route `{route}` reacts to a `{event}` event, which has no message: say which with `React::to`"
+        "the route `{route}` answers a `{event}` event, which has no message: say which with `React::to` or `FollowThread::of`"
     )]
     NoMessage {
         /// Which route.
@@ -113,42 +113,49 @@ impl Resolver {
         position: u32,
     ) -> Result<Vec<Action>, ResolveError> {
         let route = route.map_or(NO_ROUTE, RouteName::as_str);
-        let room_id = match action.room_id().or(self.room_id.as_ref()) {
-            Some(room_id) => room_id.clone(),
-            None => {
+        let mut is_answer = false;
+        if action.room_id().is_some() || action.lane().is_none() {
+            let room_id = action.room_id().or(self.room_id.as_ref()).cloned();
+            let Some(room_id) = room_id else {
                 return Err(ResolveError::NoRoom {
                     route: route.to_owned(),
                     event: self.event,
                 });
-            }
+            };
+            is_answer = Some(&room_id) == self.room_id.as_ref();
+            action.set_room_id(room_id);
+        }
+        let no_message = || ResolveError::NoMessage {
+            route: route.to_owned(),
+            event: self.event,
         };
-        let is_answer = Some(&room_id) == self.room_id.as_ref();
-        action.set_room_id(room_id);
-        match action {
+        match &mut action {
             Action::Send(send) if send.content().trim().is_empty() && send.attachments().is_empty() => {
                 // The server would post it: an empty line in the room.
                 tracing::debug!(route, "an empty text is not posted");
-                Ok(Vec::new())
+                return Ok(Vec::new());
             }
-            Action::Send(send) => Ok(self.resolve_send(&send, route, position, is_answer)),
-            Action::React(mut react) => {
-                if react.message_id.is_none() {
-                    react.message_id = self.message_id().cloned();
+            Action::Send(send) => return Ok(self.resolve_send(send, route, position, is_answer)),
+            Action::React(React { message_id, .. }) => {
+                if message_id.is_none() {
+                    *message_id = Some(self.message_id().cloned().ok_or_else(no_message)?);
                 }
-                if react.message_id.is_none() {
-                    return Err(ResolveError::NoMessage {
-                        route: route.to_owned(),
-                        event: self.event,
-                    });
+            }
+            Action::FollowThread(FollowThread { thread_id, .. })
+            | Action::UnfollowThread(UnfollowThread { thread_id, .. }) => {
+                if thread_id.is_none() {
+                    let asked = self.thread_id.as_ref().or_else(|| self.message_id());
+                    *thread_id = Some(asked.cloned().ok_or_else(no_message)?);
                 }
-                Ok(vec![Action::React(react)])
             }
-            Action::Edit(mut edit) => {
-                edit.text = neutralise_group_mentions(&edit.text).into_owned();
-                Ok(vec![Action::Edit(edit)])
-            }
-            Action::Delete(_) => Ok(vec![action]),
+            Action::Edit(edit) => edit.text = neutralise_group_mentions(&edit.text).into_owned(),
+            Action::Delete(_)
+            | Action::Pin(_)
+            | Action::Unpin(_)
+            | Action::MarkRead(_)
+            | Action::SetStatus(_) => {}
         }
+        Ok(vec![action])
     }
 
     fn message_id(&self) -> Option<&MessageId> {

@@ -65,7 +65,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn apply(&self, action: &mut Action) {
-        if let Some(room_id) = self.room_id.as_ref().filter(|_| action.room_id().is_none()) {
+        if let Some(room_id) = self.room_id.as_ref().filter(|_| action.lane().is_none()) {
             action.set_room_id(room_id.clone());
         }
         if let (Some(thread), Action::Send(send)) = (&self.thread, action)

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::event::{Event, MessageId, RoomId};
 use crate::request::Request;
-use crate::response::Action;
+use crate::response::{Action, Status};
 use crate::router::Explanation;
 
 /// Characters of a text that are kept.
@@ -205,10 +205,20 @@ impl InspectedAction {
             Action::Edit(edit) => (None, Some(edit.content()), Some(edit.message_id())),
             Action::Delete(delete) => (None, None, Some(delete.message_id())),
             Action::React(react) => (None, Some(react.emoji()), react.message_id()),
+            Action::Pin(pin) => (None, None, Some(pin.message_id())),
+            Action::Unpin(unpin) => (None, None, Some(unpin.message_id())),
+            Action::FollowThread(follow) => (follow.thread_id(), None, None),
+            Action::UnfollowThread(unfollow) => (unfollow.thread_id(), None, None),
+            Action::MarkRead(_) => (None, None, None),
+            Action::SetStatus(status) => (
+                None,
+                status.content().or(status.status().map(Status::as_str)),
+                None,
+            ),
         };
         Self {
             kind: action.name(),
-            room_id: action.room_id().map(RoomId::to_string),
+            room_id: action.lane().as_ref().map(RoomId::to_string),
             thread_id: thread_id.map(MessageId::to_string),
             text: text.map(shortened),
             id: id.map(MessageId::to_string),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Send;
+use super::{FollowThread, MarkRead, Pin, Send, SetStatus, UnfollowThread, Unpin};
 use crate::event::{MessageId, RoomId};
 
 /// Something to do in a chat. A value: it can be compared, stored and carried out later, again, or not at all.
@@ -25,27 +25,69 @@ pub enum Action {
     Delete(Delete),
     /// Adds a reaction to a message, or takes it away.
     React(React),
+    /// Pins a message to its room.
+    Pin(Pin),
+    /// Takes a message from those that are pinned.
+    Unpin(Unpin),
+    /// Follows a thread.
+    FollowThread(FollowThread),
+    /// Follows a thread no more.
+    UnfollowThread(UnfollowThread),
+    /// Marks a room as read.
+    MarkRead(MarkRead),
+    /// Sets the status of the account.
+    SetStatus(SetStatus),
 }
 
+/// Where what happens in no room waits for its turn. No room has such an id.
+const ACCOUNT: &str = "(account)";
+
 impl Action {
-    /// The room it happens in, once it is known.
+    /// The room it happens in, once it is known; `None` for what happens in no room, and for what goes to somebody or
+    /// to a room by its name.
     pub fn room_id(&self) -> Option<&RoomId> {
         match self {
             Self::Send(send) => send.room_id(),
             Self::Edit(edit) => edit.room_id.as_ref(),
             Self::Delete(delete) => delete.room_id.as_ref(),
             Self::React(react) => react.room_id.as_ref(),
+            Self::Pin(pin) => pin.room_id.as_ref(),
+            Self::Unpin(unpin) => unpin.room_id.as_ref(),
+            Self::FollowThread(follow) => follow.room_id.as_ref(),
+            Self::UnfollowThread(unfollow) => unfollow.room_id.as_ref(),
+            Self::MarkRead(read) => read.room_id.as_ref(),
+            Self::SetStatus(_) => None,
         }
     }
 
+    /// Says where it happens, if that is a room by its id.
     pub(crate) fn set_room_id(&mut self, room_id: RoomId) {
         let room = match self {
             Self::Send(send) => send.room_id_mut(),
             Self::Edit(edit) => &mut edit.room_id,
             Self::Delete(delete) => &mut delete.room_id,
             Self::React(react) => &mut react.room_id,
+            Self::Pin(pin) => &mut pin.room_id,
+            Self::Unpin(unpin) => &mut unpin.room_id,
+            Self::FollowThread(follow) => &mut follow.room_id,
+            Self::UnfollowThread(unfollow) => &mut unfollow.room_id,
+            Self::MarkRead(read) => &mut read.room_id,
+            Self::SetStatus(_) => return,
         };
         *room = Some(room_id);
+    }
+
+    /// What it waits in line with: all that has the same is done in order. The room, or what stands for it. `None` while
+    /// it says nothing of where it happens.
+    pub(crate) fn lane(&self) -> Option<RoomId> {
+        match self {
+            Self::Send(send) => send.room_id().cloned().or_else(|| {
+                let destination = send.destination()?;
+                Some(RoomId::from(destination.to_string()))
+            }),
+            Self::SetStatus(_) => Some(RoomId::from(ACCOUNT)),
+            other => other.room_id().cloned(),
+        }
     }
 
     /// The same without the ids that it goes out under.
@@ -64,6 +106,12 @@ impl Action {
             Self::Edit(_) => "edit",
             Self::Delete(_) => "delete",
             Self::React(_) => "react",
+            Self::Pin(_) => "pin",
+            Self::Unpin(_) => "unpin",
+            Self::FollowThread(_) => "follow_thread",
+            Self::UnfollowThread(_) => "unfollow_thread",
+            Self::MarkRead(_) => "mark_read",
+            Self::SetStatus(_) => "set_status",
         }
     }
 }
@@ -199,29 +247,18 @@ macro_rules! into_action {
     )*};
 }
 
-into_action!(Send, Edit, Delete, React);
+into_action!(
+    Send,
+    Edit,
+    Delete,
+    React,
+    Pin,
+    Unpin,
+    FollowThread,
+    UnfollowThread,
+    MarkRead,
+    SetStatus
+);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::response::Thread;
-
-    #[test]
-    fn the_stored_form_reads_back() {
-        let actions = [
-            Action::from(
-                Send::text("hi")
-                    .to("r")
-                    .in_thread(Thread::Of("m".into()))
-                    .allow_group_mentions(),
-            ),
-            Action::from(Edit::new("m", "new").in_room("r")),
-            Action::from(Delete::new("m")),
-            Action::from(React::with(":+1:").to("m")),
-        ];
-        for action in actions {
-            let stored = serde_json::to_string(&action).unwrap();
-            assert_eq!(serde_json::from_str::<Action>(&stored).unwrap(), action);
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use tower::BoxError;
 
-use super::{Action, Delete, Edit, React, Response, Send};
+use super::{
+    Action, Delete, Edit, FollowThread, MarkRead, Pin, React, Response, Send, SetStatus, UnfollowThread,
+    Unpin,
+};
 use crate::Rejection;
 
 /// Turns what a handler returns into a [`Response`].
@@ -85,7 +88,19 @@ macro_rules! action {
     )*};
 }
 
-action!(Action, Send, Edit, Delete, React);
+action!(
+    Action,
+    Send,
+    Edit,
+    Delete,
+    React,
+    Pin,
+    Unpin,
+    FollowThread,
+    UnfollowThread,
+    MarkRead,
+    SetStatus
+);
 
 impl<T: IntoResponse> IntoResponse for Option<T> {
     fn into_response(self) -> Result<Response, BoxError> {

@@ -3,12 +3,14 @@
 mod action;
 mod attachment;
 mod into_response;
+mod marks;
 mod outcome;
 mod send;
+mod status;
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -17,8 +19,10 @@ use smallvec::SmallVec;
 pub use self::action::{Action, Delete, Edit, React};
 pub use self::attachment::Attachment;
 pub use self::into_response::IntoResponse;
+pub use self::marks::{FollowThread, MarkRead, Pin, UnfollowThread, Unpin};
 pub use self::outcome::{Outcome, RouteKind, RouteName, RouteOutcome};
-pub use self::send::{DerivedIds, Send, Thread};
+pub use self::send::{DerivedIds, Destination, Send, Thread};
+pub use self::status::{SetStatus, Status};
 
 /// The answer to a request: what to do in the chat, and what became of each route that ran.
 ///
@@ -52,7 +56,7 @@ pub(crate) struct RunningRoute {
     pub(crate) future: RunningFuture,
 }
 
-pub(crate) type RunningFuture = Pin<Box<dyn Future<Output = Response> + std::marker::Send>>;
+pub(crate) type RunningFuture = std::pin::Pin<Box<dyn Future<Output = Response> + std::marker::Send>>;
 
 impl Response {
     /// Nothing to do.

@@ -1,9 +1,11 @@
 //! A message to be posted.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Attachment;
-use crate::event::{MessageId, RoomId};
+use crate::event::{MessageId, RoomId, UserId};
 
 /// In which thread a message goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,29 @@ pub enum Thread {
     Never,
     /// In the thread of this message.
     Of(MessageId),
+}
+
+/// A room that is known by something else than its id. It is looked up when the message goes out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Destination {
+    /// The direct conversation with somebody, by the user name.
+    User(String),
+    /// The direct conversation with somebody, by the user id.
+    UserId(UserId),
+    /// A room, by its name.
+    RoomNamed(String),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(f, "@{name}"),
+            Self::UserId(id) => write!(f, "@({id})"),
+            Self::RoomNamed(name) => write!(f, "#{name}"),
+        }
+    }
 }
 
 /// Posts a message.
@@ -81,6 +106,60 @@ impl Send {
     #[must_use]
     pub fn to(mut self, room_id: impl Into<RoomId>) -> Self {
         self.room_id = Some(room_id.into());
+        if let Some(extras) = &mut self.extras.0 {
+            extras.destination = None;
+        }
+        self
+    }
+
+    /// Sends it to somebody, by the user name, in a direct message. The conversation is opened if there is none. A name
+    /// that nobody has is an error when the message goes out.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use rocketbotte::event::Message;
+    /// use rocketbotte::response::Send;
+    ///
+    /// async fn secret(message: Arc<Message>) -> Send {
+    ///     Send::text("It is 42.").to_user(message.author().username())
+    /// }
+    /// # let _ = rocketbotte::Router::<()>::new().command("secret", secret);
+    /// ```
+    #[must_use]
+    pub fn to_user(self, username: impl Into<String>) -> Self {
+        let username = without_sign(username.into(), '@');
+        self.destined_for(Destination::User(username))
+    }
+
+    /// Sends it to somebody, by the user id, in a direct message. It takes one call more than by the
+    /// [name](Self::to_user).
+    #[must_use]
+    pub fn to_user_id(self, user_id: impl Into<UserId>) -> Self {
+        self.destined_for(Destination::UserId(user_id.into()))
+    }
+
+    /// Sends it to a room by its name, instead of where the event happened. The bot has to be in it, or it is a public
+    /// channel. A name that no room has is an error when the message goes out.
+    ///
+    /// The order among messages for a room is kept for those that call it the same.
+    ///
+    /// ```
+    /// use rocketbotte::response::Send;
+    ///
+    /// async fn announce() -> Send {
+    ///     Send::text("Version 3 is out.").to_room_named("news")
+    /// }
+    /// # let _ = rocketbotte::Router::<()>::new().command("announce", announce);
+    /// ```
+    #[must_use]
+    pub fn to_room_named(self, name: impl Into<String>) -> Self {
+        let name = without_sign(name.into(), '#');
+        self.destined_for(Destination::RoomNamed(name))
+    }
+
+    fn destined_for(mut self, destination: Destination) -> Self {
+        self.room_id = None;
+        self.extras.edit().destination = Some(destination);
         self
     }
 
@@ -160,6 +239,11 @@ impl Send {
         self.room_id.as_ref()
     }
 
+    /// The room, where it is known by something else than its id.
+    pub fn destination(&self) -> Option<&Destination> {
+        self.extras.0.as_deref()?.destination.as_ref()
+    }
+
     /// In which thread.
     pub fn thread(&self) -> &Thread {
         &self.thread
@@ -228,6 +312,14 @@ impl Send {
     }
 }
 
+/// People write names of users and rooms with their sign.
+fn without_sign(name: String, sign: char) -> String {
+    match name.strip_prefix(sign) {
+        Some(bare) => bare.to_owned(),
+        None => name,
+    }
+}
+
 /// What a message may have besides its text. Boxed, since few have any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Extras(Option<Box<SendExtras>>);
@@ -235,6 +327,8 @@ struct Extras(Option<Box<SendExtras>>);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct SendExtras {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) destination: Option<Destination>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) attachments: Vec<Attachment>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,13 +1,18 @@
 //! The sink: carries out actions over REST.
 
+mod marks;
+mod places;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::StatusCode;
+use tokio::time::Instant;
 use tower::Service;
 
+use self::places::Places;
 use super::client::Client;
 use super::endpoint::{
     DeleteMessage, GetMessage, OutgoingMessage, React, RestMessage, SendMessage, UpdateMessage,
@@ -22,16 +27,23 @@ use crate::response::{Action, Delete, Edit, Send};
 /// A message is posted under its derived id. The server ignores an id that it knows, so a retried message is never
 /// posted twice. If another's message has that id, ours goes out once under the second derived id.
 ///
+/// Where a message goes to somebody, or to a room by its name, the room is looked up first and remembered for five
+/// minutes. Its id does not depend on what is found.
+///
 /// Deleting a message that is gone already is no error.
 #[derive(Debug, Clone)]
 pub struct RestSink {
     client: Client,
+    places: Places,
 }
 
 impl RestSink {
     /// A sink over this client.
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            places: Places::default(),
+        }
     }
 
     /// The client.
@@ -51,9 +63,10 @@ impl Service<Action> for RestSink {
 
     fn call(&mut self, action: Action) -> SinkFuture {
         let client = self.client.clone();
+        let places = self.places.clone();
         SinkFuture(Box::pin(async move {
             match action {
-                Action::Send(action) => send(&client, &action).await,
+                Action::Send(action) => send(&client, &places, &action).await,
                 Action::Edit(action) => edit(&client, &action).await,
                 Action::Delete(action) => delete(&client, &action).await,
                 Action::React(action) => {
@@ -66,6 +79,12 @@ impl Service<Action> for RestSink {
                     client.call(&react).await?;
                     Ok(Receipt::of_message(message_id))
                 }
+                Action::Pin(action) => marks::pin(&client, action).await,
+                Action::Unpin(action) => marks::unpin(&client, action).await,
+                Action::FollowThread(action) => marks::follow(&client, action).await,
+                Action::UnfollowThread(action) => marks::unfollow(&client, action).await,
+                Action::MarkRead(action) => marks::mark_read(&client, action).await,
+                Action::SetStatus(action) => marks::set_status(&client, action).await,
             }
         }))
     }
@@ -100,7 +119,7 @@ async fn edit(client: &Client, action: &Edit) -> Result<Receipt, RestError> {
         text: action.content().to_owned(),
     };
     client.call(&update).await?;
-    Ok(Receipt::of_message(update.message_id))
+    Ok(Receipt::of_message(update.message_id).in_room(update.room_id))
 }
 
 async fn delete(client: &Client, action: &Delete) -> Result<Receipt, RestError> {
@@ -108,26 +127,46 @@ async fn delete(client: &Client, action: &Delete) -> Result<Receipt, RestError> 
         room_id: known(action.room_id.as_ref(), "delete", "room")?.clone(),
         message_id: action.message_id().clone(),
     };
-    match client.call(&delete).await {
-        Ok(_) => {}
-        Err(error) if *error.kind() == RestErrorKind::NotFound => {
-            tracing::debug!(message_id = %delete.message_id, "the message to delete is gone already");
-        }
-        Err(error) => return Err(error),
-    }
-    Ok(Receipt::of_message(delete.message_id))
+    marks::unless_gone(client.call(&delete).await, "the message to delete")?;
+    Ok(Receipt::of_message(delete.message_id).in_room(delete.room_id))
 }
 
-async fn send(client: &Client, action: &Send) -> Result<Receipt, RestError> {
-    let room_id = known(action.room_id(), "send", "room")?;
+async fn send(client: &Client, places: &Places, action: &Send) -> Result<Receipt, RestError> {
+    let Some(destination) = action.destination().filter(|_| action.room_id().is_none()) else {
+        let room_id = known(action.room_id(), "send", "room")?;
+        return send_to(client, action, room_id).await;
+    };
+    if let Some(room_id) = places.known(destination, Instant::now()) {
+        match send_to(client, action, &room_id).await {
+            // It is another room now, or was made anew.
+            Err(error) if *error.kind() == RestErrorKind::NotFound => {
+                tracing::debug!(%destination, %room_id, "the room is not there any more: looking it up again");
+                places.forget(destination);
+            }
+            done => return done,
+        }
+    }
+    let room_id = places.look_up(client, destination).await?;
+    let sent = send_to(client, action, &room_id).await;
+    if sent
+        .as_ref()
+        .is_err_and(|error| *error.kind() == RestErrorKind::NotFound)
+    {
+        places.forget(destination);
+    }
+    sent
+}
+
+async fn send_to(client: &Client, action: &Send, room_id: &RoomId) -> Result<Receipt, RestError> {
     let ids = known(action.ids(), "send", "id")?;
     let mut refusal = None;
     for message_id in [ids.first(), ids.second()] {
+        let receipt = Receipt::of_message(message_id.clone());
         match send_as(client, action, room_id, message_id).await? {
-            Posted::New => return Ok(Receipt::of_message(message_id.clone())),
-            Posted::Before => {
+            Posted::New(in_room) => return Ok(receipt.in_room(in_room)),
+            Posted::Before(in_room) => {
                 tracing::debug!(%message_id, "the message was posted before, its receipt was lost");
-                return Ok(Receipt::of_message(message_id.clone()));
+                return Ok(receipt.in_room(in_room));
             }
             Posted::Taken(error) => {
                 tracing::warn!(%message_id, %room_id, "a message of another has the id of ours");
@@ -147,9 +186,10 @@ async fn send(client: &Client, action: &Send) -> Result<Receipt, RestError> {
 
 /// What the server did with a message and its id.
 enum Posted {
-    New,
-    /// It had posted the same message before.
-    Before,
+    /// It is in this room.
+    New(RoomId),
+    /// It had posted the same message before, in this room.
+    Before(RoomId),
     /// Another message has the id; this is what the server said to ours.
     Taken(RestError),
 }
@@ -176,7 +216,9 @@ async fn send_as(
         preview_urls,
     };
     let error = match client.call(&call).await {
-        Ok(sent) if sent.has_message() => return Ok(Posted::New),
+        Ok(sent) if sent.has_message() => {
+            return Ok(Posted::New(sent.room_id().unwrap_or_else(|| room_id.clone())));
+        }
         Ok(_) => RestError::new(
             RestErrorKind::UnexpectedReply,
             "POST chat.sendMessage",
@@ -193,8 +235,10 @@ async fn send_as(
     {
         Ok(found) => {
             let user_id = client.credentials().map(|credentials| credentials.user_id());
-            Ok(if is_ours(&found.message, user_id, room_id) {
-                Posted::Before
+            // Where it was looked up, another room may have the name since.
+            let may_be_elsewhere = action.destination().is_some();
+            Ok(if is_ours(&found.message, user_id, room_id, may_be_elsewhere) {
+                Posted::Before(found.message.room_id)
             } else {
                 Posted::Taken(error)
             })
@@ -219,8 +263,13 @@ async fn send_as(
 
 /// The server puts a reply in a thread into the room of the thread, whatever room we say, and below the thread's root,
 /// whichever of its messages we say.
-fn is_ours(message: &RestMessage, user_id: Option<&UserId>, room_id: &RoomId) -> bool {
-    let is_there = message.room_id == *room_id || message.thread_id.is_some();
+fn is_ours(
+    message: &RestMessage,
+    user_id: Option<&UserId>,
+    room_id: &RoomId,
+    may_be_elsewhere: bool,
+) -> bool {
+    let is_there = may_be_elsewhere || message.room_id == *room_id || message.thread_id.is_some();
     is_there && Some(&message.author.id) == user_id
 }
 
@@ -247,7 +296,12 @@ mod tests {
         let is_found = |fields: &str, author: &str| {
             let message = format!(r#"{{"_id":"m","u":{{"_id":"{author}","username":"x"}},{fields}}}"#);
             let message = serde_json::from_str(&message).expect("a message");
-            is_ours(&message, Some(&UserId::from("bot")), &RoomId::from("asked"))
+            is_ours(
+                &message,
+                Some(&UserId::from("bot")),
+                &RoomId::from("asked"),
+                false,
+            )
         };
         assert!(is_found(r#""rid":"asked""#, "bot"));
         // Asked for a thread below a reply: the server made it one below the root, in the room of that.

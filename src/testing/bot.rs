@@ -303,7 +303,7 @@ impl Stage {
 
     fn perform(&self, action: Action) -> Result<Receipt, BoxError> {
         let mut log = self.lock();
-        let id = action.room_id().map(|id| id.as_str().to_owned());
+        let id = action.lane().map(|id| id.as_str().to_owned());
         let line = lines::of_action(events::bot().username(), &action, id.as_deref());
         if let Some(error) = log.refuse.pop_front() {
             log.refusals.push(format!("refused with {error:?}: {line}"));
@@ -329,7 +329,11 @@ impl Log {
         self.names
             .get(room)
             .cloned()
-            .unwrap_or_else(|| format!("#{room}"))
+            .unwrap_or_else(|| match room.starts_with(['#', '@', '(']) {
+                // It is a name already.
+                true => room.to_owned(),
+                false => format!("#{room}"),
+            })
     }
 }
 
@@ -338,7 +342,7 @@ pub(super) fn receipt_of(action: &Action) -> Receipt {
     let id = match action {
         Action::Send(send) => send.ids().map(|ids| ids.first().clone()),
         Action::Edit(edit) => Some(edit.message_id().clone()),
-        Action::Delete(_) | Action::React(_) => None,
+        _ => None,
     };
     id.map_or_else(Receipt::default, Receipt::of_message)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::event::{Event, Message, Room};
+use crate::event::{Event, Message, MessageId, Room};
 use crate::response::{Action, Thread};
 
 /// Characters of a message that another line refers to.
@@ -90,11 +90,32 @@ pub(crate) fn of_action(bot: &str, action: &Action, room_id: Option<&str>) -> St
             }
             line
         }
+        Action::Pin(pin) => format!("{bot} pins {}", pin.message_id()),
+        Action::Unpin(unpin) => format!("{bot} unpins {}", unpin.message_id()),
+        Action::FollowThread(follow) => format!("{bot} follows {}", thread(follow.thread_id())),
+        Action::UnfollowThread(unfollow) => {
+            format!("{bot} no longer follows {}", thread(unfollow.thread_id()))
+        }
+        Action::MarkRead(_) => format!("{bot} marks the room as read"),
+        Action::SetStatus(status) => {
+            let mut line = format!("{bot} sets its status");
+            if let Some(status) = status.status() {
+                let _ = write!(line, " to {}", status.as_str());
+            }
+            if let Some(text) = status.content() {
+                let _ = write!(line, ": {text}");
+            }
+            line
+        }
     };
     if let Some(room) = action.room_id().filter(|room| Some(room.as_str()) != room_id) {
         let _ = write!(line, " (in the room {room})");
     }
     line
+}
+
+fn thread(id: Option<&MessageId>) -> String {
+    id.map_or_else(|| "the thread".to_owned(), |id| format!("the thread of {id}"))
 }
 
 /// How people call a room: by its name.

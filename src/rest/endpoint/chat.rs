@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::Method;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::rooms::RestUser;
 use super::{Done, Endpoint, RateLimit};
@@ -115,19 +115,34 @@ pub struct RestMessage {
     /// The thread.
     #[serde(rename = "tmid")]
     pub thread_id: Option<MessageId>,
+    /// Whether it is pinned to its room; none where it never was.
+    #[serde(rename = "pinned")]
+    pub is_pinned: Option<bool>,
 }
 
 /// Reply to [`SendMessage`].
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct SentReply {
-    message: Option<IgnoredAny>,
+    message: Option<Box<RawValue>>,
 }
 
 impl SentReply {
     /// Whether the server shows the message: it does not if it ignored it.
     pub fn has_message(&self) -> bool {
         self.message.is_some()
+    }
+
+    /// The room that it is in: a reply in a thread goes to the room of the thread, whatever was asked for.
+    pub fn room_id(&self) -> Option<RoomId> {
+        #[derive(Deserialize)]
+        struct Sent {
+            rid: RoomId,
+        }
+
+        // It was posted, whatever the answer looks like.
+        let sent: Sent = serde_json::from_str(self.message.as_deref()?.get()).ok()?;
+        Some(sent.rid)
     }
 }
 
@@ -211,6 +226,67 @@ impl Endpoint for React {
     type Reply = Done;
 }
 
+/// `POST chat.pinMessage`: pins a message to its room. It needs the permission `pin-message`, which the role `bot` lacks.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinMessage {
+    /// The message.
+    pub message_id: MessageId,
+}
+
+impl Endpoint for PinMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.pinMessage";
+    // The room is told each time.
+    const IDEMPOTENT: bool = false;
+    type Reply = Done;
+}
+
+/// `POST chat.unPinMessage`: takes a message from those that are pinned to its room.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnpinMessage {
+    /// The message.
+    pub message_id: MessageId,
+}
+
+impl Endpoint for UnpinMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.unPinMessage";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// `POST chat.followMessage`: tells the account of what is new in a thread.
+#[derive(Debug, Clone, Serialize)]
+pub struct FollowMessage {
+    /// The first message of the thread.
+    #[serde(rename = "mid")]
+    pub message_id: MessageId,
+}
+
+impl Endpoint for FollowMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.followMessage";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// `POST chat.unfollowMessage`: tells the account no more of what is new in a thread.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnfollowMessage {
+    /// The first message of the thread.
+    #[serde(rename = "mid")]
+    pub message_id: MessageId,
+}
+
+impl Endpoint for UnfollowMessage {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "chat.unfollowMessage";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,5 +318,16 @@ mod tests {
             serde_json::to_string(&react).expect("JSON"),
             r#"{"messageId":"m1","emoji":":+1:","shouldReact":false}"#
         );
+        let pin = PinMessage {
+            message_id: "m1".into(),
+        };
+        assert_eq!(
+            serde_json::to_string(&pin).expect("JSON"),
+            r#"{"messageId":"m1"}"#
+        );
+        let follow = FollowMessage {
+            message_id: "m1".into(),
+        };
+        assert_eq!(serde_json::to_string(&follow).expect("JSON"), r#"{"mid":"m1"}"#);
     }
 }

@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::account::{Login, LoginReply, Logout, Me, MeReply};
 pub use self::chat::{
-    BotMark, DeleteMessage, GetMessage, MessageReply, OutgoingMessage, React, RestMessage, SendMessage,
-    SentReply, UpdateMessage,
+    BotMark, DeleteMessage, FollowMessage, GetMessage, MessageReply, OutgoingMessage, PinMessage, React,
+    RestMessage, SendMessage, SentReply, UnfollowMessage, UnpinMessage, UpdateMessage,
 };
 pub use self::rate_limit::RateLimit;
 pub(crate) use self::rooms::SubscriptionOf;

@@ -1,8 +1,4 @@
-//! What actions become on a server.
-#![cfg(all(feature = "client", feature = "sandbox", feature = "test-util"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
-
-mod support;
+//! What a message may have besides its text.
 
 use std::sync::Arc;
 
@@ -11,8 +7,9 @@ use rocketbotte::layer::CommandLayer;
 use rocketbotte::response::{Attachment, Send, Thread};
 use rocketbotte::sandbox::Inbound;
 use serde_json::{Value, json};
-use support::chat::Chat;
 use tower::Layer;
+
+use crate::support::chat::Chat;
 
 /// A bot that answers `!do` so.
 async fn bot_that(answers: impl Fn() -> Send + std::marker::Send + Sync + 'static) -> Chat {
