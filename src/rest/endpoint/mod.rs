@@ -7,6 +7,7 @@ mod chat;
 mod rooms;
 mod server;
 mod sync;
+mod threads;
 
 use http::Method;
 use serde::Serialize;
@@ -26,6 +27,7 @@ pub use self::rooms::{
 pub use self::server::{Info, InfoReply, PublicSettings, Setting, SettingsReply};
 pub use self::sync::{ChangedRoom, ChangedRooms, DeletedMessage, Rooms, SyncMessages, SyncReply, SyncResult};
 pub(crate) use self::sync::{Changes, Page, SyncPage};
+pub use self::threads::{GetThreadMessages, ThreadMessagesReply};
 
 /// One call of the REST API. Its fields are the JSON body, or the query of a `GET`.
 ///
