@@ -377,6 +377,13 @@ async fn threads_have_one_root() {
         ids(&thread["messages"]),
         [second["_id"].as_str().expect("is text")]
     );
+    let (_, newest) = get(
+        &sandbox,
+        &bot,
+        &format!("chat.getThreadMessages?tmid={root}&count=1&sort=%7B%22ts%22%3A-1%7D"),
+    )
+    .await;
+    assert_eq!(ids(&newest["messages"]), ids(&thread["messages"]));
     assert_eq!(sandbox.message(&root).expect("is there").raw["tcount"], 2);
 }
 

@@ -12,6 +12,7 @@ mod rooms;
 mod server;
 mod sync;
 mod table;
+mod threads;
 
 use http::Method;
 use serde::Serialize;
@@ -34,6 +35,7 @@ pub use self::sync::{ChangedRoom, ChangedRooms, DeletedMessage, Rooms, SyncMessa
 pub(crate) use self::sync::{Changes, Page, SyncPage};
 pub(crate) use self::table::limit_of;
 pub use self::table::{EndpointInfo, all};
+pub use self::threads::{GetThreadMessages, ThreadMessagesReply};
 use super::Version;
 
 /// One call of the REST API. Its fields are the JSON body, or the query of a `GET`.

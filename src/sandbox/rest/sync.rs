@@ -140,7 +140,10 @@ pub(super) fn thread(call: &mut Call<'_>) -> Outcome {
     let parent = parent.ok_or_else(|| Refusal::coded("error-invalid-message", "Invalid Message"))?;
     readable(call, &parent.rid, "getThreadMessages")?;
     let (offset, count) = call.page();
-    let all = call.state.thread(tmid);
+    let mut all = call.state.thread(tmid);
+    if newest_first(call) {
+        all.reverse();
+    }
     let page: Vec<&Stored> = all.iter().skip(offset).take(count).copied().collect();
     Ok(object([
         ("messages", docs(call, &page)),
@@ -148,6 +151,14 @@ pub(super) fn thread(call: &mut Call<'_>) -> Outcome {
         ("offset", json!(offset)),
         ("total", json!(all.len())),
     ]))
+}
+
+/// Whether the caller wants a list by time and backwards.
+fn newest_first(call: &Call<'_>) -> bool {
+    let sort = call
+        .query("sort")
+        .and_then(|sort| serde_json::from_str::<Value>(sort).ok());
+    sort.is_some_and(|sort| sort.get("ts").and_then(Value::as_i64) == Some(-1))
 }
 
 fn history(call: &Call<'_>, kind: RoomKind, word: &str) -> Outcome {
