@@ -72,6 +72,10 @@ fn command(example: &str) -> Command {
         "ROCKETCHAT_USER_ID",
         "ROCKETCHAT_AUTH_TOKEN",
         "RUST_LOG",
+        "http_proxy",
+        "HTTP_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
     ] {
         command.env_remove(name);
     }

@@ -12,7 +12,7 @@ use crate::inspect::Inspector;
 use crate::journal::{Journal, JournalSlot};
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
-use crate::transport::{BackoffConfig, Connector, TlsSettings};
+use crate::transport::{BackoffConfig, Connector, Proxy, TlsSettings};
 
 /// Settings of a [`Bot`].
 ///
@@ -36,6 +36,8 @@ pub struct BotBuilder {
     pub(super) ca_file: Option<PathBuf>,
     pub(super) accepts_invalid_certs: bool,
     pub(super) connector: Option<Connector>,
+    pub(super) proxy: Option<Secret>,
+    pub(super) no_proxy: Option<String>,
     pub(super) unjoined_rooms: bool,
     pub(super) handles_signals: bool,
     pub(super) hears_bots: bool,
@@ -68,6 +70,8 @@ impl BotBuilder {
             ca_file: None,
             accepts_invalid_certs: false,
             connector: None,
+            proxy: None,
+            no_proxy: None,
             unjoined_rooms: false,
             handles_signals: true,
             hears_bots: false,
@@ -211,8 +215,32 @@ impl BotBuilder {
         self
     }
 
-    /// How connections are made, for websocket and REST alike: a proxy, or a server in memory. TLS is then the
-    /// connector's affair.
+    /// An HTTP proxy for websocket and REST alike: `http://proxy.example.org:3128`, with `user:password@` before the host
+    /// where it wants them. It has to allow `CONNECT` to the port of the server: see [`Proxy`]. None unless set;
+    /// [`from_env`](Self::from_env) takes it from the environment.
+    ///
+    /// ```
+    /// use rocketbotte::Bot;
+    ///
+    /// let bot = Bot::builder("https://chat.example.org")
+    ///     .token("rKy9v9n4yYWWjyyx5", "token")
+    ///     .proxy("http://proxy.example.org:3128")
+    ///     .build()?;
+    /// # Ok::<_, rocketbotte::BotError>(())
+    /// ```
+    pub fn proxy(mut self, url: impl Into<Secret>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// Hosts that are reached without the [`proxy`](Self::proxy), separated by commas: see [`Proxy::except`].
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.no_proxy = Some(hosts.into());
+        self
+    }
+
+    /// How connections are made, for websocket and REST alike: a server in memory, another kind of proxy, or one connector
+    /// that several bots share. TLS and a proxy are then the connector's affair.
     pub fn connector(mut self, connector: Connector) -> Self {
         self.connector = Some(connector);
         self
@@ -306,10 +334,15 @@ impl BotBuilder {
     ///
     /// # Errors
     ///
-    /// The address is none, there is no account, or a certificate file can not be read.
+    /// The address of the server or of a proxy is none, there is no account, or a certificate file can not be read.
     pub fn build(mut self) -> Result<Bot, BotError> {
         self.server_url()?;
         self.credentials()?;
+        if self.connector.is_some() && self.proxy.is_some() {
+            return Err(BotError::configuration(
+                "both a connector and a proxy are set: keep one of them, or make the connector by Connector::tcp_through",
+            ));
+        }
         self.connector = Some(self.make_connector()?);
         Ok(Bot::new(self))
     }
@@ -337,7 +370,8 @@ impl BotBuilder {
         if let Some(connector) = &self.connector {
             return Ok(connector.clone());
         }
-        let speaks_tls = self.server_url()?.is_tls();
+        let proxy = self.make_proxy()?;
+        let speaks_tls = self.server_url()?.is_tls() || proxy.as_ref().is_some_and(Proxy::is_tls);
         let tls = TlsSettings::new()
             .danger_accept_invalid_certs(self.accepts_invalid_certs)
             .without_system_roots(!speaks_tls);
@@ -345,8 +379,21 @@ impl BotBuilder {
             Some(path) => tls.ca_file(path),
             None => Ok(tls),
         };
-        tls.and_then(|tls| Connector::tcp(&tls))
-            .map_err(|error| BotError::configuration(error.to_string()).with_source(error))
+        let connector = tls.and_then(|tls| match &proxy {
+            Some(proxy) => Connector::tcp_through(proxy, &tls),
+            None => Connector::tcp(&tls),
+        });
+        connector.map_err(|error| BotError::configuration(error.to_string()).with_source(error))
+    }
+
+    fn make_proxy(&self) -> Result<Option<Proxy>, BotError> {
+        let Some(url) = &self.proxy else { return Ok(None) };
+        let proxy = Proxy::new(url.clone())
+            .map_err(|error| BotError::configuration(error.to_string()).with_source(error))?;
+        Ok(Some(match &self.no_proxy {
+            Some(hosts) => proxy.except(hosts),
+            None => proxy,
+        }))
     }
 }
 

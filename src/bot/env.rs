@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::BotBuilder;
 use super::error::BotError;
 use crate::secret::Secret;
+use crate::transport::Proxy;
 
 const URL: &str = "ROCKETCHAT_URL";
 const USER_ID: &str = "ROCKETCHAT_USER_ID";
@@ -32,6 +33,7 @@ impl BotBuilder {
     /// | `ROCKETCHAT_USER`, `ROCKETCHAT_PASSWORD` | or by user name and password |
     /// | `ROCKETCHAT_CA_FILE` | a PEM file with the certificate authority of the server |
     /// | `ROCKETCHAT_INSECURE` | `true`: any certificate is accepted |
+    /// | `https_proxy`, `http_proxy`, `all_proxy`, `no_proxy` | an HTTP [proxy](Self::proxy), as for curl: see [`Proxy::from_env`] |
     /// | `ROCKETBOTTE_JOURNAL` | a file for the [journal](Self::journal); needs the feature `journal` |
     /// | `ROCKETBOTTE_JOURNAL_WAIT` | how long to wait for another process that has it open, such as `30s`: not at all unless set |
     ///
@@ -39,7 +41,7 @@ impl BotBuilder {
     ///
     /// # Errors
     ///
-    /// A variable is missing, set twice or can not be read; the journal can not be opened.
+    /// A variable is missing, set twice or can not be read; a proxy is none; the journal can not be opened.
     pub fn from_env() -> Result<Self, BotError> {
         Self::from_lookup(&|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
@@ -93,6 +95,14 @@ impl BotBuilder {
                 )));
             }
         };
+        // An address that is none is said when the bot is built.
+        if let Ok(url) = settings.server_url() {
+            let proxy = Proxy::from_lookup(url.is_tls(), lookup)
+                .map_err(|error| BotError::configuration(error.to_string()).with_source(error))?;
+            if let Some((proxy, hosts)) = proxy.map(Proxy::into_settings) {
+                settings = settings.proxy(proxy).no_proxy(hosts);
+            }
+        }
         match lookup(JOURNAL).filter(|path| !path.is_empty()) {
             Some(path) => {
                 let wait = lookup(JOURNAL_WAIT).filter(|wait| !wait.is_empty());
@@ -234,6 +244,22 @@ mod tests {
         let account = [(URL, "https://chat.example.org"), (USER, "u"), (PASSWORD, "p")];
         let error = from(&[&account[..], &[(JOURNAL, "/tmp/journal")]].concat()).unwrap_err();
         assert!(error.to_string().contains("feature `journal`"), "{error}");
+    }
+
+    #[test]
+    fn a_proxy_is_taken_from_the_environment() {
+        let account = [(URL, "https://chat.example.org"), (USER, "u"), (PASSWORD, "p")];
+        let settings = from(&[&account[..], &[("https_proxy", "p:3128"), ("no_proxy", "x.org")]].concat());
+        let settings = settings.unwrap();
+        assert_eq!(settings.proxy.as_ref().map(Secret::expose), Some("p:3128"));
+        assert_eq!(settings.no_proxy.as_deref(), Some("x.org"));
+        assert!(settings.build().is_ok());
+        let error =
+            from(&[&account[..], &[("ALL_PROXY", "socks5://u:hunter2@p:1080")]].concat()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("ALL_PROXY") && !error.to_string().contains("hunter2"),
+            "{error}"
+        );
     }
 
     #[test]

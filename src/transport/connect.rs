@@ -16,13 +16,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _};
 
+use super::proxy::{Proxy, ProxyConnector};
 use super::tls::{TlsError, TlsSettings};
 
 /// How long opening a connection may take: name, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens connections to the server. REST client and realtime transport use the same one, so a certificate, a
-/// proxy or a test double is set once.
+/// proxy or a test double is set once. Clones share their TLS settings: several bots of one program may have one.
 ///
 /// The default goes over TCP, with TLS for `https`. A connection that is not open within 10 seconds is an error.
 #[derive(Clone)]
@@ -37,17 +38,26 @@ impl Connector {
     ///
     /// If the TLS settings cannot be used.
     pub fn tcp(tls: &TlsSettings) -> Result<Self, TlsError> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_keepalive(Some(Duration::from_secs(60)));
-        Ok(Self::from_service(HttpsConnector::from((
-            http,
-            Arc::new(tls.client_config()?),
-        ))))
+        let tls = Arc::new(tls.client_config()?);
+        Ok(Self::from_service(HttpsConnector::from((tcp(), tls))))
     }
 
-    /// Any service that opens a connection for a URI, for example a proxy connector.
+    /// The same through an HTTP proxy. The TLS settings are those for the server, and for a proxy that itself speaks TLS.
+    ///
+    /// # Errors
+    ///
+    /// If the TLS settings cannot be used.
+    pub fn tcp_through(proxy: &Proxy, tls: &TlsSettings) -> Result<Self, TlsError> {
+        let tls = Arc::new(tls.client_config()?);
+        let through = ProxyConnector {
+            proxy: proxy.clone(),
+            direct: tcp(),
+            to_proxy: HttpsConnector::from((tcp(), Arc::clone(&tls))),
+        };
+        Ok(Self::from_service(HttpsConnector::from((through, tls))))
+    }
+
+    /// Any service that opens a connection for a URI, for example through another kind of proxy.
     ///
     /// It gets the URI with the scheme `http` or `https`, also for the websocket, and is responsible for TLS.
     pub fn from_service<S>(service: S) -> Self
@@ -57,11 +67,9 @@ impl Connector {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        let service = ServiceBuilder::new().timeout(CONNECT_TIMEOUT).service(
-            service
-                .map_response(|io| Io(Box::new(io)))
-                .map_err(Into::<BoxError>::into),
-        );
+        let service = ServiceBuilder::new()
+            .timeout(CONNECT_TIMEOUT)
+            .service(service.map_response(Io::new).map_err(Into::<BoxError>::into));
         Self {
             inner: BoxCloneSyncService::new(service),
         }
@@ -86,9 +94,17 @@ impl Connector {
     {
         Self::from_service(tower::service_fn(move |uri| {
             let connecting = connect(uri);
-            async move { connecting.await.map(|io| Plain(TokioIo::new(io))) }
+            async move { connecting.await.map(|io| Opaque(TokioIo::new(io))) }
         }))
     }
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(Duration::from_secs(60)));
+    tcp
 }
 
 impl fmt::Debug for Connector {
@@ -118,6 +134,17 @@ impl<T: Read + Write + Connection + Send + Unpin> Stream for T {}
 /// An open connection, whatever it goes over.
 pub struct Io(Box<dyn Stream>);
 
+impl Io {
+    pub(super) fn new(io: impl Read + Write + Connection + Send + Unpin + 'static) -> Self {
+        Self(Box::new(io))
+    }
+
+    /// A stream that knows nothing about the connection below it.
+    pub(super) fn opaque(io: impl Read + Write + Send + Unpin + 'static) -> Self {
+        Self(Box::new(Opaque(io)))
+    }
+}
+
 impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Io").finish_non_exhaustive()
@@ -130,10 +157,9 @@ impl Connection for Io {
     }
 }
 
-/// A stream that knows nothing about the connection below it.
-struct Plain<T>(TokioIo<T>);
+struct Opaque<T>(T);
 
-impl<T> Connection for Plain<T> {
+impl<T> Connection for Opaque<T> {
     fn connected(&self) -> Connected {
         Connected::new()
     }
@@ -184,7 +210,7 @@ macro_rules! forward_io {
 }
 
 forward_io!([] Io);
-forward_io!([T: AsyncRead + AsyncWrite + Unpin] Plain<T>);
+forward_io!([T: Read + Write + Unpin] Opaque<T>);
 
 #[cfg(test)]
 mod tests {

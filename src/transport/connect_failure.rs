@@ -2,6 +2,9 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
+
+use super::proxy::{TunnelError, TunnelFailure};
 
 /// The cause of a failed connection, as far as the error says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub(crate) enum ConnectFailure {
     Refused,
     /// It took too long.
     Timeout,
+    /// The proxy at this address opens no tunnel.
+    Proxy(Arc<str>, TunnelFailure),
     /// Anything else, such as a network that is down.
     Other,
 }
@@ -34,6 +39,10 @@ impl ConnectFailure {
         let mut next = Some(error);
         let mut found = Self::Other;
         while let Some(error) = next {
+            if let Some(tunnel) = error.downcast_ref::<TunnelError>() {
+                let (proxy, why) = tunnel.parts();
+                return Self::Proxy(Arc::clone(proxy), why.clone());
+            }
             if let Some(tls) = error.downcast_ref::<rustls::Error>() {
                 return Self::Tls(TlsFailure::of(tls));
             }
@@ -59,7 +68,16 @@ impl ConnectFailure {
 
     /// Whether only a change of the configuration can cure it.
     pub(crate) fn is_permanent(&self) -> bool {
-        matches!(self, Self::UnknownHost | Self::Tls(_))
+        match self {
+            Self::UnknownHost | Self::Tls(_) => true,
+            Self::Proxy(_, why) => match why {
+                TunnelFailure::Connect(failure, _) => failure.is_permanent(),
+                TunnelFailure::Unauthorized { .. } => true,
+                TunnelFailure::Status(status) => !status.is_server_error(),
+                TunnelFailure::Broken(_) | TunnelFailure::Timeout => false,
+            },
+            Self::Refused | Self::Timeout | Self::Other => false,
+        }
     }
 
     /// The sentence for a person; `server` is the address, `error` what was classified.
@@ -88,8 +106,47 @@ impl ConnectFailure {
             Self::Timeout => {
                 format!("no connection to {server} in time; check the network between here and the server")
             }
+            Self::Proxy(proxy, why) => no_tunnel(proxy, why, server),
             Self::Other => format!("no connection to {server}: {}", root_cause(error)),
         }
+    }
+}
+
+fn no_tunnel(proxy: &str, why: &TunnelFailure, server: &str) -> String {
+    match why {
+        TunnelFailure::Connect(failure, cause) => match &**failure {
+            ConnectFailure::UnknownHost => {
+                format!("the host of the proxy {proxy} is unknown; check the spelling of its address")
+            }
+            ConnectFailure::Tls(TlsFailure::NotTls) => {
+                format!("the proxy {proxy} does not speak TLS; write http:// in its address")
+            }
+            ConnectFailure::Tls(TlsFailure::Certificate(what)) => format!(
+                "the certificate of the proxy {proxy} is not accepted ({what}); name its authority with a CA file"
+            ),
+            ConnectFailure::Refused => {
+                format!("the proxy {proxy} refused the connection; check that it runs and the port is right")
+            }
+            _ => format!("no connection to the proxy {proxy}: {cause}"),
+        },
+        TunnelFailure::Unauthorized { given: false } => format!(
+            "the proxy {proxy} wants a user name and a password (407); write them before its host, as in \
+             http://user:password@host"
+        ),
+        TunnelFailure::Unauthorized { given: true } => {
+            format!("the proxy {proxy} refuses the user name and password of its address (407); check both")
+        }
+        TunnelFailure::Status(status) if status.is_server_error() => {
+            format!("the proxy {proxy} can not reach {server}: it answered {status}")
+        }
+        TunnelFailure::Status(status) => format!(
+            "the proxy {proxy} opens no tunnel to {server}: it answered {status}; check that it allows CONNECT to this \
+             host and port"
+        ),
+        TunnelFailure::Broken(what) => {
+            format!("the proxy {proxy} opened no tunnel to {server}: {what}")
+        }
+        TunnelFailure::Timeout => format!("the proxy {proxy} opened no tunnel to {server} in time"),
     }
 }
 

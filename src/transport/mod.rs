@@ -23,6 +23,8 @@ pub(crate) mod connect_failure;
 #[cfg(feature = "client")]
 pub(crate) mod ddp;
 mod error;
+#[cfg(feature = "client")]
+mod proxy;
 mod state;
 mod stream;
 #[cfg(feature = "client")]
@@ -35,6 +37,8 @@ pub use self::connect::{Connector, Io};
 #[cfg(feature = "client")]
 pub use self::ddp::{DdpHandle, DdpTransport, DdpTransportBuilder};
 pub use self::error::{TransportError, TransportErrorKind};
+#[cfg(feature = "client")]
+pub use self::proxy::{Proxy, ProxyError};
 pub use self::state::ConnectionState;
 pub use self::stream::{EventStream, from_stream};
 #[cfg(feature = "client")]
