@@ -11,6 +11,7 @@ use rocketbotte::args::{
 };
 use rocketbotte::event::{Message, Timestamp};
 use rocketbotte::extract::Args;
+use rocketbotte::handler::route;
 use rocketbotte::layer::CommandLayer;
 use rocketbotte::{IntoResponse, Router, Secret, testing};
 use serde::Deserialize;
@@ -235,7 +236,7 @@ fn durations_times_addresses_and_types_of_ones_own() {
         const EXAMPLE: &'static str = "4";
         fn from_arg(text: &str) -> Result<Self, ArgRefusal> {
             let number: u32 = text.parse().map_err(|_| ArgRefusal::NotOne)?;
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 Ok(Self(number))
             } else {
                 Err(ArgRefusal::Because(format!("{number} is odd")))
@@ -374,9 +375,64 @@ fn an_example_reads_as_its_type() {
     assert_eq!(check::<()>(), "");
 }
 
+#[test]
+fn the_list_of_commands_knows_their_arguments() {
+    async fn remind(_: Args<Remind>) {}
+    async fn optional(_: Option<Args<(UserArg,)>>) {}
+    async fn none() {}
+    let router: Router = Router::new()
+        .command("remind", route(remind).description("Reminds you"))
+        .nest("group", Router::new().command("optional", optional))
+        .command("none", none);
+    let usages: Vec<_> = router
+        .commands()
+        .iter()
+        .map(|command| {
+            (
+                command.path().to_owned(),
+                command.args().map(|args| args.usage().to_owned()),
+            )
+        })
+        .collect();
+    let usage = |path: &str, usage: Option<&str>| (path.to_owned(), usage.map(str::to_owned));
+    assert_eq!(
+        usages,
+        [
+            usage("remind", Some("<after> [--quietly] <text…>")),
+            usage("group optional", Some("<@user>")),
+            usage("none", None),
+        ]
+    );
+}
+
 /// A text as an argument that reads back as it.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn read_as_everything(text: &str) {
+    let _ = parse::<Remind>(text);
+    let _ = parse::<(Option<Line>, Vec<CodeBlock>)>(text);
+    let _ = parse::<(Line, Line, Rest)>(text);
+    let _ = parse::<(UserArg, Option<RoomArg>, Option<Arg<Timestamp>>)>(text);
+    let _ = parse::<Vec<Arg<http::Uri>>>(text);
+}
+
+/// What the fuzzer starts from, and what it found.
+#[test]
+fn the_corpus_is_survived() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/args");
+    // A packaged crate has no corpus.
+    let Ok(files) = std::fs::read_dir(&folder) else {
+        return;
+    };
+    let mut count = 0;
+    for file in files {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        read_as_everything(&String::from_utf8_lossy(&bytes));
+        count += 1;
+    }
+    assert!(count >= 4, "{count} files in {}", folder.display());
 }
 
 proptest! {
@@ -398,11 +454,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_them_panic(text in "[ -~\n“”`—@#äé\u{200b}]{0,60}") {
-        let _ = parse::<Remind>(&text);
-        let _ = parse::<(Option<Line>, Vec<CodeBlock>)>(&text);
-        let _ = parse::<(Line, Line, Rest)>(&text);
-        let _ = parse::<(UserArg, Option<RoomArg>, Option<Arg<Timestamp>>)>(&text);
-        let _ = parse::<Vec<Arg<http::Uri>>>(&text);
+        read_as_everything(&text);
     }
 }
 

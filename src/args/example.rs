@@ -18,8 +18,11 @@ use super::shape::{Parameter, Shape, Takes};
 /// assert_eq!(example::<()>().as_deref(), Some(""));
 /// ```
 pub fn example<T: DeserializeOwned>() -> Option<String> {
-    let shape = Shape::of::<T>();
-    let text = match &shape {
+    example_of::<T>(&Shape::of::<T>())
+}
+
+pub(super) fn example_of<T: DeserializeOwned>(shape: &Shape) -> Option<String> {
+    let text = match shape {
         Shape::Text => Some("text".to_owned()),
         Shape::Nothing => Some(String::new()),
         Shape::Unsupported(_) => None,

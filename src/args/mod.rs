@@ -30,6 +30,7 @@ mod de;
 mod error;
 mod example;
 mod greedy;
+mod info;
 pub(crate) mod marker;
 mod mentions;
 mod named;
@@ -49,6 +50,7 @@ pub use self::error::ArgsError;
 pub(crate) use self::error::shown;
 pub use self::example::example;
 pub use self::greedy::{CodeBlock, Line, Rest};
+pub use self::info::ArgsInfo;
 pub use self::named::{RoomArg, UserArg};
 pub use self::own::{Arg, ArgRefusal, FromArg};
 use self::shape::{Kind, Shape};
@@ -92,6 +94,10 @@ pub struct Args<T>(pub T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Args<T> {
     type Rejection = BoxError;
+
+    fn arguments() -> Option<ArgsInfo> {
+        Some(ArgsInfo::of::<T>())
+    }
 
     async fn from_request(request: &Request, _state: &S) -> Result<Self, Self::Rejection> {
         let command = request

@@ -124,7 +124,7 @@ impl<'de, T: FromArg> Deserialize<'de> for Arg<T> {
     }
 }
 
-/// What should have been there: `a duration such as `10m``.
+/// What should have been there, with an example.
 pub(super) fn expected(name: &str, example: &str) -> String {
     let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) {
         "an"
