@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
+use crate::args::marker;
+
 /// A token or password. `Debug` shows a placeholder, and there is no `Display`.
 ///
 /// It can be read by serde: as a field of a configuration, and as an argument of a command, which a recording then leaves
@@ -42,7 +44,7 @@ impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
 
-        impl Visitor<'_> for Text {
+        impl<'de> Visitor<'de> for Text {
             type Value = Secret;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,10 +58,14 @@ impl<'de> Deserialize<'de> for Secret {
             fn visit_string<E>(self, text: String) -> Result<Secret, E> {
                 Ok(Secret::new(text))
             }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
+                deserializer.deserialize_string(self)
+            }
         }
 
         notice(None);
-        let secret = deserializer.deserialize_string(Text)?;
+        let secret = deserializer.deserialize_newtype_struct(marker::SECRET, Text)?;
         notice(Some(&secret.0));
         Ok(secret)
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::{ArgsError, Argument, Problem, dashed};
-use super::shape::{Kind, Parameter, Shape};
+use super::shape::{Kind, Parameter, Shape, Takes};
 use super::tokens::{LONG_DASHES, Token, tokens};
 
 /// How far a misspelled option may be from one that there is.
@@ -37,33 +37,35 @@ pub(super) fn assign<'a>(shape: &Shape, text: &'a str) -> Result<Vec<Assigned<'a
         },
         Shape::Single(_) | Shape::Tuple(_) => {
             let parameters = shape.parameters();
-            let values = tokens(text).map(|token| token.text).collect();
             let assigned = vec![Assigned::default(); parameters.len()];
-            by_position(parameters, assigned, values)
+            by_position(parameters, text, assigned, tokens(text).collect())
         }
         Shape::Struct(parameters) => {
             let (assigned, rest) = by_name(parameters, text)?;
-            by_position(parameters, assigned, rest)
+            by_position(parameters, text, assigned, rest)
         }
     }
+}
+
+fn is_open(parameter: &Parameter, assigned: &Assigned<'_>) -> bool {
+    parameter.is_positional() && !assigned.is_given
 }
 
 /// In order, one value each; a list takes all that the others leave, and what may be left out gets its value only
 /// when there are enough for what may not.
 fn by_position<'a>(
     parameters: &[Parameter],
+    text: &'a str,
     mut assigned: Vec<Assigned<'a>>,
-    values: Vec<Cow<'a, str>>,
+    tokens: Vec<Token<'a>>,
 ) -> Result<Vec<Assigned<'a>>, ArgsError> {
-    let is_open =
-        |parameter: &Parameter, assigned: &Assigned<'_>| parameter.is_positional() && !assigned.is_given;
     let required = parameters
         .iter()
         .zip(&assigned)
         .filter(|(parameter, assigned)| parameter.is_required() && is_open(parameter, assigned))
         .count();
-    let mut spare = values.len().saturating_sub(required);
-    let mut values = values.into_iter();
+    let mut spare = tokens.len().saturating_sub(required);
+    let mut tokens = tokens.into_iter().peekable();
     for (parameter, assigned) in parameters.iter().zip(&mut assigned) {
         if !is_open(parameter, assigned) {
             continue;
@@ -77,39 +79,73 @@ fn by_position<'a>(
                 count
             }
         };
-        for value in values.by_ref().take(count) {
-            assigned.give(value);
+        for _ in 0..count {
+            let Some(token) = tokens.next() else { break };
+            let end = match parameter.takes {
+                Takes::Token => {
+                    assigned.give(value_of(parameter, text, token));
+                    continue;
+                }
+                Takes::Line => line_end(text, token.span.start),
+                Takes::Rest => text.len(),
+            };
+            assigned.give(text[token.span.start..end].trim_end());
+            while tokens.next_if(|token| token.span.start < end).is_some() {
+                spare = spare.saturating_sub(1);
+            }
         }
     }
-    let Some(extra) = values.next() else {
+    let Some(extra) = tokens.next() else {
         return Ok(assigned);
     };
-    let given = extra.into_owned();
+    let given = extra.text.into_owned();
     let positional = parameters.iter().rfind(|parameter| parameter.is_positional());
     Err(ArgsError::new(match positional {
         None => Problem::NoneExpected { given },
         Some(last) => Problem::TooMany {
             given,
-            takes_text: matches!(last.kind, Kind::Text | Kind::Any),
+            takes_text: matches!(last.kind, Kind::Text | Kind::Any) && last.takes == Takes::Token,
         },
     }))
+}
+
+/// What a parameter gets of a token: code with its fences, which tell the language.
+fn value_of<'a>(parameter: &Parameter, text: &'a str, token: Token<'a>) -> Cow<'a, str> {
+    if parameter.kind == Kind::Code {
+        Cow::Borrowed(&text[token.span])
+    } else {
+        token.text
+    }
+}
+
+/// Where the line ends that a token begins on.
+fn line_end(text: &str, start: usize) -> usize {
+    text[start..]
+        .find('\n')
+        .map_or(text.len(), |length| start + length)
 }
 
 /// Takes out the options, and leaves the rest.
 fn by_name<'a>(
     parameters: &[Parameter],
     text: &'a str,
-) -> Result<(Vec<Assigned<'a>>, Vec<Cow<'a, str>>), ArgsError> {
+) -> Result<(Vec<Assigned<'a>>, Vec<Token<'a>>), ArgsError> {
     let mut assigned = vec![Assigned::default(); parameters.len()];
     let mut rest = Vec::new();
+    let mut filled = 0;
     let mut tokens = tokens(text).peekable();
     while let Some(token) = tokens.next() {
         let Some(option) = OptionToken::new(&token) else {
-            rest.push(token.text);
+            let verbatim = verbatim_end(parameters, text, &assigned, filled, &token);
+            filled += 1;
+            rest.push(token);
+            while let Some(token) = tokens.next_if(|token| token.span.start < verbatim) {
+                rest.push(token);
+            }
             continue;
         };
         if option.is_end() {
-            rest.extend(tokens.map(|token| token.text));
+            rest.extend(tokens);
             break;
         }
         for index in find_option(parameters, &option)? {
@@ -128,12 +164,34 @@ fn by_name<'a>(
                         let option = long_form(parameter);
                         ArgsError::new(Problem::NeedsValue { option })
                     })?;
-                    slot.give(value.text);
+                    slot.give(value_of(parameter, text, value));
                 }
             }
         }
     }
     Ok((assigned, rest))
+}
+
+/// Up to where the text is taken as it stands from a token on, where so many arguments before it are filled by position:
+/// dashes in it are no options.
+fn verbatim_end(
+    parameters: &[Parameter],
+    text: &str,
+    assigned: &[Assigned<'_>],
+    filled: usize,
+    token: &Token<'_>,
+) -> usize {
+    let takes = parameters
+        .iter()
+        .zip(assigned)
+        .filter(|(parameter, assigned)| is_open(parameter, assigned))
+        .map(|(parameter, _)| parameter.takes)
+        .nth(filled);
+    match takes {
+        Some(Takes::Line) => line_end(text, token.span.start),
+        Some(Takes::Rest) => text.len(),
+        Some(Takes::Token) | None => 0,
+    }
 }
 
 /// A token that names an argument: `--name`, `--name=value`, `-n`.

@@ -4,8 +4,10 @@ use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess
 
 use super::assign::Assigned;
 use super::error::{ArgsError, Argument};
+use super::marker;
 use super::shape::{Parameter, Shape};
 use super::value::{DEEPEST, ENDLESS, Value};
+use crate::event::Message;
 
 /// All the arguments.
 #[derive(Clone, Copy, Debug)]
@@ -13,15 +15,22 @@ pub(super) struct Arguments<'a> {
     text: &'a str,
     shape: &'a Shape,
     assigned: &'a [Assigned<'a>],
+    message: Option<&'a Message>,
     depth: u8,
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(text: &'a str, shape: &'a Shape, assigned: &'a [Assigned<'a>]) -> Self {
+    pub(super) fn new(
+        text: &'a str,
+        shape: &'a Shape,
+        assigned: &'a [Assigned<'a>],
+        message: Option<&'a Message>,
+    ) -> Self {
         Self {
             text,
             shape,
             assigned,
+            message,
             depth: 0,
         }
     }
@@ -35,7 +44,8 @@ impl<'a> Arguments<'a> {
     }
 
     fn single(&self) -> Value<'a> {
-        Value::new(self.assigned.first().map_or(&[], |assigned| &assigned.values))
+        let values = self.assigned.first().map_or(&[][..], |assigned| &assigned.values);
+        Value::new(values, self.message)
     }
 
     fn is_empty(&self) -> bool {
@@ -45,6 +55,7 @@ impl<'a> Arguments<'a> {
     fn positions(self) -> Positions<'a> {
         Positions {
             assigned: self.assigned.iter().enumerate(),
+            message: self.message,
         }
     }
 }
@@ -108,10 +119,13 @@ impl<'de> Deserializer<'de> for Arguments<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ArgsError> {
-        visitor.visit_newtype_struct(self.deeper()?)
+        match name {
+            marker::USER | marker::ROOM => self.single().deserialize_newtype_struct(name, visitor),
+            _ => visitor.visit_newtype_struct(self.deeper()?),
+        }
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, ArgsError> {
@@ -140,6 +154,7 @@ impl<'de> Deserializer<'de> for Arguments<'_> {
         visitor.visit_map(Fields {
             fields: self.shape.parameters().iter().zip(self.assigned),
             current: None,
+            message: self.message,
         })
     }
 
@@ -156,6 +171,7 @@ impl<'de> Deserializer<'de> for Arguments<'_> {
 /// The elements of a tuple.
 struct Positions<'a> {
     assigned: std::iter::Enumerate<std::slice::Iter<'a, Assigned<'a>>>,
+    message: Option<&'a Message>,
 }
 
 impl<'de> SeqAccess<'de> for Positions<'_> {
@@ -165,7 +181,7 @@ impl<'de> SeqAccess<'de> for Positions<'_> {
         let Some((index, assigned)) = self.assigned.next() else {
             return Ok(None);
         };
-        let value = seed.deserialize(Value::new(&assigned.values));
+        let value = seed.deserialize(Value::new(&assigned.values, self.message));
         let given = assigned.values.first().map(|value| &**value);
         value
             .map(Some)
@@ -177,6 +193,7 @@ impl<'de> SeqAccess<'de> for Positions<'_> {
 struct Fields<'a> {
     fields: std::iter::Zip<std::slice::Iter<'a, Parameter>, std::slice::Iter<'a, Assigned<'a>>>,
     current: Option<(&'static str, &'a Assigned<'a>)>,
+    message: Option<&'a Message>,
 }
 
 impl<'de> MapAccess<'de> for Fields<'_> {
@@ -198,7 +215,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         let Some((name, assigned)) = self.current.take() else {
             return Err(ArgsError::missing());
         };
-        let value = seed.deserialize(Value::new(&assigned.values));
+        let value = seed.deserialize(Value::new(&assigned.values, self.message));
         let given = assigned.values.first().map(|value| &**value);
         value.map_err(|error| error.with_given(given).at(Argument::Named(name.into())))
     }

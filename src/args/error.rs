@@ -116,6 +116,27 @@ impl ArgsError {
         self
     }
 
+    /// Without anything that was typed: it may be a secret.
+    pub(super) fn without_what_was_given(mut self) -> Self {
+        match &mut self.problem {
+            Problem::Invalid { given, .. } => *given = None,
+            Problem::Refused { message, given } => {
+                *given = None;
+                // A type's own words often repeat what it was given.
+                message.clear();
+            }
+            Problem::TooMany { given, .. }
+            | Problem::NoneExpected { given }
+            | Problem::UnknownOption { given, .. }
+            | Problem::AmbiguousOption { given, .. } => given.clear(),
+            Problem::Missing { .. }
+            | Problem::NeedsValue { .. }
+            | Problem::Repeated
+            | Problem::Unsupported(_) => {}
+        }
+        self
+    }
+
     pub(super) fn problem_mut(&mut self) -> &mut Problem {
         &mut self.problem
     }
@@ -169,27 +190,40 @@ impl fmt::Display for ArgsError {
                 let message = tidy(message, LONGEST_MESSAGE);
                 let message = message.trim_end_matches(['.', ' ']);
                 match (given, argument) {
+                    (None, _) if message.is_empty() => write!(f, "{argument} is not right."),
                     (Some(given), _) => write!(f, "{argument} can not be {}: {message}.", quote(given)),
                     (None, Argument::Only) => write!(f, "These arguments do not fit: {message}."),
                     (None, _) => write!(f, "{argument} is not right: {message}."),
                 }
             }
             Problem::TooMany { given, takes_text } => {
-                write!(f, "There are too many arguments, from {} on.", quote(given))?;
+                match given.as_str() {
+                    "" => f.write_str("There are too many arguments.")?,
+                    given => write!(f, "There are too many arguments, from {} on.", quote(given))?,
+                }
                 if *takes_text {
                     f.write_str(" A text of several words needs \"quotes\".")?;
                 }
                 Ok(())
             }
+            Problem::NoneExpected { given } if given.is_empty() => {
+                f.write_str("There should be no arguments.")
+            }
             Problem::NoneExpected { given } => {
                 write!(f, "There should be no arguments, but {} was given.", quote(given))
             }
             Problem::UnknownOption { given, nearest } => {
-                write!(f, "There is no option {}.", quote(given))?;
+                match given.as_str() {
+                    "" => f.write_str("There is no such option.")?,
+                    given => write!(f, "There is no option {}.", quote(given))?,
+                }
                 match nearest {
                     Some(nearest) => write!(f, " Did you mean `{nearest}`?"),
                     None => f.write_str(" Write `--` in front of it if it is no option."),
                 }
+            }
+            Problem::AmbiguousOption { given, candidates } if given.is_empty() => {
+                write!(f, "An option may be {}.", listed(candidates))
             }
             Problem::AmbiguousOption { given, candidates } => {
                 write!(f, "{} may be {}.", quote(given), listed(candidates))

@@ -7,6 +7,11 @@
 //! | an enum of unit variants | one of its names, without regard to case |
 //! | `Option<T>` | a `T` or nothing |
 //! | `Vec<T>` | any number of arguments |
+//! | [`Rest`] | the rest of the text, as it was typed; [`Line`] the rest of the line |
+//! | [`CodeBlock`] | a block of code, with its language |
+//! | [`UserArg`], [`RoomArg`] | `@ann`, `#dev`: with the id where the message mentions them |
+//! | [`Arg<Duration>`](Arg) | `10m`; also points in time, web addresses, and [types of your own](FromArg) |
+//! | [`Secret`](crate::Secret) | one argument, which no error, recording or log of this crate shows |
 //! | a tuple | arguments by position |
 //! | a struct | arguments by position in the order of the fields, or by name |
 //! | `()` | nothing |
@@ -23,6 +28,13 @@
 mod assign;
 mod de;
 mod error;
+mod example;
+mod greedy;
+mod info;
+pub(crate) mod marker;
+mod mentions;
+mod named;
+mod own;
 mod probe;
 mod shape;
 mod tokens;
@@ -36,9 +48,15 @@ use self::assign::Assigned;
 use self::de::Arguments;
 pub use self::error::ArgsError;
 pub(crate) use self::error::shown;
+pub use self::example::example;
+pub use self::greedy::{CodeBlock, Line, Rest};
+pub use self::info::ArgsInfo;
+pub use self::named::{RoomArg, UserArg};
+pub use self::own::{Arg, ArgRefusal, FromArg};
 use self::shape::{Kind, Shape};
 pub use self::usage::usage;
 use crate::command::Command;
+use crate::event::Message;
 use crate::extract::{FromRequest, MissingPart};
 use crate::rejection::Rejection;
 use crate::request::Request;
@@ -77,6 +95,10 @@ pub struct Args<T>(pub T);
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Args<T> {
     type Rejection = BoxError;
 
+    fn arguments() -> Option<ArgsInfo> {
+        Some(ArgsInfo::of::<T>())
+    }
+
     async fn from_request(request: &Request, _state: &S) -> Result<Self, Self::Rejection> {
         let command = request
             .command()
@@ -84,7 +106,11 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Args<T> {
         #[cfg(feature = "test-util")]
         note_secrets::<T>(request, command.args());
         let shape = Shape::of::<T>();
-        match read(command.args(), &shape) {
+        match read(
+            command.args(),
+            &shape,
+            request.message().map(|message| &**message),
+        ) {
             Ok(value) => Ok(Self(value)),
             Err(error) if error.is_unsupported() => Err(error.into()),
             Err(error) => Err(refusal(&error, command, &shape).into()),
@@ -100,7 +126,7 @@ fn note_secrets<T: DeserializeOwned>(request: &Request, text: &str) {
     };
     let (shape, of_type) = crate::secret::noticing(|| Shape::of::<T>());
     if of_type.any {
-        let (value, read) = crate::secret::noticing(|| read::<T>(text, &shape));
+        let (value, read) = crate::secret::noticing(|| read::<T>(text, &shape, None));
         tap.hide(match value {
             Ok(_) => read.values,
             // Nobody knows which of them it was.
@@ -129,13 +155,27 @@ fn unquoted(word: &str) -> String {
 /// # Ok::<_, rocketbotte::args::ArgsError>(())
 /// ```
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ArgsError> {
-    read(text, &Shape::of::<T>())
+    read(text, &Shape::of::<T>(), None)
 }
 
-fn read<T: DeserializeOwned>(text: &str, shape: &Shape) -> Result<T, ArgsError> {
+fn read<T: DeserializeOwned>(text: &str, shape: &Shape, message: Option<&Message>) -> Result<T, ArgsError> {
+    read_openly(text, shape, message).map_err(|error| {
+        if shape.has_secrets() {
+            error.without_what_was_given()
+        } else {
+            error
+        }
+    })
+}
+
+fn read_openly<T: DeserializeOwned>(
+    text: &str,
+    shape: &Shape,
+    message: Option<&Message>,
+) -> Result<T, ArgsError> {
     let mut assigned = assign::assign(shape, text)?;
     loop {
-        let error = match T::deserialize(Arguments::new(text, shape, &assigned)) {
+        let error = match T::deserialize(Arguments::new(text, shape, &assigned, message)) {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };

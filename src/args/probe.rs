@@ -8,7 +8,8 @@ use serde::de::{
 };
 
 use super::error::{ArgsError, Problem};
-use super::shape::Kind;
+use super::marker::{self, Naming};
+use super::shape::{Kind, Takes};
 use super::value::{DEEPEST, Value};
 
 /// What a type asked for.
@@ -17,8 +18,17 @@ pub(super) struct Found {
     pub(super) kind: Wanted,
     pub(super) is_optional: bool,
     pub(super) is_list: bool,
+    pub(super) takes: Takes,
+    pub(super) is_secret: bool,
     /// Which field a key stands for, the same for its aliases.
     pub(super) identity: Option<u64>,
+}
+
+impl Found {
+    /// Whether a type that wants a text gets all of it.
+    pub(super) fn is_whole_text(&self) -> bool {
+        !self.is_list && !self.is_secret && self.takes == Takes::Token
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,15 +71,23 @@ pub(super) fn run<T: DeserializeOwned>(steps: &[Step]) -> (usize, Result<(), Arg
 pub(super) struct Probe<'p> {
     found: &'p mut Found,
     depth: u8,
+    naming: Naming,
 }
 
 impl<'p> Probe<'p> {
     pub(super) fn new(found: &'p mut Found) -> Self {
-        Self { found, depth: 0 }
+        Self {
+            found,
+            depth: 0,
+            naming: Naming::Nothing,
+        }
     }
 
     fn note<T>(self, wanted: Wanted) -> Result<T, ArgsError> {
-        self.found.kind = wanted;
+        self.found.kind = match self.naming {
+            Naming::Done(own) => Wanted::One(Kind::Own(own)),
+            Naming::Nothing | Naming::Begun | Naming::Named(_) => wanted,
+        };
         Err(stop())
     }
 
@@ -115,10 +133,19 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
+        mut self,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ArgsError> {
+        match name {
+            marker::REST => self.found.takes = Takes::Rest,
+            marker::LINE => self.found.takes = Takes::Line,
+            marker::SECRET => self.found.is_secret = true,
+            marker::CODE => return self.note(Wanted::One(Kind::Code)),
+            marker::USER => return self.note(Wanted::One(Kind::User)),
+            marker::ROOM => return self.note(Wanted::One(Kind::Room)),
+            _ => self.naming = self.naming.next(name),
+        }
         visitor.visit_newtype_struct(self.deeper()?)
     }
 
@@ -178,6 +205,7 @@ impl<'de> SeqAccess<'de> for Probe<'_> {
         let inner = Probe {
             found: self.found,
             depth: self.depth,
+            naming: Naming::Nothing,
         };
         let is_optional = inner.found.is_optional;
         let result = seed.deserialize(inner).map(Some);
@@ -229,7 +257,7 @@ impl<'p> Driver<'p> {
                     Some(text) => &[Cow::Borrowed(text)],
                     None => &[],
                 };
-                let value = seed.deserialize(Value::new(texts))?;
+                let value = seed.deserialize(Value::new(texts, None))?;
                 *self.accepted += 1;
                 Ok(value)
             }

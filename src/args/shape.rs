@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 
 use super::error::{ArgsError, Argument, Problem};
+use super::marker::Own;
+use super::own;
 use super::probe::{Found, Probe, Step, Wanted, probe, run};
 
 /// What the arguments of a type look like.
@@ -38,6 +40,23 @@ pub(super) struct Parameter {
     pub(super) is_optional: bool,
     /// Whether it takes any number of values.
     pub(super) is_list: bool,
+    pub(super) takes: Takes,
+    /// Whether it must not be shown.
+    pub(super) is_secret: bool,
+    /// A value that pleases its type, where one was found.
+    pub(super) example: Option<&'static str>,
+}
+
+/// How much of the text one value takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// A word, or what stands between quotes.
+    #[default]
+    Token,
+    /// What is left of the line.
+    Line,
+    /// What is left.
+    Rest,
 }
 
 /// What a single value is.
@@ -51,6 +70,10 @@ pub(super) enum Kind {
     Bool,
     Character,
     Choice(&'static [&'static str]),
+    User,
+    Room,
+    Code,
+    Own(Own),
     /// No value at all.
     Nothing,
     Nested(&'static str),
@@ -64,15 +87,24 @@ impl Kind {
             Self::Bool => Some("`yes` or `no`".into()),
             Self::Character => Some("a single character".into()),
             Self::Choice(choices) => Some(super::error::one_of(choices).into()),
+            Self::User => Some("a user such as `@ann`".into()),
+            Self::Room => Some("a room such as `#dev`".into()),
+            Self::Code => Some("a block of code".into()),
+            Self::Own(own) => Some(own::expected(own.name, own.example).into()),
             Self::Any | Self::Text | Self::Nothing | Self::Nested(_) => None,
         }
     }
 
     /// Values of which one may please the type.
-    fn examples(self) -> &'static [&'static str] {
+    pub(super) fn examples(&self) -> &[&'static str] {
         match self {
             Self::Choice(choices) => choices,
+            Self::User => &["@ann"],
+            Self::Room => &["#dev"],
+            Self::Code => &["`code`"],
+            Self::Own(own) => std::slice::from_ref(&own.example),
             Self::Any | Self::Text => &[
+                "text",
                 "1",
                 "a",
                 "",
@@ -85,7 +117,8 @@ impl Kind {
                 "00000000-0000-4000-8000-000000000000",
             ],
             Self::Character => &["a"],
-            Self::Number | Self::Bool => &["1", "0"],
+            Self::Number => &["1", "0"],
+            Self::Bool => &["yes"],
             Self::Nothing | Self::Nested(_) => &[],
         }
     }
@@ -102,6 +135,9 @@ impl Parameter {
             },
             is_optional: found.is_optional,
             is_list: found.is_list,
+            takes: found.takes,
+            is_secret: found.is_secret,
+            example: None,
         }
     }
 
@@ -134,7 +170,7 @@ impl Shape {
             Wanted::One(Kind::Nested(what)) => Self::Unsupported(what),
             Wanted::Tuple(length) if !found.is_list => Self::tuple::<T>(length),
             Wanted::Struct(fields) if !found.is_list => Self::of_struct::<T>(fields),
-            Wanted::One(Kind::Text | Kind::Any) if !found.is_list => Self::Text,
+            Wanted::One(Kind::Text | Kind::Any) if found.is_whole_text() => Self::Text,
             Wanted::One(Kind::Nothing) if !found.is_list => Self::Nothing,
             _ => {
                 let parameter = Parameter::new(found);
@@ -146,13 +182,18 @@ impl Shape {
         }
     }
 
+    /// Whether errors must not show what was given.
+    pub(super) fn has_secrets(&self) -> bool {
+        self.parameters().iter().any(|parameter| parameter.is_secret)
+    }
+
     fn tuple<T: DeserializeOwned>(length: usize) -> Self {
         let mut parameters = Vec::with_capacity(length);
         let mut steps = Vec::with_capacity(length);
         for _ in 0..length {
             let found = probe::<T>(&steps, "");
-            let parameter = Parameter::new(found);
-            let example = parameter.example(|example| {
+            let mut parameter = Parameter::new(found);
+            let example = parameter.find_example(|example| {
                 let steps = [&steps[..], &[example]].concat();
                 run::<T>(&steps).0 > steps.len() - 1
             });
@@ -197,7 +238,14 @@ impl Shape {
             Kind::Nested(what) => Some(what),
             _ => None,
         });
-        nested.map_or_else(|| make(parameters), Self::Unsupported)
+        let is_behind_the_rest = parameters
+            .iter()
+            .filter(|parameter| parameter.is_positional())
+            .rev()
+            .skip(1)
+            .any(|parameter| parameter.takes == Takes::Rest);
+        let unreadable = nested.or(is_behind_the_rest.then_some("anything behind a `Rest`"));
+        unreadable.map_or_else(|| make(parameters), Self::Unsupported)
     }
 
     pub(super) fn parameters(&self) -> &[Parameter] {
@@ -231,7 +279,7 @@ fn find_optional<T: DeserializeOwned>(parameters: &mut [Parameter]) {
             parameter.names.swap(0, primary);
         }
         let field = parameter.names[0];
-        let example = parameter.example(|example| run::<T>(&[Step { field, ..example }]).0 == 1);
+        let example = parameter.find_example(|example| run::<T>(&[Step { field, ..example }]).0 == 1);
         match example {
             Some(example) => steps.push(Step { field, ..example }),
             None => {
@@ -247,17 +295,20 @@ fn find_optional<T: DeserializeOwned>(parameters: &mut [Parameter]) {
 }
 
 impl Parameter {
-    fn example(&self, pleases: impl Fn(Step) -> bool) -> Option<Step> {
+    fn find_example(&mut self, pleases: impl Fn(Step) -> bool) -> Option<Step> {
         let step = |value| Step { field: "", value };
         if self.is_list || self.is_optional || self.kind == Kind::Nothing {
             let none = step(None);
             return pleases(none).then_some(none);
         }
-        self.kind
+        let kind = self.kind;
+        let found = kind
             .examples()
             .iter()
             .map(|example| step(Some(*example)))
-            .find(|step| pleases(*step))
+            .find(|step| pleases(*step))?;
+        self.example = found.value;
+        Some(found)
     }
 }
 

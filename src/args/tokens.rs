@@ -69,10 +69,10 @@ impl<'a> Iterator for Tokens<'a> {
     fn next(&mut self) -> Option<Token<'a>> {
         let text = self.text;
         let start = self.position + text[self.position..].find(|character| !is_blank(character))?;
-        if let Some((code, length)) = fence(&text[start..]) {
-            self.position = start + length;
+        if let Some(fence) = fence(&text[start..]) {
+            self.position = start + fence.length;
             return Some(Token {
-                text: Cow::Borrowed(code),
+                text: Cow::Borrowed(fence.code),
                 is_quoted: true,
                 span: start..self.position,
             });
@@ -199,23 +199,43 @@ fn inline_code(text: &str) -> Option<(Cow<'_, str>, usize)> {
     None
 }
 
-/// A code block between fences, without them and without the line that names the language.
-fn fence(text: &str) -> Option<(&str, usize)> {
+/// A code block between fences.
+struct Fence<'a> {
+    language: Option<&'a str>,
+    /// Without the fences, and without the line that names the language.
+    code: &'a str,
+    /// With its fences.
+    length: usize,
+}
+
+fn fence(text: &str) -> Option<Fence<'_>> {
     const FENCE: &str = "```";
     let inside = text.strip_prefix(FENCE)?;
     let end = inside.find(FENCE)?;
-    let length = end + 2 * FENCE.len();
-    let code = &inside[..end];
+    let block = &inside[..end];
     let is_language = |line: &str| {
         line.chars()
             .all(|character| character.is_alphanumeric() || "+#._-".contains(character))
     };
-    let code = match code.split_once('\n') {
-        Some((line, code)) if is_language(line.trim()) => code,
-        _ => code,
+    let (language, code) = match block.split_once('\n') {
+        Some((line, code)) if is_language(line.trim()) => (Some(line.trim()), code),
+        _ => (None, block),
     };
     let code = code.strip_suffix('\n').unwrap_or(code);
-    Some((code.strip_suffix('\r').unwrap_or(code), length))
+    Some(Fence {
+        language: language.filter(|language| !language.is_empty()),
+        code: code.strip_suffix('\r').unwrap_or(code),
+        length: end + 2 * FENCE.len(),
+    })
+}
+
+/// The language and the code of a token as it was typed: between fences, between backticks, or a bare word.
+pub(super) fn code_of(token: &str) -> (Option<&str>, Cow<'_, str>) {
+    if let Some(fence) = fence(token) {
+        return (fence.language, Cow::Borrowed(fence.code));
+    }
+    let inline = token.starts_with('`').then(|| inline_code(token)).flatten();
+    (None, inline.map_or(Cow::Borrowed(token), |(code, _)| code))
 }
 
 fn backticks(text: &str) -> usize {

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::error::dashed;
-use super::shape::{Kind, Parameter, Shape};
+use super::shape::{Kind, Parameter, Shape, Takes};
 
 /// How the arguments of a type are written: `<count> [sides]`. Empty for a type without arguments.
 ///
@@ -44,12 +44,24 @@ fn word(parameter: &Parameter) -> Option<String> {
     }
     let word = match (parameter.kind, name) {
         (Kind::Choice(choices), _) => choices.join("|"),
+        (Kind::User, Some(name)) => format!("@{name}"),
+        (Kind::Room, Some(name)) => format!("#{name}"),
         (_, Some(name)) => name,
+        (Kind::User, None) => "@user".to_owned(),
+        (Kind::Room, None) => "#room".to_owned(),
+        (Kind::Code, None) => "code".to_owned(),
+        (Kind::Own(own), None) => own.name.to_owned(),
+        _ if parameter.is_secret => "secret".to_owned(),
         (Kind::Number, None) => "number".to_owned(),
         (Kind::Bool, None) => "yes|no".to_owned(),
         (Kind::Character, None) => "character".to_owned(),
         (Kind::Text, None) => "text".to_owned(),
         (Kind::Any | Kind::Nothing | Kind::Nested(_), None) => "argument".to_owned(),
+    };
+    let word = if parameter.takes == Takes::Rest {
+        format!("{word}…")
+    } else {
+        word
     };
     Some(match (parameter.is_list, parameter.is_optional) {
         (true, _) => format!("[{word}…]"),

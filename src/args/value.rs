@@ -7,6 +7,8 @@ use serde::de::{
 };
 
 use super::error::ArgsError;
+use super::{marker, mentions};
+use crate::event::Message;
 
 /// How deep types may be nested in themselves, behind an `Option`.
 pub(super) const DEEPEST: u8 = 8;
@@ -18,12 +20,18 @@ pub(super) const ENDLESS: &str = "a type that holds itself";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value<'a> {
     pub(super) values: &'a [Cow<'a, str>],
+    /// Whom and what it mentions.
+    message: Option<&'a Message>,
     depth: u8,
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn new(values: &'a [Cow<'a, str>]) -> Self {
-        Self { values, depth: 0 }
+    pub(super) fn new(values: &'a [Cow<'a, str>], message: Option<&'a Message>) -> Self {
+        Self {
+            values,
+            message,
+            depth: 0,
+        }
     }
 
     fn text(&self) -> Result<&'a str, ArgsError> {
@@ -192,10 +200,14 @@ impl<'de> Deserializer<'de> for Value<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ArgsError> {
-        visitor.visit_newtype_struct(self.deeper()?)
+        match name {
+            marker::USER => visitor.visit_seq(strings(mentions::user(self.text()?, self.message)?)),
+            marker::ROOM => visitor.visit_seq(strings(mentions::room(self.text()?, self.message)?)),
+            _ => visitor.visit_newtype_struct(self.deeper()?),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgsError> {
@@ -236,6 +248,10 @@ impl<'de> Deserializer<'de> for Value<'_> {
     ) -> Result<V::Value, ArgsError> {
         visitor.visit_enum(Choice(choice(self.text()?, variants)))
     }
+}
+
+fn strings<'de, const N: usize>(parts: [String; N]) -> impl SeqAccess<'de, Error = ArgsError> {
+    de::value::SeqDeserializer::new(parts.into_iter())
 }
 
 /// The values of an argument that takes any number.

@@ -155,6 +155,21 @@ impl StackInfo {
         }
     }
 
+    /// Whether an event is a command whose arguments hold a secret, also where no `CommandLayer` has seen it yet.
+    pub(crate) fn is_secret(&self, request: &Request) -> bool {
+        let tables = self.tables.get();
+        let is_secret = |command: &Command| tables.iter().any(|table| table.is_secret(command));
+        match request.command() {
+            Some(command) => is_secret(command),
+            None => self
+                .parsers
+                .get()
+                .iter()
+                .filter_map(|parser| parser.parse(request))
+                .any(|command| is_secret(&command)),
+        }
+    }
+
     /// The command that the stack's parsers find in an event, or why the first of them finds none; `None` where there is
     /// no parser.
     pub(crate) fn find_command(&self, request: &Request) -> Option<Result<Command, NoCommand>> {

@@ -17,6 +17,7 @@ pub use self::outbox::Outbox;
 pub use self::request::Extension;
 pub use self::state::{FromRef, State};
 pub use crate::args::Args;
+use crate::args::ArgsInfo;
 use crate::request::Request;
 
 /// A part of a request that a handler takes as an argument.
@@ -59,6 +60,12 @@ pub trait FromRequest<S>: Sized {
         request: &Request,
         state: &S,
     ) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
+
+    /// What it reads of the text behind a command, for the help; `None` for what does not read it. An extractor that
+    /// holds an [`Args`] hands on what that says.
+    fn arguments() -> Option<ArgsInfo> {
+        None
+    }
 }
 
 /// The request has no such part.

@@ -81,6 +81,14 @@ macro_rules! handler {
                     self($($argument,)*).await.into_response()
                 }
             }
+
+            fn options(&self) -> RouteOptions {
+                let arguments = None$(.or_else(<$argument as FromRequest<S>>::arguments))*;
+                RouteOptions {
+                    arguments: arguments.map(Arc::new),
+                    ..RouteOptions::default()
+                }
+            }
         }
     };
 }

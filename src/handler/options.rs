@@ -7,6 +7,7 @@ use std::time::Duration;
 use tower::BoxError;
 
 use super::Handler;
+use crate::args::ArgsInfo;
 use crate::event::RoomId;
 use crate::request::Request;
 use crate::response::{Action, Response, Thread};
@@ -52,6 +53,8 @@ pub struct RouteOptions {
     pub(crate) hears_bots: bool,
     pub(crate) hears: Hears,
     pub(crate) place: Option<Arc<Place>>,
+    /// What it reads of the text behind its command.
+    pub(crate) arguments: Option<Arc<ArgsInfo>>,
     /// `None` where the bot says it.
     pub(crate) at_most_once: Option<bool>,
 }
@@ -268,7 +271,10 @@ where
     }
 
     fn options(&self) -> RouteOptions {
-        self.options.clone()
+        RouteOptions {
+            arguments: self.handler.options().arguments,
+            ..self.options.clone()
+        }
     }
 
     fn name() -> &'static str {

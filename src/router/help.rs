@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use tower::BoxError;
 
 use super::table::{Table, Target};
+use crate::args::ArgsInfo;
 use crate::command::Command;
 use crate::handler::Handler;
 use crate::request::Request;
@@ -17,6 +18,7 @@ pub struct CommandInfo {
     path: String,
     aliases: Vec<String>,
     description: Option<String>,
+    args: Option<Arc<ArgsInfo>>,
 }
 
 impl CommandInfo {
@@ -33,6 +35,12 @@ impl CommandInfo {
     /// What it does.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
+    }
+
+    /// What stands behind its name, where its handler says so by its types; `None` where it takes no
+    /// [`Args`](crate::extract::Args).
+    pub fn args(&self) -> Option<&ArgsInfo> {
+        self.args.as_deref()
     }
 }
 
@@ -56,6 +64,7 @@ impl Table {
                         .description
                         .as_ref()
                         .map(|text| text.clone().into_owned()),
+                    args: route.options.arguments.clone(),
                 }),
             }
         }

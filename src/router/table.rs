@@ -217,6 +217,20 @@ impl Table {
         (folds_case || slot.names.iter().any(|known| &**known == name)).then_some(slot)
     }
 
+    /// Whether the arguments of a command hold a secret.
+    pub(crate) fn is_secret(&self, command: &Command) -> bool {
+        let slot = self.find(command.name(), command.folds_case());
+        match slot.map(|slot| &slot.target) {
+            Some(Target::Command(route)) => route
+                .options
+                .arguments
+                .as_ref()
+                .is_some_and(|arguments| arguments.has_secrets()),
+            Some(Target::Group(group)) => group.table.is_secret(&command.descend()),
+            None => false,
+        }
+    }
+
     /// How the event waits for its turn in the room or thread.
     pub(crate) fn lane_use(&self, request: &Request, command: Option<&Command>) -> LaneUse {
         if let Some(command) = command {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use rocketbotte::command::CommandLayer;
 use rocketbotte::event::Event;
+use rocketbotte::extract::Args;
 use rocketbotte::layer::handle_error::HandleErrorLayer;
 use rocketbotte::layer::trace::{DefaultMakeSpan, Failure, TraceLayer};
-use rocketbotte::testing::{self, events};
-use rocketbotte::{BoxError, Request, Response, Router};
+use rocketbotte::testing::{self, TestBot, events};
+use rocketbotte::{BoxError, Request, Response, Router, Secret};
 use tower::{Service, ServiceBuilder};
 use tracing::{Level, Span};
 
@@ -37,7 +38,9 @@ fn router() -> Router {
     Router::new().command("work", secret_work).command("fail", fails)
 }
 
-fn stack(router: Router) -> impl Service<Request, Response = Response, Error: Into<BoxError>> {
+fn stack(
+    router: Router,
+) -> impl Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static {
     ServiceBuilder::new()
         .layer(TraceLayer::new())
         .layer(CommandLayer::new("!"))
@@ -82,6 +85,39 @@ async fn what_people_write_is_logged_at_trace_only() {
     }
     let direct = log_of(Level::DEBUG, stack(router()), events::direct_message("hunter2")).await;
     assert!(!direct.contains("hunter2"), "{direct}");
+}
+
+#[tokio::test]
+async fn a_secret_among_the_arguments_is_not_logged_at_all() {
+    async fn login(Args((user, secret)): Args<(String, Secret)>) -> String {
+        format!("{user}, {}", secret.expose().len())
+    }
+    let router = Router::new()
+        .command("login", login)
+        .nest("account", Router::new().command("login", login));
+    let bot = TestBot::new(stack(router));
+    // As `Ready` does in a bot that is connected: the stack makes itself known with its first event.
+    bot.ask(events::said("hello")).await.is_silent();
+    for text in [
+        "!login ann hunter2",
+        "!account login ann hunter2",
+        "@rocketbotte LOGIN ann hunter2",
+    ] {
+        let (log, _guard) = Log::start(Level::TRACE);
+        bot.ask(events::said(text)).await.says(["ann, 7"]);
+        let log = log.text();
+        assert!(log.contains("not shown") && !log.contains("hunter2"), "{log}");
+    }
+    for (text, said) in [
+        ("!login hunter2 hunter2 hunter2", "There are too many"),
+        ("!login hunter2", "is missing"),
+    ] {
+        let (log, _guard) = Log::start(Level::TRACE);
+        let answer = bot.ask(events::said(text)).await;
+        let texts = answer.texts().join("\n");
+        assert!(texts.contains(said) && !texts.contains("hunter2"), "{texts}");
+        assert!(!log.text().contains("hunter2"), "{}", log.text());
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ where
     }
 }
 
-/// Says at DEBUG that an event came, and at TRACE the text of a message.
+/// Says at DEBUG that an event came, and at TRACE the text of a message, unless it is a command that takes a
+/// [`Secret`](crate::Secret).
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultOnRequest;
@@ -38,8 +39,14 @@ impl DefaultOnRequest {
 impl OnRequest for DefaultOnRequest {
     fn on_request(&self, request: &Request, _span: &Span) {
         tracing::debug!("received");
-        if let Some(message) = request.message() {
-            tracing::trace!(text = message.text(), "the text of the message");
+        if let Some(message) = request.message()
+            && tracing::enabled!(tracing::Level::TRACE)
+        {
+            if request.context().shared().stack.is_secret(request) {
+                tracing::trace!("the text of the message is not shown: a command with a secret");
+            } else {
+                tracing::trace!(text = message.text(), "the text of the message");
+            }
         }
     }
 }
