@@ -6,6 +6,8 @@
 mod bridge;
 #[path = "sandbox/client.rs"]
 mod client;
+#[path = "sandbox/emoji.rs"]
+mod emoji;
 #[path = "sandbox/faults.rs"]
 mod faults;
 #[path = "sandbox/files.rs"]

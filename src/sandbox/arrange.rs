@@ -175,7 +175,10 @@ impl Sandbox {
     pub fn set_setting(&self, name: &str, value: impl Into<serde_json::Value>) {
         let mut state = self.state();
         let value = value.into();
-        state.settings.insert(name.to_owned(), value.clone());
+        let before = state.settings.insert(name.to_owned(), value.clone());
+        if before.as_ref() == Some(&value) {
+            return;
+        }
         let change = serde_json::json!(["updated", { "_id": name, "value": value }]);
         state.emit("stream-notify-all", "public-settings-changed", &change);
     }

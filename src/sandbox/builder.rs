@@ -87,6 +87,7 @@ pub struct SandboxBuilder {
     tls: Option<Arc<rustls::ServerConfig>>,
     server_id_frame: bool,
     heartbeat: Option<Duration>,
+    emoji: Vec<String>,
     subpath: String,
     clock_offset: i64,
     version: Option<String>,
@@ -117,6 +118,7 @@ impl Default for SandboxBuilder {
             tls: None,
             server_id_frame: true,
             heartbeat: None,
+            emoji: Vec::new(),
             subpath: String::new(),
             clock_offset: 0,
             version: None,
@@ -171,6 +173,13 @@ impl SandboxBuilder {
     /// Sets a public setting, such as `Message_MaxAllowedSize` or `UI_Use_Real_Name`.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds an emoji of the server's own, by its short name: `"party_parrot"`. What is neither one of these nor one of the
+    /// usual ones is refused as a reaction.
+    pub fn emoji(mut self, name: impl Into<String>) -> Self {
+        self.emoji.push(name.into().trim_matches(':').to_owned());
         self
     }
 
@@ -250,6 +259,7 @@ impl SandboxBuilder {
         let mut settings = self.settings;
         settings.insert("Site_Url".to_owned(), json!(url));
         let mut state = State::new(settings, self.rate_limits, self.server_id_frame);
+        state.own_emoji = self.emoji;
         state.set_clock_offset(self.clock_offset);
         if let Some(interval) = self.heartbeat {
             state.heartbeat = interval;

@@ -129,8 +129,12 @@ impl Limits {
             true => (&mut self.connection_stream, &mut self.user_stream),
             false => (&mut self.connection_name, &mut self.user_name),
         };
-        also(per_connection.count(&by_connection));
-        if let Some(by_user) = by_user {
+        // What has a rule of its own is exempt from those by name.
+        let named = name != "sendMessage";
+        if named {
+            also(per_connection.count(&by_connection));
+        }
+        if let Some(by_user) = by_user.filter(|_| named) {
             also(per_user.count(&by_user));
         }
         self.refused += u64::from(verdict.is_err());

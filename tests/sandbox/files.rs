@@ -335,3 +335,48 @@ async fn what_nobody_confirms_is_gone_after_a_day() {
     );
     assert_eq!(get(&sandbox, &bot, "chat.getMessage?msgId=none").await.0, 400);
 }
+
+#[tokio::test]
+async fn a_file_is_deleted_by_its_id_since_8_7() {
+    for (version, there) in [("8.6.0", false), ("8.7.0", true)] {
+        let sandbox = Sandbox::builder().user("ann").version(version).start_in_memory();
+        let ann = sandbox.user("ann");
+        let id = note(&sandbox, &ann).await;
+        let by_file = json!({ "fileId": id });
+        let confirm = format!("rooms.mediaConfirm/GENERAL/{id}");
+        // What no message shows is no file to delete.
+        let (status, _) = post(&sandbox, &ann, "chat.delete", by_file.clone()).await;
+        assert_eq!(status, 400, "{version}");
+        let (_, shown) = post(&sandbox, &ann, &confirm, json!({})).await;
+        let message = &shown["message"]["_id"];
+        let elsewhere = json!({ "fileId": id, "roomId": "nope" });
+        let (status, _) = post(&sandbox, &ann, "chat.delete", elsewhere).await;
+        assert_eq!(status, 400, "{version}");
+        let (status, answer) = post(&sandbox, &ann, "chat.delete", by_file).await;
+        assert_eq!(
+            (status == 200, answer["_id"] == *message),
+            (there, there),
+            "{version} {answer}"
+        );
+        let file = download(&sandbox, Some(&ann), &format!("/file-upload/{id}/note.txt")).await;
+        assert_eq!(file.status, if there { 404 } else { 200 }, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_tells_its_size() {
+    let sandbox = Sandbox::builder().user("ann").start_in_memory();
+    let ann = sandbox.user("ann");
+    for (content, size) in [
+        ("GIF89a\x03\0\x02\0\0\0\0", json!({ "width": 3, "height": 2 })),
+        ("no picture at all", Value::Null),
+    ] {
+        let body = form(&[], "file", "a.gif", "image/gif", content);
+        let (_, answer) = send_form(&sandbox, &ann, "rooms.media/GENERAL", &body).await;
+        let id = answer["file"]["_id"].as_str().expect("an id").to_owned();
+        let confirm = format!("rooms.mediaConfirm/GENERAL/{id}");
+        let (_, answer) = post(&sandbox, &ann, &confirm, json!({})).await;
+        let shown = &answer["message"]["attachments"][0];
+        assert_eq!(shown["image_dimensions"], size, "{answer}");
+    }
+}

@@ -116,3 +116,68 @@ async fn joining_any_room_came_with_8() {
         assert_eq!(got, status, "{version}");
     }
 }
+
+#[tokio::test]
+async fn the_limiter_of_rest_has_a_switch() {
+    let sandbox = Sandbox::builder().user("ann").rate_limits(true).start_in_memory();
+    let ann = sandbox.user("ann");
+    for on in [true, false, true] {
+        sandbox.set_setting("API_Enable_Rate_Limiter", on);
+        let answer = request(&sandbox, Some(&ann), "GET", "/api/v1/me", None).await;
+        let answer = answer.expect("answers");
+        assert_eq!(answer.headers.contains_key("x-ratelimit-limit"), on);
+    }
+}
+
+/// A method with a rule of its own is exempt from those that go by the name of a method.
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_bot_have_no_limit_by_name() {
+    let sandbox = Sandbox::builder()
+        .bot("rocketbotte")
+        .rate_limits(true)
+        .start_in_memory();
+    let mut ddp = Ddp::in_memory(&sandbox).await;
+    ddp.log_in(&sandbox.bot("rocketbotte")).await;
+    for at in 0..30 {
+        let sent = ddp
+            .call("sendMessage", json!([{ "rid": "GENERAL", "msg": "x" }]))
+            .await;
+        assert_eq!(sent["result"]["msg"], "x", "{at}");
+    }
+    for at in 0..12 {
+        let asked = ddp.call("getRoomIdByNameOrId", json!(["general"])).await;
+        assert_eq!(asked["error"].is_null(), at < 10, "{at}: {asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_list_of_rooms_has_none_that_are_gone() {
+    let sandbox = server("8.0.0");
+    let ann = sandbox.user("ann");
+    let room = sandbox.create_channel("short", &["ann"]).expect("is made");
+    let before = "2020-01-01T00:00:00.000Z";
+    ann.leave(&room).await;
+    for list in ["rooms.get", "subscriptions.get"] {
+        for (query, gone) in [(String::new(), 0), (format!("?updatedSince={before}"), 1)] {
+            let answer = request(
+                &sandbox,
+                Some(&ann),
+                "GET",
+                &format!("/api/v1/{list}{query}"),
+                None,
+            )
+            .await;
+            let answer = answer.expect("answers").json();
+            assert_eq!(
+                answer["remove"].as_array().map(Vec::len),
+                Some(gone),
+                "{list}{query} {answer}"
+            );
+            assert_eq!(
+                answer["update"].as_array().map(Vec::len),
+                Some(1),
+                "{list}{query} {answer}"
+            );
+        }
+    }
+}

@@ -9,6 +9,7 @@ use crate::sandbox::{
         State, Stored,
         commands::Command,
         history::{Window, parse_date},
+        people::User,
         rooms::{NewRoom, RoomKind},
     },
 };
@@ -24,11 +25,13 @@ pub(super) const METHODS: &[&str] = &[
     "getSingleMessage",
     "getThreadMessages",
     "getThreadsList",
+    "getUsersOfRoom",
     "loadHistory",
     "loadNextMessages",
     "messages/get",
     "pinMessage",
     "slashCommand",
+    "spotlight",
     "starMessage",
     "unfollowMessage",
     "unpinMessage",
@@ -86,6 +89,27 @@ impl State {
                     .rev()
                     .filter(|m| m.doc.contains_key("tcount"));
                 Ok(Some(docs(roots.take(usize::try_from(limit).unwrap_or(50)))))
+            }
+            "getUsersOfRoom" => {
+                let rid = text(params, 0)?;
+                self.may_look(uid, rid, name)?;
+                let members = self
+                    .rooms
+                    .get(rid)
+                    .into_iter()
+                    .flat_map(|room| room.members.keys());
+                let records: Vec<Value> = members
+                    .filter_map(|member| self.users.get(member).map(User::author))
+                    .collect();
+                Ok(Some(json!({ "total": records.len(), "records": records })))
+            }
+            "spotlight" => {
+                let wanted = |kind: &str| {
+                    let kinds = params.get(2).and_then(|kinds| kinds.get(kind)?.as_bool());
+                    kinds.unwrap_or(true)
+                };
+                let query = text(params, 0)?;
+                Ok(Some(self.spotlight(uid, query, wanted("users"), wanted("rooms"))))
             }
             "getRoomNameById" => {
                 let rid = text(params, 0)?;

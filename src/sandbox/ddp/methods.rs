@@ -165,7 +165,13 @@ impl State {
             }
             // Only the server writes to these, which is not said.
             "stream-notify-logged" | "stream-notify-all" | "stream-room-messages" => Ok(None),
-            "userSetUtcOffset" => Ok(Some(json!(1))),
+            "userSetUtcOffset" => {
+                let offset = params.first().and_then(Value::as_f64).ok_or_else(match_failed)?;
+                if let Some(user) = self.users.get_mut(uid) {
+                    user.utc_offset = Some(offset);
+                }
+                Ok(Some(json!(1)))
+            }
             "UserPresence:away" => {
                 self.set_status(uid, Some(Presence::Away), None);
                 Ok(None)

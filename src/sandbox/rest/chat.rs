@@ -146,11 +146,13 @@ fn own(call: &Call<'_>) -> Result<String, Refusal> {
     let (rid, id) = (call.need("roomId")?, call.need("msgId")?);
     let stored = call.state.messages.get(&id).ok_or_else(|| no_message(&id))?;
     if stored.rid != rid {
-        return Err(Refusal::plain(
-            "The room id provided does not match where the message is from.",
-        ));
+        return Err(elsewhere());
     }
     Ok(id)
+}
+
+fn elsewhere() -> Refusal {
+    Refusal::plain("The room id provided does not match where the message is from.")
 }
 
 pub(super) fn update(call: &mut Call<'_>) -> Outcome {
@@ -167,8 +169,23 @@ pub(super) fn update(call: &mut Call<'_>) -> Outcome {
     Ok(object([("message", message(call, &id))]))
 }
 
+/// The message to delete: by its id, or from 8.7 on by that of the file it shows.
+fn to_delete(call: &Call<'_>) -> Result<String, Refusal> {
+    let file = call.text("fileId").filter(|_| call.state.version() >= (8, 7));
+    let Some(file) = file.filter(|_| call.text("msgId").is_none()) else {
+        return own(call);
+    };
+    let shown = call.state.files.get(file).and_then(|file| file.message());
+    let id = shown.ok_or_else(|| no_message(""))?.to_owned();
+    let rid = call.state.messages.get(&id).map(|stored| stored.rid.as_str());
+    if call.text("roomId").is_some_and(|asked| Some(asked) != rid) {
+        return Err(elsewhere());
+    }
+    Ok(id)
+}
+
 pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
-    let id = own(call)?;
+    let id = to_delete(call)?;
     let stored = call.state.messages.get(&id).ok_or_else(|| no_message(&id))?;
     let about = json!({ "_id": id, "rid": stored.rid, "u": stored.doc.get("u") });
     let (uid, author) = (call.uid.clone(), stored.author().to_owned());

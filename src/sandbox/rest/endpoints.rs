@@ -129,6 +129,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     get("groups.messages", looking::of_group),
     get("im.messages", looking::of_direct),
     since((8, 9), get("rooms.history", looking::history)),
+    get("emoji-custom.list", people::emoji),
     get("commands.list", bridge::commands),
     get("commands.get", bridge::command),
     post("commands.run", bridge::run),

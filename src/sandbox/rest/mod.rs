@@ -288,7 +288,8 @@ fn run(
     let bypass = uid
         .as_deref()
         .is_some_and(|uid| state.may(uid, "api-bypass-rate-limit", None));
-    let verdict = if bypass {
+    let unlimited = state.settings.get("API_Enable_Rate_Limiter") == Some(&json!(false));
+    let verdict = if bypass || unlimited {
         None
     } else {
         state.limits.rest(endpoint.name, endpoint.verb, version)

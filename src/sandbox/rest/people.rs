@@ -5,9 +5,6 @@ use serde_json::{Value, json};
 use super::{Call, Outcome, object};
 use crate::sandbox::{refusal::Refusal, state::State};
 
-/// Entries of one answer to a search.
-const FOUND_MAX: usize = 50;
-
 pub(super) fn presences(call: &mut Call<'_>) -> Outcome {
     let wanted: Vec<&str> = call.query_list("ids").flat_map(|ids| ids.split(',')).collect();
     let full = wanted.is_empty();
@@ -22,13 +19,10 @@ pub(super) fn presences(call: &mut Call<'_>) -> Outcome {
     Ok(object([("users", json!(users)), ("full", json!(full))]))
 }
 
-/// Users whose name or username has the text in it.
-fn users(call: &Call<'_>, text: &str) -> Vec<Value> {
-    let text = text.to_lowercase();
-    let fits = |name: &str| name.to_lowercase().contains(&text);
-    let found = call.state.users.values();
-    let found = found.filter(|user| fits(&user.username) || fits(&user.name));
-    found.take(FOUND_MAX).map(State::member_json).collect()
+/// The server's own emoji.
+pub(super) fn emoji(call: &mut Call<'_>) -> Outcome {
+    let emojis = json!({ "update": call.state.own_emoji(), "remove": [] });
+    Ok(object([("emojis", emojis)]))
 }
 
 pub(super) fn autocomplete(call: &mut Call<'_>) -> Outcome {
@@ -37,30 +31,23 @@ pub(super) fn autocomplete(call: &mut Call<'_>) -> Outcome {
     let selector: Value = serde_json::from_str(selector.ok_or_else(missing)?)
         .map_err(|_| Refusal::plain("Unexpected token in JSON at position 0"))?;
     let term = selector.get("term").and_then(Value::as_str).unwrap_or_default();
-    Ok(object([("items", json!(users(call, term)))]))
+    Ok(object([("items", json!(call.state.people_named(term)))]))
 }
 
 pub(super) fn spotlight(call: &mut Call<'_>) -> Outcome {
-    let query = call.query("query").unwrap_or_default().to_owned();
+    let query = call.query("query").unwrap_or_default();
     let (people, rooms) = match query.chars().next() {
         Some('@') => (true, false),
         Some('#') => (false, true),
         _ => (true, true),
     };
-    let text = query.trim_start_matches(['@', '#']);
-    let found: Vec<Value> = call
+    let found = call
         .state
-        .rooms
-        .values()
-        .filter(|room| rooms && room.is_public() && call.state.can_access(&call.uid, room))
-        .filter(|room| room.name.as_deref().is_some_and(|name| name.contains(text)))
-        .take(FOUND_MAX)
-        .map(
-            |room| json!({ "_id": room.id, "t": room.kind.letter(), "name": room.name, "fname": room.fname }),
-        )
-        .collect();
-    let people = if people { users(call, text) } else { Vec::new() };
-    Ok(object([("users", json!(people)), ("rooms", json!(found))]))
+        .spotlight(&call.uid, query.trim_start_matches(['@', '#']), people, rooms);
+    match found {
+        Value::Object(found) => Ok(found),
+        _ => Err(Refusal::Bare),
+    }
 }
 
 /// The name of a token, for those who may have one.

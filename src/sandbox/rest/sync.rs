@@ -238,30 +238,33 @@ pub(super) fn direct_history(call: &mut Call<'_>) -> Outcome {
     history(call, RoomKind::Direct, "direct message")
 }
 
-/// `updatedSince`, or the beginning of time.
-fn since(call: &Call<'_>) -> Result<Value, Refusal> {
+/// `updatedSince`.
+fn since(call: &Call<'_>) -> Result<Option<Value>, Refusal> {
     match call.query("updatedSince") {
-        None => Ok(date(0)),
-        Some(text) => parse_iso(text).map(date).ok_or_else(|| {
+        None => Ok(None),
+        Some(text) => parse_iso(text).map(|at| Some(date(at))).ok_or_else(|| {
             let reason = "The \"updatedSince\" query parameter must be a valid date.";
             Refusal::coded("error-updatedSince-param-invalid", reason)
         }),
     }
 }
 
-fn fields(value: Value) -> Outcome {
+/// What changed; of a mere list nothing is gone.
+fn changes(value: Value) -> Map<String, Value> {
     match value {
-        Value::Object(object) => Ok(object),
-        _ => Err(Refusal::Bare),
+        Value::Object(object) => object,
+        all => object([("update", all), ("remove", json!([]))]),
     }
 }
 
 pub(super) fn rooms(call: &mut Call<'_>) -> Outcome {
-    fields(call.state.rooms_since(&call.uid, Some(&since(call)?)))
+    let since = since(call)?;
+    Ok(changes(call.state.rooms_since(&call.uid, since.as_ref())))
 }
 
 pub(super) fn subscriptions(call: &mut Call<'_>) -> Outcome {
-    fields(call.state.subscriptions_since(&call.uid, Some(&since(call)?)))
+    let since = since(call)?;
+    Ok(changes(call.state.subscriptions_since(&call.uid, since.as_ref())))
 }
 
 pub(super) fn subscription(call: &mut Call<'_>) -> Outcome {

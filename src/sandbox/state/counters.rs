@@ -52,6 +52,7 @@ impl State {
             .flatten()
             .filter_map(|mention| mention.get("_id")?.as_str().map(str::to_owned))
             .collect();
+        let in_thread = message.doc.contains_key("tmid");
         let everybody = mentioned.iter().any(|id| matches!(id.as_str(), "all" | "here"));
         let Some(room) = self.rooms.get_mut(rid) else {
             return;
@@ -66,6 +67,9 @@ impl State {
                 member.mentions = 0;
                 member.group_mentions = 0;
                 member.seen = Some(ts);
+                if in_thread {
+                    member.replied = Some(ts);
+                }
             } else {
                 let named = mentioned.contains(uid);
                 member.alert = true;

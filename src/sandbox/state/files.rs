@@ -84,6 +84,11 @@ impl StoredFile {
         format!("/file-upload/{id}/{}", encoded(&self.upload.name))
     }
 
+    /// The message that showed it last.
+    pub(crate) fn message(&self) -> Option<&str> {
+        self.messages.last().map(String::as_str)
+    }
+
     /// What the message says of the file itself.
     fn about(&self, id: &str) -> Value {
         json!({
@@ -106,7 +111,13 @@ impl StoredFile {
             "fileId": id,
         });
         let more = match kind.split('/').next() {
-            Some("image") => json!({ "image_url": path, "image_type": kind, "image_size": size }),
+            Some("image") => {
+                let mut image = json!({ "image_url": path, "image_type": kind, "image_size": size });
+                if let Ok(size) = imagesize::blob_size(&self.upload.bytes) {
+                    image["image_dimensions"] = json!({ "width": size.width, "height": size.height });
+                }
+                image
+            }
             Some("audio") => json!({ "audio_url": path, "audio_type": kind, "audio_size": size }),
             Some("video") => json!({ "video_url": path, "video_type": kind, "video_size": size }),
             _ => {

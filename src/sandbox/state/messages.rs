@@ -119,8 +119,7 @@ impl State {
     ) -> Result<(), Refusal> {
         let method = "setReaction";
         let bare = emoji.trim_matches(':');
-        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+');
-        if bare.is_empty() || !bare.chars().all(known) {
+        if !self.is_emoji(bare) {
             return Err(Refusal::in_method(
                 "error-not-allowed",
                 "Invalid emoji provided.",

@@ -2,6 +2,7 @@
 
 pub(crate) mod commands;
 mod counters;
+mod emoji;
 pub(crate) mod files;
 pub(crate) mod history;
 pub(crate) mod messages;
@@ -92,6 +93,8 @@ pub(crate) struct State {
     pub(crate) files: files::Files,
     pub(crate) sessions: BTreeMap<u64, Session>,
     pub(crate) settings: BTreeMap<String, Value>,
+    /// Short names of the emoji that only this server has.
+    pub(crate) own_emoji: Vec<String>,
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
     pub(crate) log: Log,
@@ -123,6 +126,7 @@ impl State {
             files: files::Files::default(),
             sessions: BTreeMap::new(),
             settings,
+            own_emoji: Vec::new(),
             limits: Limits::new(limits),
             faults: Faults::default(),
             log: Log::default(),

@@ -72,6 +72,8 @@ pub(crate) struct User {
     /// What the user chose to be while connected.
     pub(crate) chosen: Presence,
     pub(crate) status_text: String,
+    /// Hours that the clock of the user's client is ahead; only clients that tell it have one.
+    pub(crate) utc_offset: Option<f64>,
     pub(crate) created: i64,
     /// The second factor of logins with a password.
     pub(crate) code: Option<String>,
@@ -181,6 +183,7 @@ impl State {
             presence: Presence::Offline,
             chosen: Presence::Online,
             status_text: String::new(),
+            utc_offset: None,
             created: self.now(),
             code: None,
         };

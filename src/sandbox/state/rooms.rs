@@ -43,6 +43,8 @@ pub(crate) struct Member {
     pub(crate) group_mentions: u64,
     pub(crate) ts: i64,
     pub(crate) seen: Option<i64>,
+    /// When this member last answered in a thread.
+    pub(crate) replied: Option<i64>,
     pub(crate) updated: i64,
 }
 
@@ -201,6 +203,7 @@ impl State {
             group_mentions: 0,
             ts: now,
             seen: None,
+            replied: None,
             updated: now,
         };
         room.members.insert(uid.to_owned(), member);

@@ -8,6 +8,9 @@ use super::{
     rooms::{Member, Room},
 };
 
+/// Entries of one answer to a search.
+const FOUND_MAX: usize = 50;
+
 fn put(object: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     if let Some(value) = value {
         object.insert(key.to_owned(), value);
@@ -89,6 +92,7 @@ impl State {
         object.insert("ts".into(), date(member.ts));
         object.insert("_updatedAt".into(), date(member.updated));
         put(&mut object, "ls", member.seen.map(date));
+        put(&mut object, "lr", member.replied.map(date));
         put(&mut object, "prid", room.parent.as_deref().map(Value::from));
         if !member.roles.is_empty() {
             object.insert("roles".into(), json!(member.roles));
@@ -121,6 +125,7 @@ impl State {
         if !user.status_text.is_empty() {
             object.insert("statusText".into(), json!(user.status_text));
         }
+        put(&mut object, "utcOffset", user.utc_offset.map(Value::from));
         Value::Object(object)
     }
 
@@ -146,6 +151,7 @@ impl State {
         if !user.status_text.is_empty() {
             object.insert("statusText".into(), json!(user.status_text));
         }
+        put(&mut object, "utcOffset", user.utc_offset.map(Value::from));
         if private {
             object.insert("roles".into(), json!(user.roles));
             object.insert(
@@ -156,7 +162,6 @@ impl State {
             object.insert("_updatedAt".into(), date(user.created));
             object.insert("statusConnection".into(), json!(user.presence.name()));
             object.insert("statusDefault".into(), json!(user.chosen.name()));
-            object.insert("utcOffset".into(), json!(0));
             object.insert(
                 "avatarUrl".into(),
                 json!(format!("{site}/avatar/{}", user.username)),
@@ -165,7 +170,7 @@ impl State {
             // The real server hands out a hash here; clients must not log it.
             object.insert(
                 "services".into(),
-                json!({ "password": { "bcrypt": "$2b$10$sandbox" } }),
+                json!({ "password": { "bcrypt": "$2b$10$sandbox" }, "email2fa": { "enabled": false } }),
             );
         }
         Value::Object(object)
@@ -243,6 +248,34 @@ impl State {
                 json!({ "_id": id, "_deletedAt": date(gone.at) })
             })
             .collect()
+    }
+
+    /// Users whose name or username has the text in it.
+    pub(crate) fn people_named(&self, text: &str) -> Vec<Value> {
+        let text = text.to_lowercase();
+        let fits = |name: &str| name.to_lowercase().contains(&text);
+        let found = self.users.values();
+        let found = found.filter(|user| fits(&user.username) || fits(&user.name));
+        found.take(FOUND_MAX).map(Self::member_json).collect()
+    }
+
+    /// Users and public channels whose name has the text in it.
+    pub(crate) fn spotlight(&self, uid: &str, text: &str, people: bool, rooms: bool) -> Value {
+        let found: Vec<Value> = self
+            .rooms
+            .values()
+            .filter(|room| rooms && room.is_public() && self.can_access(uid, room))
+            .filter(|room| room.name.as_deref().is_some_and(|name| name.contains(text)))
+            .take(FOUND_MAX)
+            .map(|room| json!({ "_id": room.id, "t": room.kind.letter(), "name": room.name, "fname": room.fname }))
+            .collect();
+        // Who may not look beyond the own rooms finds nobody.
+        let people = if people && self.may(uid, "view-outside-room", None) {
+            self.people_named(text)
+        } else {
+            Vec::new()
+        };
+        json!({ "users": people, "rooms": found })
     }
 
     /// Who has a role in the room.
