@@ -5,23 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
-    accepted::{Accepted, DIFFERENCES},
+    accepted::{Accepted, row},
     player::Played,
     shape::{Difference, Shape, What},
 };
 
-/// Milliseconds of `Sun, 22 Nov 2026 07:59:15 GMT`; only the day of the recordings has to be known.
+/// Milliseconds of `Sun, 22 Nov 2026 07:59:15 GMT`; 0 for what is no such date.
 pub(crate) fn header_date(text: &str) -> i64 {
-    const DAY: i64 = 1_795_305_600_000;
-    let Some(clock) = text
-        .strip_prefix("Sun, 22 Nov 2026 ")
-        .and_then(|rest| rest.strip_suffix(" GMT"))
-    else {
-        return 0;
-    };
-    let mut numbers = clock.split(':').map(|number| number.parse::<i64>().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    DAY + ((next() * 60 + next()) * 60 + next()) * 1000
+    httpdate::parse_http_date(text)
+        .ok()
+        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
 }
 
 /// A difference with where it was seen.
@@ -61,7 +56,9 @@ fn key(frame: &Value, played: &Played, conn: &str) -> String {
                     format!("{stream} {what}#{event} {} {}", first["rid"], first["msg"])
                 }
                 // Which of them come, and how often, depends on who is connected: their shapes are taken together.
-                _ => format!("{stream} {event} {}", first.as_str().unwrap_or_default()),
+                _ => format!("{stream} {event} {}", first.as_str().unwrap_or_default())
+                    .trim_end()
+                    .to_owned(),
             }
         }
         other => other.to_owned(),
@@ -198,77 +195,73 @@ fn answers(played: &Played) -> Vec<Found> {
     found
 }
 
-/// Fails with every difference that is not in the table. Gives the places in the table of those that were met, and how often.
-pub(crate) fn judge(name: &str, played: &Played) -> BTreeMap<usize, usize> {
-    let mut compared = played.answers.len();
-    for [theirs, _] in played.frames.values() {
-        compared += theirs.len();
-    }
-    let mut found = frames(played);
-    found.extend(answers(played));
-    let recording = name.trim_end_matches(".jsonl");
-    for found in &mut found {
-        found.request = format!("{recording} {}", found.request);
-    }
-    let mut met = BTreeMap::new();
-    let unlisted = |found: &Found| {
-        let known = |(_, known): &(usize, &Accepted)| fits(known, found);
-        let fitting: Vec<usize> = DIFFERENCES
-            .iter()
-            .enumerate()
-            .filter(known)
-            .map(|(at, _)| at)
-            .collect();
-        for at in &fitting {
-            *met.entry(*at).or_default() += 1;
+/// What was found, against the table.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// How often each row was met, by its place in the table.
+    met: BTreeMap<usize, usize>,
+    unlisted: Vec<Found>,
+    pub(crate) compared: usize,
+}
+
+impl Verdict {
+    /// Compares one recording.
+    pub(crate) fn judge(&mut self, table: &[Accepted], name: &str, played: &Played) {
+        let compared = played.answers.len();
+        let compared = compared
+            + played
+                .frames
+                .values()
+                .map(|[theirs, _]| theirs.len())
+                .sum::<usize>();
+        println!(
+            "{name}: {compared} answers and frames compared, {} left out",
+            played.left_out.len()
+        );
+        assert!(compared > 10, "{name} was not played");
+        self.compared += compared;
+        let recording = name.trim_end_matches(".jsonl");
+        for mut found in frames(played).into_iter().chain(answers(played)) {
+            found.request = format!("{recording} {}", found.request);
+            let Difference { path, what } = &found.difference;
+            let fits = |row: &Accepted| row.fits(&found.place, path, *what, &found.request);
+            let fitting: Vec<usize> = (0..table.len()).filter(|at| fits(&table[*at])).collect();
+            for at in &fitting {
+                *self.met.entry(*at).or_default() += 1;
+            }
+            if fitting.is_empty() {
+                self.unlisted.push(found);
+            }
         }
-        fitting.is_empty()
-    };
-    let mut unlisted: Vec<Found> = found.into_iter().filter(unlisted).collect();
-    unlisted.sort();
-    unlisted.dedup_by(|one, other| one.place == other.place && one.difference == other.difference);
-    println!(
-        "{name}: {compared} answers and frames compared, {} left out",
-        played.left_out.len()
-    );
-    assert!(compared > 10, "{name} was not played");
-    let text: Vec<String> = unlisted
-        .iter()
-        .map(|found| {
-            let Found {
+    }
+
+    /// All that is wrong: differences that no row is for, in the words of the table, and rows that are met more or less often
+    /// than they say.
+    pub(crate) fn faults(&self, table: &[Accepted]) -> Vec<String> {
+        let mut unlisted: BTreeMap<(&str, &Difference), Vec<&Found>> = BTreeMap::new();
+        for found in &self.unlisted {
+            let same = unlisted.entry((&found.place, &found.difference));
+            same.or_default().push(found);
+        }
+        let unlisted = unlisted
+            .into_iter()
+            .map(|((place, Difference { path, what }), all)| {
+                let row = row(*what, all.len(), place, path, "");
+                format!("{row}\n      {}\n      {}", all[0].request, all[0].example)
+            });
+        let other = table.iter().enumerate().filter_map(|(at, known)| {
+            let times = self.met.get(&at).copied().unwrap_or(0);
+            let Accepted {
                 place,
-                difference,
-                example,
+                path,
+                what,
+                request,
+                reason,
                 ..
-            } = found;
-            format!(
-                "{place}: {:?} {}\n      {example}",
-                difference.what, difference.path
-            )
-        })
-        .collect();
-    assert!(
-        text.is_empty(),
-        "{} unlisted differences:\n{}",
-        text.len(),
-        text.join("\n")
-    );
-    met
-}
-
-fn fits(known: &Accepted, found: &Found) -> bool {
-    let place = glob(known.place, &found.place);
-    let path = glob(known.path, &found.difference.path);
-    let request = found.request.starts_with(known.request);
-    place && path && request && known.what.contains(&found.difference.what)
-}
-
-/// `*` stands for anything.
-fn glob(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
-            rest.is_empty() || (0..=text.len()).any(|at| text.is_char_boundary(at) && glob(rest, &text[at..]))
-        }),
+            } = known;
+            let row = row(*what, times, place, path, request);
+            (times != known.times).then(|| format!("{row}\n      not {} times: {reason}", known.times))
+        });
+        unlisted.chain(other).collect()
     }
 }

@@ -21,6 +21,9 @@ const QUIET: Duration = Duration::from_millis(1);
 /// The clock goes in steps, so that timers fire one after the other.
 const STEP: Duration = Duration::from_millis(500);
 
+/// The beginning of a PNG of one pixel.
+const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde";
+
 /// A request over REST and both answers to it.
 pub(crate) struct Answered {
     pub(crate) request: String,
@@ -62,7 +65,8 @@ impl Player {
         }
     }
 
-    pub(crate) async fn play(mut self, lines: Vec<Line>) -> Played {
+    /// All that came, and the stage for the next recording.
+    pub(crate) async fn play(mut self, lines: Vec<Line>) -> (Played, Stage) {
         for line in lines {
             if let Event::Frame { conn, .. } | Event::Socket { conn, .. } = &line.what {
                 // An account that is made and ended on the way.
@@ -93,7 +97,7 @@ impl Player {
                 *frame = self.stage.translated(frame);
             }
         }
-        self.played
+        (self.played, self.stage)
     }
 
     async fn wait_until(&mut self, at: Duration) {
@@ -281,10 +285,7 @@ impl Player {
         let done = match (endpoint, room) {
             ("settings", _) => {
                 let name = request.path.rsplit('/').next().unwrap_or_default();
-                match name {
-                    "API_Enable_Rate_Limiter" => {}
-                    name => sandbox.set_setting(name, body["value"].clone()),
-                }
+                sandbox.set_setting(name, body["value"].clone());
                 Ok(())
             }
             ("channels.setReadOnly", Some(room)) => sandbox.set_read_only(&room, body["readOnly"] == true),
@@ -312,21 +313,22 @@ impl Player {
             .translate(request.path.rsplit('/').next().unwrap_or_default());
         let sent = request.headers.get("Content-Length").and_then(Value::as_u64);
         // Only the length was recorded; it tells them apart.
-        let (part, name, kind, text) = match sent {
-            Some(124) => ("wrong", "a.txt", "text/plain", "x"),
+        let (part, name, kind, content) = match sent {
+            Some(124) => ("wrong", "a.txt", "text/plain", &b"x"[..]),
             Some(123)
                 if rid != "nope" && self.played.answers.len() > 100 && self.seen("rooms.upload") == 4 =>
             {
-                ("file", "empty.txt", "text/plain", "")
+                ("file", "empty.txt", "text/plain", &b""[..])
             }
-            Some(184) => ("file", "a.png", "image/png", "no picture"),
-            _ => ("file", "note.txt", "text/plain", "hello"),
+            Some(184) => ("file", "a.png", "image/png", PICTURE),
+            _ => ("file", "note.txt", "text/plain", &b"hello"[..]),
         };
         let thread = self.stage.translate("restown1795334362484");
         let form = format!(
             "--b1\r\nContent-Disposition: form-data; name=\"{part}\"; filename=\"{name}\"\r\n\
-             Content-Type: {kind}\r\n\r\n{text}\r\n--b1--\r\n"
+             Content-Type: {kind}\r\n\r\n"
         );
+        let form = [form.as_bytes(), content, b"\r\n--b1--\r\n"].concat();
         let (path, kind) = (
             format!("/api/v1/rooms.media/{rid}"),
             "multipart/form-data; boundary=b1",
@@ -364,7 +366,7 @@ impl Player {
         &mut self,
         request: &Request,
         path: &str,
-        body: String,
+        body: impl Into<Bytes>,
         kind: &str,
     ) -> (u16, Value, Vec<String>) {
         let stream = TokioIo::new(self.stage.sandbox.connect());
@@ -385,7 +387,7 @@ impl Player {
                 http = http.header(name, text);
             }
         }
-        let http = http.body(Full::new(Bytes::from(body))).expect("a request");
+        let http = http.body(Full::new(body.into())).expect("a request");
         let response = sender.send_request(http).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();

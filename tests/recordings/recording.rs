@@ -62,13 +62,15 @@ pub(crate) struct Response {
     pub(crate) body: Value,
 }
 
+/// The lines of a file, as they are.
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let parsed = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    text.lines().map(parsed).collect()
+}
+
 /// One recording, without the lines of a kind that nobody knows.
-pub(crate) fn read(dir: &Path, name: &str) -> Vec<Line> {
-    let path = dir.join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    text.lines()
-        .map(|line| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display()))
-        })
-        .collect()
+pub(crate) fn read(path: &Path) -> Vec<Line> {
+    let line = |value| Line::deserialize(value).expect("a line of a recording");
+    lines(path).into_iter().map(line).collect()
 }

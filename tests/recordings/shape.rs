@@ -31,6 +31,27 @@ pub(crate) enum What {
     Empty,
 }
 
+impl What {
+    const SIGNS: [(Self, &str); 4] = [
+        (Self::Missing, "-"),
+        (Self::Extra, "+"),
+        (Self::Type, "~"),
+        (Self::Empty, "0"),
+    ];
+
+    pub(crate) fn sign(self) -> &'static str {
+        let mut signs = Self::SIGNS.iter();
+        signs
+            .find(|(what, _)| *what == self)
+            .map_or("?", |(_, sign)| sign)
+    }
+
+    pub(crate) fn of_sign(text: &str) -> Option<Self> {
+        let mut signs = Self::SIGNS.iter();
+        signs.find(|(_, sign)| *sign == text).map(|(what, _)| *what)
+    }
+}
+
 impl Shape {
     pub(crate) fn of(value: &Value) -> Self {
         let mut shape = Self::default();

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rocketbotte::sandbox::{Sandbox, UserSpec};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Users of the recordings: name, id there, roles.
 const PEOPLE: &[(&str, &str, &[&str])] = &[
@@ -21,13 +21,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// `now` is the time of the recording, in milliseconds.
-    pub(crate) fn new(now: i64, limits: bool) -> Self {
+    /// `now` is the time of the first recording, in milliseconds.
+    pub(crate) fn new(now: i64) -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let wall = i64::try_from(wall.as_millis()).expect("before the year 292 million");
         let mut builder = Sandbox::builder()
             .clock_offset(now - wall)
-            .rate_limits(limits)
+            .rate_limits(true)
             .channel_with("chan1", &["admin", "alice", "bob", "botte"])
             .channel_with("chan2", &["admin", "alice"])
             .group_with("priv1", &["admin", "alice", "botte"])
@@ -63,25 +63,10 @@ impl Stage {
         stage
     }
 
-    /// The direct rooms that were there before the recording, and what was said.
-    pub(crate) async fn furnish(&mut self, with_history: bool) {
+    /// The direct room that was there before the recordings.
+    pub(crate) async fn furnish(&mut self) {
         let rid = self.sandbox.user("alice").direct(&["botte"]).await;
         self.same("B4wdSbecZrrTxLJKnrKy9v9n4yYWWjyyx5", &rid);
-        // Said in an earlier recording.
-        let rid = self.sandbox.room_id("chan1");
-        let said = json!({ "_id": "alice-id-1", "rid": rid, "msg": "alice m" });
-        if with_history {
-            self.sandbox.user("alice").post(said).await;
-            let disc = self
-                .sandbox
-                .create_discussion("chan1", "Disc One", &["alice", "botte"]);
-            disc.expect("the sandbox can do it");
-            for on in [true, false] {
-                self.sandbox
-                    .set_muted("chan1", "bob", on)
-                    .expect("the sandbox can do it");
-            }
-        }
     }
 
     pub(crate) fn same(&mut self, theirs: &str, ours: &str) {
@@ -132,7 +117,7 @@ impl Stage {
 }
 
 /// An id of Meteor, or a time of REST.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     // Of two people, theirs together are the id of their room.
     let id = matches!(text.len(), 17 | 34) && text.chars().all(|c| c.is_ascii_alphanumeric());
     let time = text.len() == 24 && text.starts_with("20") && text.ends_with('Z');
