@@ -16,6 +16,7 @@ use crate::inspect::Inspector;
 use crate::journal::Ledger;
 use crate::response::Action;
 use crate::router::runtime_listeners::RuntimeListeners;
+use crate::schedule::Schedules;
 use crate::transport::Arrival;
 
 /// Who the bot is.
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) listeners: Arc<RuntimeListeners>,
     pub(crate) stack: StackInfo,
+    pub(crate) schedules: Schedules,
     pub(crate) perform: Option<Arc<dyn Perform>>,
     pub(crate) typing: Option<Arc<dyn ShowTyping>>,
     pub(crate) ids: crate::dispatch::ids::IdSource,
@@ -110,6 +112,7 @@ impl Shared {
             identity,
             listeners: Arc::default(),
             stack: StackInfo::default(),
+            schedules: Schedules::default(),
             perform: None,
             typing: None,
             ids,

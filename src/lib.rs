@@ -42,6 +42,7 @@ pub mod rest;
 pub mod router;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod schedule;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod transport;

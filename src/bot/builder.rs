@@ -10,6 +10,7 @@ use crate::credentials::Credentials;
 use crate::dispatch::{DeadLetter, DeadLetters, Overflow, Settings};
 use crate::inspect::Inspector;
 use crate::journal::{Journal, JournalSlot};
+use crate::schedule::WallClock;
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
 use crate::transport::{BackoffConfig, Connector, Proxy, TlsSettings};
@@ -51,6 +52,7 @@ pub struct BotBuilder {
     pub(super) max_crashes: Option<u8>,
     pub(super) at_most_once: bool,
     pub(super) inspector: Option<Inspector>,
+    pub(super) wall_clock: Option<WallClock>,
 }
 
 /// Whose account the bot uses.
@@ -85,6 +87,7 @@ impl BotBuilder {
             max_crashes: Some(3),
             at_most_once: false,
             inspector: None,
+            wall_clock: None,
         }
     }
 
@@ -327,6 +330,12 @@ impl BotBuilder {
     /// ```
     pub fn on_dead_letter(mut self, hook: impl Fn(DeadLetter) + Send + Sync + 'static) -> Self {
         self.dead_letters = DeadLetters::to(hook);
+        self
+    }
+
+    /// The clock by which [jobs](crate::schedule) run: the machine's unless set.
+    pub fn wall_clock(mut self, clock: WallClock) -> Self {
+        self.wall_clock = Some(clock);
         self
     }
 

@@ -187,6 +187,9 @@ where
             shared.message_size_limit = session.message_size_limit;
             shared.hears_bots = settings.hears_bots;
             shared.inspector.clone_from(&settings.inspector);
+            if let Some(clock) = settings.wall_clock.clone() {
+                shared.schedules.set_clock(clock);
+            }
             shared.always_in_thread = settings.always_in_thread;
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;

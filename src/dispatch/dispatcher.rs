@@ -335,6 +335,9 @@ where
         if is_ready_event && let Some(on_ready) = self.on_ready.take() {
             on_ready(&self.shared.stack);
         }
+        if is_ready_event {
+            self.shared.schedules.start();
+        }
         let piece = ack.is_awaited().then(|| Piece::of(ack));
         match polled {
             Poll::Ready(result) => {

@@ -20,6 +20,7 @@ use crate::request::Request;
 use crate::response::{Action, Send};
 use crate::router::runtime_listeners::RuntimeListeners;
 use crate::router::{EventSelector, ListenerHandle};
+use crate::schedule::{Schedules, Wakes};
 use crate::transport::ConnectionState;
 #[cfg(feature = "client")]
 use crate::{
@@ -45,6 +46,7 @@ struct Inner {
     counters: watch::Sender<Counters>,
     vitals: Arc<Vitals>,
     listeners: Arc<RuntimeListeners>,
+    schedules: Schedules,
     shared: OnceLock<Arc<Shared>>,
     /// Who is told of what the transport gives up.
     #[cfg(feature = "client")]
@@ -68,6 +70,7 @@ pub struct NotRunning;
 impl BotHandle {
     pub(crate) fn new() -> (Self, Fired) {
         let (fired, receiver) = mpsc::channel(FIRED_QUEUE);
+        let (schedules, wakes) = Schedules::new();
         let inner = Inner {
             fired,
             stop: watch::Sender::default(),
@@ -75,6 +78,7 @@ impl BotHandle {
             counters: watch::Sender::default(),
             vitals: Arc::default(),
             listeners: Arc::default(),
+            schedules,
             shared: OnceLock::new(),
             #[cfg(feature = "client")]
             dead_letters: OnceLock::new(),
@@ -84,6 +88,7 @@ impl BotHandle {
         };
         let fired = Fired {
             receiver,
+            wakes,
             handle: handle.clone(),
         };
         (handle, fired)
@@ -158,6 +163,11 @@ impl BotHandle {
         T: 'static,
     {
         self.inner.listeners.add(event.into(), handler)
+    }
+
+    /// The jobs of the bot: to plan single runs, and to add and remove jobs.
+    pub fn schedules(&self) -> Schedules {
+        self.inner.schedules.clone()
     }
 
     /// The state of the connection.
@@ -270,16 +280,28 @@ impl BotHandle {
     }
 }
 
+/// What the program tells its bot.
+pub(super) enum Told {
+    Fired(CustomEvent),
+    /// Something was planned, or a run of a job has ended.
+    Planned,
+}
+
 /// What was fired through a handle, for the bot that it is a handle of: the bot has ended when this is gone, however
 /// it ended.
 pub(crate) struct Fired {
     receiver: mpsc::Receiver<CustomEvent>,
+    wakes: Wakes,
     handle: BotHandle,
 }
 
 impl Fired {
-    pub(super) async fn next(&mut self) -> Option<CustomEvent> {
-        self.receiver.recv().await
+    pub(super) async fn next(&mut self) -> Option<Told> {
+        tokio::select! {
+            biased;
+            Some(()) = self.wakes.next() => Some(Told::Planned),
+            event = self.receiver.recv() => event.map(Told::Fired),
+        }
     }
 
     /// Takes no more, and gives what was fired before.
@@ -293,6 +315,7 @@ impl Drop for Fired {
     fn drop(&mut self) {
         self.handle.set_state(ConnectionState::Closed);
         self.handle.inner.vitals.end();
+        self.handle.inner.schedules.end();
     }
 }
 

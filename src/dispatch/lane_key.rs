@@ -9,6 +9,8 @@ pub(super) enum LaneKey {
     Room(RoomId),
     /// Custom events of a name.
     Custom(String),
+    /// A run of a job: whether runs overlap is decided before they come here.
+    Run(String),
     Kind(EventKind),
     /// A lane that only this event uses.
     Alone(u64),
@@ -24,6 +26,7 @@ impl LaneKey {
         }
         match event {
             Event::Custom(custom) => Self::Custom(custom.name().to_owned()),
+            Event::Scheduled(scheduled) => Self::Run(scheduled.key().to_owned()),
             event => Self::Kind(event.kind()),
         }
     }

@@ -12,7 +12,7 @@ use tower::{BoxError, Service};
 
 use super::deliver::DeliveryEnded;
 use super::dispatcher::{Dispatcher, Ended};
-use super::handle::{Fired, Stop};
+use super::handle::{Fired, Stop, Told};
 use super::{ServeError, ShutdownReport};
 use crate::error_chain::Chain;
 use crate::event::{CustomEvent, Event};
@@ -33,6 +33,8 @@ pub(super) struct Sources<T> {
     pub(super) stop: watch::Receiver<Stop>,
     /// The state of the transport's connection, if it has one.
     pub(super) connection: Option<watch::Receiver<ConnectionState>>,
+    /// When a job may be due.
+    pub(super) job_at: Option<Instant>,
     /// When the loop shows that it turns.
     pub(super) beat: Interval,
 }
@@ -55,6 +57,8 @@ struct Limits {
 enum Step {
     Event(Option<Result<Delivery, TransportError>>),
     Fired(CustomEvent),
+    /// A job is due, or another one than before is the next.
+    Jobs,
     Connection(Option<ConnectionState>),
     ServiceReady(Result<(), BoxError>),
     HandlerEnded(Result<(Id, Ended), JoinError>),
@@ -111,6 +115,7 @@ where
     }
     dispatcher.handle().set_state(ConnectionState::Closing);
     dispatcher.stopping();
+    dispatcher.shared.schedules.stop();
     // What was fired before is handled with the rest; what is fired from here on is told that it is too late.
     for event in sources.fired.close() {
         dispatcher.accept(Delivery::live(Event::Custom(Arc::new(event))));
@@ -197,6 +202,12 @@ where
             Step::Event(Some(Err(error))) => return Paused::Failed(ServeError::Transport(error)),
             Step::Event(None) => return Paused::SourceEnded,
             Step::Fired(event) => dispatcher.accept(Delivery::live(Event::Custom(Arc::new(event)))),
+            Step::Jobs => {
+                for delivery in dispatcher.shared.schedules.take_due() {
+                    dispatcher.accept(delivery);
+                }
+                sources.job_at = dispatcher.shared.schedules.wake_at();
+            }
             // The bot is closed when it has said goodbye, which is later than the connection's end.
             Step::Connection(Some(ConnectionState::Closing | ConnectionState::Closed)) => {}
             Step::Connection(Some(state)) => dispatcher.handle().set_state(state),
@@ -228,6 +239,7 @@ where
     let can_start = limits.starts && dispatcher.can_start();
     let hold_over_at = dispatcher.hold_over_at();
     let connection = &mut sources.connection;
+    let job_at = sources.job_at.filter(|_| limits.pulls);
     let parts = dispatcher.parts();
     // In this order: what ends makes room for what begins, and what has begun goes before what is new.
     tokio::select! {
@@ -239,7 +251,11 @@ where
         ended = parts.deliveries.next() => Step::DeliveryEnded(ended),
         () = sleep_until(hold_over_at.unwrap_or_else(Instant::now)), if hold_over_at.is_some() => Step::HoldOver,
         ready = poll_fn(|cx| parts.service.poll_ready(cx)), if can_start => Step::ServiceReady(ready),
-        Some(event) = sources.fired.next(), if limits.pulls => Step::Fired(event),
+        () = sleep_until(job_at.unwrap_or_else(Instant::now)), if job_at.is_some() => Step::Jobs,
+        Some(told) = sources.fired.next(), if limits.pulls => match told {
+            Told::Fired(event) => Step::Fired(event),
+            Told::Planned => Step::Jobs,
+        },
         event = poll_fn(|cx| sources.transport.as_mut().poll_next(cx)), if limits.pulls => Step::Event(event),
         () = sleep_until(limits.until.unwrap_or_else(Instant::now)), if limits.until.is_some() => Step::TimeUp,
     }

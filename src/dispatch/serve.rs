@@ -22,6 +22,7 @@ use crate::inspect::Inspector;
 use crate::journal::{Journal, JournalSlot, Ledger, Owner};
 use crate::request::Request;
 use crate::response::{Action, DEFAULT_HOLD, Response};
+use crate::schedule::WallClock;
 use crate::transport::{ConnectionState, Transport};
 
 /// What happens to an event whose lane is full.
@@ -132,6 +133,7 @@ impl<T: Transport> Serve<T> {
     pub(crate) fn with_handle(transport: T, sink: Sink, handle: BotHandle, fired: Fired) -> Self {
         let mut shared = Shared::new(Identity::new("", ""));
         shared.listeners = Arc::clone(handle.listeners());
+        shared.schedules = handle.schedules();
         shared.perform = Some(Arc::new(PerformBySink(sink.clone())));
         shared.ledger = Some(Arc::new(Ledger::in_memory()));
         Self {
@@ -257,6 +259,12 @@ impl<T: Transport> Serve<T> {
         self
     }
 
+    /// The clock by which [jobs](crate::schedule) run: the machine's unless set.
+    pub fn wall_clock(self, clock: WallClock) -> Self {
+        self.shared.schedules.set_clock(clock);
+        self
+    }
+
     /// A handle to the bot.
     pub fn handle(&self) -> BotHandle {
         self.handle.clone()
@@ -312,6 +320,7 @@ impl<T: Transport> Serve<T> {
         if let Some(secret) = &id_secret {
             shared.ids = IdSource::new(shared.identity.id(), secret);
         }
+        shared.schedules.begin(shared.ledger.as_ref());
         let shared = Arc::new(shared);
         self.handle.set_shared(Arc::clone(&shared));
         let sources = Sources {
@@ -319,6 +328,7 @@ impl<T: Transport> Serve<T> {
             fired: self.fired,
             stop: self.handle.watch_stop(),
             connection: self.connection,
+            job_at: None,
             beat: vigil::interval(),
         };
         self.handle.vitals().begin();

@@ -71,13 +71,16 @@ impl StackInfo {
         self.parsers.announce(parser);
     }
 
-    pub(crate) fn announce_table(&self, table: &Arc<Table>) {
-        if self.tables.announce(table) {
+    /// Whether it is announced for the first time.
+    pub(crate) fn announce_table(&self, table: &Arc<Table>) -> bool {
+        let is_new = self.tables.announce(table);
+        if is_new {
             self.hears_bots.fetch_or(table.hears_bots(), Ordering::Relaxed);
             self.hears_any_age
                 .fetch_or(table.hears_any_age(), Ordering::Relaxed);
             self.skips_lanes.fetch_or(table.skips_lanes(), Ordering::Relaxed);
         }
+        is_new
     }
 
     /// Whether there is a router in the stack.

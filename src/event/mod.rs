@@ -7,6 +7,7 @@ mod id;
 mod kinds;
 mod message;
 mod room;
+mod scheduled;
 mod timestamp;
 mod user;
 
@@ -24,6 +25,7 @@ pub use self::kinds::{
 };
 pub use self::message::{Mention, Message, MessageBuilder, MessageError};
 pub use self::room::{Room, RoomKind};
+pub use self::scheduled::Scheduled;
 pub use self::timestamp::Timestamp;
 pub use self::user::User;
 
@@ -76,6 +78,8 @@ pub enum Event {
     Close,
     /// An event that the program fired itself.
     Custom(Arc<CustomEvent>),
+    /// A run of a [job](crate::schedule) is due.
+    Scheduled(Arc<Scheduled>),
     /// Something that this version does not model, as the server sent it.
     Raw(Arc<RawEvent>),
 }
@@ -106,12 +110,13 @@ pub enum EventKind {
     Reconnected,
     Close,
     Custom,
+    Scheduled,
     Raw,
 }
 
 impl EventKind {
     /// Every kind, in the order of [`Event`]'s variants.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Message,
         Self::Livechat,
         Self::Encrypted,
@@ -129,6 +134,7 @@ impl EventKind {
         Self::Reconnected,
         Self::Close,
         Self::Custom,
+        Self::Scheduled,
         Self::Raw,
     ];
 
@@ -152,6 +158,7 @@ impl EventKind {
             Self::Reconnected => "reconnected",
             Self::Close => "close",
             Self::Custom => "custom",
+            Self::Scheduled => "scheduled",
             Self::Raw => "raw",
         }
     }
@@ -194,6 +201,7 @@ impl Event {
             Self::Reconnected(_) => EventKind::Reconnected,
             Self::Close => EventKind::Close,
             Self::Custom(_) => EventKind::Custom,
+            Self::Scheduled(_) => EventKind::Scheduled,
             Self::Raw(_) => EventKind::Raw,
         }
     }
@@ -218,6 +226,7 @@ impl Event {
             | Self::Reconnected(_)
             | Self::Close
             | Self::Custom(_)
+            | Self::Scheduled(_)
             | Self::Raw(_) => None,
         }
     }
@@ -238,6 +247,7 @@ impl Event {
             Self::Typing(typing) => Some(typing.room_id()),
             Self::Deleted(deleted) => Some(deleted.room_id()),
             Self::Custom(custom) => custom.room_id(),
+            Self::Scheduled(scheduled) => scheduled.room_id(),
             _ => self.room().map(Room::id),
         }
     }
@@ -275,7 +285,8 @@ impl Event {
     /// `None` for what may happen again and again with nothing to tell it by: typing, and the connection's events.
     ///
     /// A new message's key is its id; of what happens to a message later, the id, the kind and the revision; of an
-    /// event that the program fires, an id made when it was made.
+    /// event that the program fires, an id made when it was made; of a run of a job, the job and the time at which it was due,
+    /// or the id of a single run.
     pub fn own_key(&self) -> Option<Cow<'_, str>> {
         fn revision(message: &Message) -> i64 {
             message
@@ -310,6 +321,7 @@ impl Event {
             }
             Self::RoomJoined(membership) | Self::RoomLeft(membership) => Cow::Borrowed(membership.key()),
             Self::Custom(event) => Cow::Borrowed(event.key()),
+            Self::Scheduled(event) => Cow::Borrowed(event.key()),
             Self::Raw(event) => Cow::Borrowed(event.key()),
             Self::Typing(_) | Self::Ready | Self::Reconnected(_) | Self::Close => return None,
         })

@@ -58,7 +58,6 @@ impl Timestamp {
     }
 
     /// This much later.
-    #[cfg(feature = "client")]
     pub(crate) fn saturating_add(self, time: Duration) -> Self {
         Self(
             self.0
@@ -67,7 +66,6 @@ impl Timestamp {
     }
 
     /// This much earlier.
-    #[cfg(feature = "client")]
     pub(crate) fn saturating_sub(self, time: Duration) -> Self {
         Self(
             self.0

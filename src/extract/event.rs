@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{FromRequest, MissingPart};
 use crate::event::{
     CustomEvent, Deleted, Edited, Event, Membership, Message, MessageId, Pinned, RawEvent, Reaction,
-    Reconnected, Room, RoomId, ThreadUpdate, Typing, Updated, User,
+    Reconnected, Room, RoomId, Scheduled, ThreadUpdate, Typing, Updated, User,
 };
 use crate::request::Request;
 
@@ -47,6 +47,7 @@ event_part! {
     "typing", Arc<Typing>, request => payload!(request, Typing);
     "reconnection", Reconnected, request => payload!(request, Reconnected);
     "custom event", Arc<CustomEvent>, request => payload!(request, Custom);
+    "run of a job", Arc<Scheduled>, request => payload!(request, Scheduled);
     "raw event", Arc<RawEvent>, request => payload!(request, Raw);
     "membership", Arc<Membership>, request => match request.event() {
         Event::RoomJoined(membership) | Event::RoomLeft(membership) => Some(Arc::clone(membership)),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Change;
 use crate::event::{RoomId, Timestamp};
 use crate::response::Action;
+use crate::schedule::{JobState, StoredOnce};
 
 /// One thing that is remembered.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,10 @@ pub(super) enum Entry {
     Claimed(u64, Option<(RoomId, Timestamp)>, Box<str>),
     /// An action that could not be carried out.
     Undelivered(u64, Box<Undelivered>),
+    /// How far a job has come.
+    Job(Box<str>, Box<JobState>),
+    /// A single run that is planned.
+    Once(Box<StoredOnce>),
 }
 
 /// How far a room is settled.
@@ -67,6 +72,8 @@ const FINISHED: u8 = b'f';
 const RECOVERED: u8 = b'b';
 const CLAIMED: u8 = b'm';
 const UNDELIVERED: u8 = b'u';
+const JOB: u8 = b'j';
+const ONCE: u8 = b'n';
 
 impl Entry {
     pub(super) fn key(&self) -> Vec<u8> {
@@ -97,6 +104,11 @@ impl Entry {
                 key.push(UNDELIVERED);
                 key.extend_from_slice(&number.to_be_bytes());
             }
+            Self::Job(name, _) => {
+                key.push(JOB);
+                key.extend_from_slice(name.as_bytes());
+            }
+            Self::Once(once) => return once_key(&once.job, &once.id),
         }
         key
     }
@@ -124,6 +136,8 @@ impl Entry {
             }
             // Ids and text have a form in JSON, whatever they hold.
             Self::Undelivered(_, undelivered) => serde_json::to_vec(&undelivered).unwrap_or_default(),
+            Self::Job(_, state) => serde_json::to_vec(&state).unwrap_or_default(),
+            Self::Once(once) => serde_json::to_vec(&once).unwrap_or_default(),
         };
         Change::put(key, value)
     }
@@ -166,6 +180,8 @@ impl Entry {
                 let undelivered = serde_json::from_slice(value).ok()?;
                 Self::Undelivered(number(rest)?, Box::new(undelivered))
             }
+            JOB => Self::Job(text(rest)?, Box::new(serde_json::from_slice(value).ok()?)),
+            ONCE => Self::Once(Box::new(serde_json::from_slice(value).ok()?)),
             _ => return None,
         })
     }
@@ -177,6 +193,20 @@ pub(super) fn number(key: &[u8]) -> Option<u64> {
         (&(CLAIMED | UNDELIVERED), number) => Some(u64::from_be_bytes(number.try_into().ok()?)),
         _ => None,
     }
+}
+
+/// The length tells where the job's name ends, whatever it is made of.
+pub(super) fn once_key(job: &str, id: &str) -> Vec<u8> {
+    let mut key = vec![ONCE];
+    key.extend_from_slice(&u32::try_from(job.len()).unwrap_or(u32::MAX).to_be_bytes());
+    key.extend_from_slice(job.as_bytes());
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// The key of what is kept of a job.
+pub(super) fn job_key(name: &str) -> Vec<u8> {
+    [&[JOB], name.as_bytes()].concat()
 }
 
 /// The length tells where the room ends, whatever it is made of.
@@ -226,6 +256,10 @@ mod tests {
             (text(), any::<u8>()).prop_map(|(key, times)| Entry::Recovered(key, times)),
             (any::<u64>(), prop::option::of((room(), at())), text())
                 .prop_map(|(number, place, claim)| Entry::Claimed(number, place, claim)),
+            (text(), any::<i64>(), any::<(i64, u8)>())
+                .prop_map(|(name, seen, open)| Entry::Job(name, Box::new(JobState::example(seen, [open])))),
+            (any::<String>(), any::<String>(), any::<i64>())
+                .prop_map(|(job, id, at)| Entry::Once(Box::new(StoredOnce::example(job, id, at)))),
             (
                 any::<u64>(),
                 any::<String>(),

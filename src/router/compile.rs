@@ -132,6 +132,7 @@ pub(super) fn listener_name(filter: &Filter, own: &str) -> String {
     match filter {
         Filter::Kind(kind) => format!("on_{}/{own}", kind.name()),
         Filter::Custom(name) => format!("on_custom/{name}/{own}"),
+        Filter::Job(job, _) => format!("on_schedule/{job}/{own}"),
         Filter::Command => format!("on_command/{own}"),
         Filter::Predicate(_) => format!("on_any/{own}"),
     }
@@ -256,7 +257,10 @@ impl Service<Request> for Router {
     fn call(&mut self, mut request: Request) -> Self::Future {
         let compiled = self.compiled();
         if !request.is_inside_router() {
-            request.context().shared().stack.announce_table(&compiled.table);
+            let shared = request.context().shared();
+            if shared.stack.announce_table(&compiled.table) {
+                shared.schedules.declare(compiled.table.jobs());
+            }
             if let Some(trail) = trail_of(&request) {
                 trail.explained(self.explain(&request));
             }

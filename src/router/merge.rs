@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::table::Filter;
 use super::{Definition, EntryTarget, Router, unwrap};
+use crate::schedule::LONGEST_NAME;
 
 impl<S: Send + Sync + 'static> Router<S> {
     /// Adds the routes of another router, as if they had been registered here. Its own [layers](Self::layer) stay
@@ -10,7 +12,7 @@ impl<S: Send + Sync + 'static> Router<S> {
     ///
     /// # Panics
     ///
-    /// Both have a command of the same name. [`try_merge`](Self::try_merge) returns the error.
+    /// Both have a command or a job of the same name. [`try_merge`](Self::try_merge) returns the error.
     #[track_caller]
     pub fn merge(self, other: Self) -> Self {
         unwrap(self.try_merge(other))
@@ -20,10 +22,11 @@ impl<S: Send + Sync + 'static> Router<S> {
     ///
     /// # Errors
     ///
-    /// Both have a command of the same name.
+    /// Both have a command or a job of the same name.
     pub fn try_merge(mut self, mut other: Self) -> Result<Self, RouterError> {
         let definition = self.edit();
         let other = other.edit();
+        definition.check_jobs(other)?;
         for name in other.commands.iter().flat_map(|command| &command.names) {
             definition.take_name(name)?;
         }
@@ -50,6 +53,28 @@ impl<S: Send + Sync + 'static> Router<S> {
 }
 
 impl<S: Send + Sync + 'static> Definition<S> {
+    /// The jobs of both have different names.
+    pub(super) fn check_jobs(&self, other: &Self) -> Result<(), RouterError> {
+        other.jobs().try_for_each(|job| self.check_job(job))
+    }
+
+    pub(super) fn check_job(&self, name: &str) -> Result<(), RouterError> {
+        if name.is_empty() || name.len() > LONGEST_NAME {
+            return Err(RouterError::bad_job(name));
+        }
+        if self.jobs().any(|known| known == name) {
+            return Err(RouterError::job_taken(name));
+        }
+        Ok(())
+    }
+
+    fn jobs(&self) -> impl Iterator<Item = &str> {
+        self.listeners.iter().filter_map(|(filter, _)| match filter {
+            Filter::Job(job, Some(_)) => Some(&**job),
+            _ => None,
+        })
+    }
+
     /// Moves another's listeners behind the ones that are here, in their order.
     pub(super) fn take_listeners(&mut self, other: &mut Self) {
         let first = self.next_order;
@@ -73,6 +98,18 @@ impl RouterError {
             message: format!(
                 "the command name `{name}` is taken (names are compared without regard to case)"
             ),
+        }
+    }
+
+    pub(super) fn job_taken(name: &str) -> Self {
+        Self {
+            message: format!("there is another job `{name}`"),
+        }
+    }
+
+    pub(super) fn bad_job(name: &str) -> Self {
+        Self {
+            message: format!("`{name}` can not be a job's name: it has to have 1 to {LONGEST_NAME} bytes"),
         }
     }
 

@@ -36,6 +36,7 @@ use crate::event::EventKind;
 use crate::handler::{Handler, service};
 use crate::request::Request;
 use crate::response::Response;
+use crate::schedule::Schedule;
 
 /// Which routes an event runs: one command, and every listener that hears it.
 ///
@@ -251,6 +252,61 @@ impl<S: Send + Sync + 'static> Router<S> {
         self.add_listener(Filter::Custom(name.into()), handler)
     }
 
+    /// Runs a handler by a [schedule](crate::schedule). It happens in no room, so the handler says where an answer goes:
+    /// `route(handler).to(room)`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rocketbotte::{Router, handler::route, schedule::Schedule};
+    ///
+    /// async fn water() -> &'static str { "Drink some water" }
+    ///
+    /// let hourly = Schedule::every(Duration::from_secs(3600));
+    /// let router: Router = Router::new().schedule("water", hourly, route(water).to("GENERAL"));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// There is another job of this name, or the name is empty or longer than 256 bytes.
+    /// [`try_schedule`](Self::try_schedule) returns the error.
+    #[track_caller]
+    pub fn schedule<H, T>(self, job: &str, schedule: Schedule, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        unwrap(self.try_schedule(job, schedule, handler))
+    }
+
+    /// Like [`schedule`](Self::schedule), for names that are known only at run time.
+    ///
+    /// # Errors
+    ///
+    /// There is another job of this name, or the name is empty or longer than 256 bytes.
+    pub fn try_schedule<H, T>(
+        mut self,
+        job: &str,
+        schedule: Schedule,
+        handler: H,
+    ) -> Result<Self, RouterError>
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.edit().check_job(job)?;
+        Ok(self.add_listener(Filter::Job(job.into(), Some(Box::new(schedule))), handler))
+    }
+
+    /// Runs a handler for the runs of a job that is planned elsewhere: by [`Schedules`](crate::schedule::Schedules) while the
+    /// bot runs, or by another route.
+    pub fn on_schedule<H, T>(self, job: &str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.add_listener(Filter::Job(job.into(), None), handler)
+    }
+
     /// Runs a handler for every event, of any kind, that a predicate picks.
     pub fn listen<H, T>(
         self,
@@ -325,7 +381,7 @@ impl<S: Send + Sync + 'static> Router<S> {
     ///
     /// # Panics
     ///
-    /// The word is taken, empty, or has white space in it.
+    /// The word is taken, empty, or has white space in it, or both have a job of the same name.
     #[track_caller]
     pub fn nest(self, word: &str, router: Self) -> Self {
         unwrap(self.try_nest(word, router))
@@ -335,9 +391,10 @@ impl<S: Send + Sync + 'static> Router<S> {
     ///
     /// # Errors
     ///
-    /// The word is taken, empty, or has white space in it.
+    /// The word is taken, empty, or has white space in it, or both have a job of the same name.
     pub fn try_nest(mut self, word: &str, mut router: Self) -> Result<Self, RouterError> {
         let definition = self.edit();
+        definition.check_jobs(router.edit())?;
         definition.take_name(word)?;
         let order = definition.next_order;
         definition.take_listeners(router.edit());

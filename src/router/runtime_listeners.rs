@@ -119,6 +119,11 @@ impl EventSelector {
     pub fn custom(name: &str) -> Self {
         Self(Filter::Custom(name.into()))
     }
+
+    /// The runs of a job.
+    pub fn job(name: &str) -> Self {
+        Self(Filter::Job(name.into(), None))
+    }
 }
 
 impl From<crate::event::EventKind> for EventSelector {

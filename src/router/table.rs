@@ -17,12 +17,15 @@ use crate::handler::{Hears, LaneUse, RouteOptions};
 use crate::layer::catch_panic::panic_message;
 use crate::request::Request;
 use crate::response::{DEFAULT_HOLD, Response};
+use crate::schedule::Schedule;
 
 /// Which events a listener hears.
 #[derive(Clone)]
 pub(super) enum Filter {
     Kind(EventKind),
     Custom(Box<str>),
+    /// The runs of a job, and when it runs where the router says that.
+    Job(Box<str>, Option<Box<Schedule>>),
     /// Every recognised command, known or not.
     Command,
     Predicate(Arc<dyn Fn(&Request) -> bool + Send + Sync>),
@@ -33,6 +36,7 @@ impl Filter {
         match self {
             Self::Kind(own) => *own == kind,
             Self::Custom(_) => kind == EventKind::Custom,
+            Self::Job(..) => kind == EventKind::Scheduled,
             Self::Command => {
                 matches!(kind, EventKind::Message | EventKind::Edited | EventKind::Livechat)
             }
@@ -46,6 +50,10 @@ impl Filter {
             Self::Kind(kind) => (*kind == request.kind(), Verdict::OtherKind),
             Self::Custom(name) => match request.event() {
                 Event::Custom(event) => (event.name() == &**name, Verdict::OtherName),
+                _ => (false, Verdict::OtherKind),
+            },
+            Self::Job(job, _) => match request.event() {
+                Event::Scheduled(scheduled) => (scheduled.job() == &**job, Verdict::OtherJob),
                 _ => (false, Verdict::OtherKind),
             },
             Self::Command => (is_command, Verdict::NoCommand),
@@ -256,6 +264,16 @@ impl Table {
     /// The listeners, in order of registration.
     pub(super) fn listeners(&self) -> &[Listener] {
         &self.listeners
+    }
+
+    /// The jobs that the router runs.
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = (&str, &Schedule)> {
+        self.listeners
+            .iter()
+            .filter_map(|listener| match &listener.filter {
+                Filter::Job(job, Some(schedule)) => Some((&**job, &**schedule)),
+                _ => None,
+            })
     }
 
     /// Those that may hear a kind of event.

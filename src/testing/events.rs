@@ -11,7 +11,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytestring::ByteString;
 
@@ -19,7 +19,7 @@ use super::Said;
 use crate::context::Identity;
 use crate::event::{
     Deleted, Edited, Event, Membership, Message, MessageBuilder, Pinned, RawEvent, Reaction, Reconnected,
-    Room, RoomKind, ThreadUpdate, Typing, Updated, User,
+    Room, RoomKind, Scheduled, ThreadUpdate, Timestamp, Typing, Updated, User,
 };
 
 /// The bot that [`testing::call`](super::call) runs a service as.
@@ -197,6 +197,12 @@ pub fn custom<T: Any + Send + Sync>(name: impl Into<Cow<'static, str>>, payload:
     Event::custom(name, payload)
 }
 
+/// A run of a job that was due at this moment.
+pub fn scheduled(job: &str) -> Event {
+    let due = Timestamp::from_system_time(SystemTime::now()).unwrap_or(Timestamp::from_millis(0));
+    Event::Scheduled(Arc::new(Scheduled::new(job, due)))
+}
+
 /// An event that is not modelled: a stream, its event, and the JSON array of its arguments.
 pub fn raw(collection: &str, event_name: &str, args: &str) -> Event {
     let [collection, event_name, args] = [collection, event_name, args].map(ByteString::from);
@@ -228,6 +234,7 @@ mod tests {
             reconnected(Duration::from_secs(1)),
             close(),
             custom("deployed", 1),
+            scheduled("standup"),
             raw("stream-notify-logged", "user-status", "[]"),
         ];
         assert_eq!(events.map(|event| event.kind()), EventKind::ALL);

@@ -49,6 +49,7 @@ pub(crate) fn of_event(event: &Event) -> String {
         Event::Reconnected(event) => format!("(the connection is back after {:?})", event.gap()),
         Event::Close => "(the bot stops)".to_owned(),
         Event::Custom(event) => format!("(the program fires {:?})", event.name()),
+        Event::Scheduled(event) => format!("(the job {:?} is due)", event.job()),
         Event::Raw(event) => format!("({} {:?})", event.collection(), event.event_name()),
     }
 }

@@ -232,6 +232,12 @@ impl Driven {
         self.serving.await.unwrap()
     }
 
+    /// Ends it at once, as the end of the process would: nothing that is on its way is settled.
+    pub async fn kill(self) {
+        self.serving.abort();
+        let _ = self.serving.await;
+    }
+
     pub fn has_ended(&self) -> bool {
         self.serving.is_finished()
     }

@@ -21,6 +21,7 @@ use crate::event::Event;
 #[cfg(feature = "client")]
 use crate::event::{RoomId, Timestamp};
 use crate::health::JournalState;
+use crate::schedule::{JobState, StoredOnce};
 
 /// Actions that wait for a server that takes them.
 const UNDELIVERED: usize = 1000;
@@ -54,6 +55,9 @@ struct State {
     /// Those that are on their way.
     taken: HashSet<u64>,
     next_number: u64,
+    /// What was kept of jobs, until the bot asks for it.
+    jobs: Vec<(String, JobState)>,
+    onces: Vec<StoredOnce>,
     /// Changes that are not written yet.
     changes: Vec<Change>,
 }
@@ -240,6 +244,35 @@ impl Ledger {
         Some(undelivered)
     }
 
+    /// What was kept of jobs and single runs.
+    pub(crate) fn take_schedules(&self) -> (Vec<(String, JobState)>, Vec<StoredOnce>) {
+        let mut state = self.lock();
+        (std::mem::take(&mut state.jobs), std::mem::take(&mut state.onces))
+    }
+
+    pub(crate) fn keep_job(&self, name: &str, job: JobState) {
+        self.change().put(Entry::Job(name.into(), Box::new(job)));
+    }
+
+    pub(crate) fn forget_job(&self, name: &str) {
+        self.change().changes.push(Change::remove(stored::job_key(name)));
+    }
+
+    pub(crate) fn keep_once(&self, once: StoredOnce) {
+        self.change().put(Entry::Once(Box::new(once)));
+    }
+
+    pub(crate) fn forget_once(&self, job: &str, id: &str) {
+        self.change()
+            .changes
+            .push(Change::remove(stored::once_key(job, id)));
+    }
+
+    /// Waits until all this is kept, for those who tell somebody so.
+    pub(crate) async fn kept(&self) -> Result<(), JournalError> {
+        self.try_flush().await
+    }
+
     /// Waits until all this is kept. Where that can not be done the bot goes on without, and says so.
     pub(crate) async fn flush(&self) {
         let _ = self.try_flush().await;
@@ -322,6 +355,8 @@ impl State {
         match entry {
             Entry::Secret(secret) => self.secret = Some(secret),
             Entry::Owner(_) => {}
+            Entry::Job(name, state) => self.jobs.push((name.into(), *state)),
+            Entry::Once(once) => self.onces.push(*once),
             Entry::Claimed(number, place, name) => self.claims.insert(number, place, &name),
             Entry::Undelivered(number, undelivered) => {
                 self.undelivered.insert(number, *undelivered);

@@ -244,7 +244,12 @@ impl Rooms {
             Entry::Recovered(key, times) => {
                 self.recovered.insert(key, times);
             }
-            Entry::Secret(_) | Entry::Owner(_) | Entry::Claimed(..) | Entry::Undelivered(..) => {}
+            Entry::Secret(_)
+            | Entry::Owner(_)
+            | Entry::Claimed(..)
+            | Entry::Undelivered(..)
+            | Entry::Job(..)
+            | Entry::Once(_) => {}
         }
     }
 

@@ -191,6 +191,8 @@ pub enum Verdict {
     OtherKind,
     /// It hears custom events of another name.
     OtherName,
+    /// It hears the runs of another job.
+    OtherJob,
     /// Its predicate does not pick the event.
     NotPicked,
     /// Its predicate panicked, which picks nothing.
@@ -228,6 +230,7 @@ impl fmt::Display for Verdict {
             Self::KnownCommand => "the command is known",
             Self::OtherKind => "it hears another kind of event",
             Self::OtherName => "it hears custom events of another name",
+            Self::OtherJob => "it hears another job",
             Self::NotPicked => "its predicate does not pick the event",
             Self::PredicatePanicked => "its predicate panicked",
             Self::FromBot => "the event is from a bot, and the route does not say `from_bots`",

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event::{
     CustomEvent, Deleted, Edited, Event, EventKind, Membership, Message, Pinned, RawEvent, Reaction,
-    Reconnected, Room, RoomKind, ThreadUpdate, Timestamp, Typing, Updated,
+    Reconnected, Room, RoomKind, Scheduled, ThreadUpdate, Timestamp, Typing, Updated,
 };
 
 /// An event, complete enough to be delivered again.
@@ -68,6 +68,8 @@ const IS_ON: &str = "is_on";
 const KEY: &str = "key";
 const NAME: &str = "name";
 pub(super) const PAYLOAD: &str = "payload";
+const DUE_MS: &str = "due_ms";
+const ID: &str = "id";
 const GAP_MS: &str = "gap_ms";
 const SKIPPED: &str = "skipped";
 const COLLECTION: &str = "collection";
@@ -103,6 +105,13 @@ impl StoredEvent {
                 KEY: custom.key(),
                 ROOM_ID: custom.room_id(),
                 PAYLOAD: payload(custom),
+            }),
+            Event::Scheduled(scheduled) => json!({
+                NAME: scheduled.job(),
+                DUE_MS: scheduled.due().as_millis(),
+                ID: scheduled.id(),
+                ROOM_ID: scheduled.room_id(),
+                PAYLOAD: scheduled.payload(),
             }),
             Event::Raw(raw) => json!({
                 COLLECTION: raw.collection(),
@@ -160,6 +169,7 @@ impl StoredEvent {
                 Event::Reconnected(Reconnected::new(gap).with_skipped(self.number(SKIPPED)?))
             }
             EventKind::Custom => self.custom()?,
+            EventKind::Scheduled => self.scheduled()?,
             EventKind::Raw => {
                 let args = self.more.get(ARGS).ok_or("a raw event without `args`")?;
                 let [collection, event_name] =
@@ -215,6 +225,20 @@ impl StoredEvent {
     fn membership(&self) -> Result<Arc<Membership>, String> {
         let room = self.room.as_ref().ok_or("a membership without `room`")?;
         Ok(Arc::new(Membership::with_key(room.restore(), self.text(KEY)?)))
+    }
+
+    fn scheduled(&self) -> Result<Event, String> {
+        let due = self.field(DUE_MS)?.as_i64();
+        let due = due.ok_or_else(|| format!("`{DUE_MS}` is no number"))?;
+        let mut scheduled = Scheduled::new(self.text(NAME)?, Timestamp::from_millis(due))
+            .with_payload(self.more.get(PAYLOAD).cloned().unwrap_or_default());
+        if let Some(id) = self.more.get(ID).and_then(Value::as_str) {
+            scheduled = scheduled.with_id(id);
+        }
+        if let Some(room_id) = self.more.get(ROOM_ID).and_then(Value::as_str) {
+            scheduled = scheduled.in_room(room_id);
+        }
+        Ok(Event::Scheduled(Arc::new(scheduled)))
     }
 
     fn custom(&self) -> Result<Event, String> {
