@@ -24,7 +24,11 @@ impl<S: Send + Sync + 'static> Router<S> {
     pub fn try_merge(mut self, mut other: Self) -> Result<Self, RouterError> {
         let definition = self.edit();
         let other = other.edit();
-        for name in other.commands.iter().flat_map(|command| &command.names) {
+        for name in other
+            .commands
+            .iter()
+            .flat_map(|command| command.names.iter().chain(&command.hidden_names))
+        {
             definition.take_name(name)?;
         }
         let layers = std::mem::take(&mut other.layers);
@@ -73,6 +77,12 @@ impl RouterError {
             message: format!(
                 "the command name `{name}` is taken (names are compared without regard to case)"
             ),
+        }
+    }
+
+    pub(super) fn unknown(path: &str) -> Self {
+        Self {
+            message: format!("there is no command `{path}`"),
         }
     }
 
