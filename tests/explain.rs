@@ -269,7 +269,7 @@ fn as_data_it_holds_the_same() {
             ],
             "answer": {
                 "route": "admin",
-                "text": "There is no `admin bam`. There is: `ban`.",
+                "text": "There is no `admin bam`. Did you mean `admin ban`?",
                 "is_refusal": true,
                 "is_silent": false,
             },

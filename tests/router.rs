@@ -585,7 +585,7 @@ async fn an_unknown_sub_command_is_answered_wherever_it_is_asked() {
         let text = |response: &Response| rejection(response).text().to_owned();
         assert_eq!(
             text(&say(&router, "!admin bna").await),
-            "There is no `admin bna`. There is: `ban`, `kick`."
+            "There is no `admin bna`. Did you mean `admin ban`?"
         );
         assert_eq!(
             text(&say(&router, "!admin").await),
@@ -637,7 +637,7 @@ async fn help_lists_the_commands_as_they_are_called() {
         .alias("p")
         .nest("admin", Router::new().command("ban", answers("banned")))
         .help();
-    let list = "`!ping`, `p` – Answers\n`!admin ban`\n`!help` – Lists the commands";
+    let list = "`!ping`, `p` – Answers\n`!help` – Lists the commands\n*admin*\n`!admin ban`";
     assert_eq!(texts(&router, "!help").await, [list]);
     assert_eq!(texts(&router, "@bot, help").await, [list.replace('!', "@bot ")]);
     assert_eq!(

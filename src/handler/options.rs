@@ -48,6 +48,8 @@ pub struct Configured<H> {
 pub struct RouteOptions {
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) description: Option<Cow<'static, str>>,
+    pub(crate) examples: Vec<Cow<'static, str>>,
+    pub(crate) is_hidden: bool,
     pub(crate) deadline: RouteDeadline,
     pub(crate) lane: LaneUse,
     pub(crate) hears_bots: bool,
@@ -149,6 +151,19 @@ impl<H> Configured<H> {
     /// Says what it does, for the list of commands.
     pub fn description(mut self, description: impl Into<Cow<'static, str>>) -> Self {
         self.options.description = Some(description.into());
+        self
+    }
+
+    /// Shows how it may be called, without a prefix: `ban @ann 2 hour`. Without any, one is made of the types of its
+    /// arguments.
+    pub fn example(mut self, example: impl Into<Cow<'static, str>>) -> Self {
+        self.options.examples.push(example.into());
+        self
+    }
+
+    /// Keeps it out of the list of commands. It can be run as any other, and the help knows it by its name.
+    pub fn hidden(mut self) -> Self {
+        self.options.is_hidden = true;
         self
     }
 

@@ -38,6 +38,7 @@ macro_rules! accessors {
 }
 pub(crate) use accessors;
 
+pub(crate) mod announce;
 pub mod catch_panic;
 pub mod dedup;
 pub mod from_fn;

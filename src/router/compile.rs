@@ -13,6 +13,7 @@ use super::table::{CommandSlot, Filter, Group, Listener, Table, TableParts, Targ
 use super::{CommandEntry, Definition, EntryTarget, Explanation, Router};
 use crate::handler::{Hears, RouteOptions};
 use crate::inspect::{enter, trail_of};
+use crate::layer::announce;
 use crate::request::Request;
 use crate::response::{Response, RouteKind, RouteName};
 
@@ -41,21 +42,28 @@ impl<S: Send + Sync + 'static> Definition<S> {
             commands: self
                 .commands
                 .into_iter()
-                .map(|CommandEntry { names, target }| CommandEntry {
-                    names,
-                    target: match target {
-                        EntryTarget::Command(entry) => EntryTarget::Command(entry.with_state(state)),
-                        EntryTarget::Group { mut router, order } => {
-                            let definition = std::mem::take(router.edit()).with_state(state);
-                            EntryTarget::Group {
-                                router: Router {
-                                    definition: Arc::new(definition),
-                                },
-                                order,
+                .map(
+                    |CommandEntry {
+                         names,
+                         hidden_names,
+                         target,
+                     }| CommandEntry {
+                        names,
+                        hidden_names,
+                        target: match target {
+                            EntryTarget::Command(entry) => EntryTarget::Command(entry.with_state(state)),
+                            EntryTarget::Group { mut router, order } => {
+                                let definition = std::mem::take(router.edit()).with_state(state);
+                                EntryTarget::Group {
+                                    router: Router {
+                                        definition: Arc::new(definition),
+                                    },
+                                    order,
+                                }
                             }
-                        }
+                        },
                     },
-                })
+                )
                 .collect(),
             names: self.names,
             listeners: self
@@ -67,6 +75,7 @@ impl<S: Send + Sync + 'static> Definition<S> {
             unknown_command: self.unknown_command.map(|entry| entry.with_state(state)),
             layers: self.layers,
             hold: self.hold,
+            suggests: self.suggests,
             next_order: self.next_order,
             compiled: std::sync::OnceLock::new(),
         }
@@ -104,6 +113,7 @@ impl<S: Send + Sync + 'static> Definition<S> {
                 }),
                 path: path.into(),
                 hold: self.hold,
+                suggests: self.suggests,
             })
         })
     }
@@ -153,6 +163,10 @@ impl<S: Send + Sync + 'static> CommandEntry<S> {
             EntryTarget::Group { router, order } => {
                 let definition = &router.definition;
                 let table = definition.table(state, &path);
+                let (route, announced) = announce::collect(|| {
+                    let layers = definition.layers.iter();
+                    layers.fold(table.command_service(), |route, layer| layer(route))
+                });
                 let layered = (!definition.layers.is_empty()).then(|| NamedRoute {
                     name: RouteName::new(&path),
                     kind: RouteKind::Command,
@@ -163,20 +177,20 @@ impl<S: Send + Sync + 'static> CommandEntry<S> {
                         hears: Hears::AnyAge,
                         ..RouteOptions::default()
                     },
-                    route: definition
-                        .layers
-                        .iter()
-                        .fold(table.command_service(), |route, layer| layer(route)),
+                    route,
+                    announced: Vec::new(),
                 });
                 Target::Group(Group {
                     table,
                     layered,
+                    announced,
                     order: *order,
                 })
             }
         };
         CommandSlot {
             names: self.names.clone(),
+            hidden_names: self.hidden_names.clone(),
             target,
         }
     }

@@ -27,7 +27,11 @@ impl<S: Send + Sync + 'static> Router<S> {
         let definition = self.edit();
         let other = other.edit();
         definition.check_jobs(other)?;
-        for name in other.commands.iter().flat_map(|command| &command.names) {
+        for name in other
+            .commands
+            .iter()
+            .flat_map(|command| command.names.iter().chain(&command.hidden_names))
+        {
             definition.take_name(name)?;
         }
         let layers = std::mem::take(&mut other.layers);
@@ -110,6 +114,12 @@ impl RouterError {
     pub(super) fn bad_job(name: &str) -> Self {
         Self {
             message: format!("`{name}` can not be a job's name: it has to have 1 to {LONGEST_NAME} bytes"),
+        }
+    }
+
+    pub(super) fn unknown(path: &str) -> Self {
+        Self {
+            message: format!("there is no command `{path}`"),
         }
     }
 

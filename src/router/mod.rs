@@ -25,7 +25,8 @@ pub use self::explain::{
     Explanation, FoundCommand, LeadsTo, NoCommand, RouteExplanation, RouteRole, RouterAnswer, Verdict,
 };
 pub use self::future::RouterFuture;
-pub use self::help::CommandInfo;
+pub use self::help::{CommandInfo, HelpPage, markdown_of};
+use self::help::{Help, HelpRenderer};
 pub use self::merge::RouterError;
 pub use self::route::Route;
 use self::route::{Entry, RouteLayer, route_layer};
@@ -33,9 +34,9 @@ pub use self::runtime_listeners::{EventSelector, ListenerHandle};
 use self::table::{Filter, fold};
 use crate::command::is_invisible;
 use crate::event::EventKind;
-use crate::handler::{Handler, service};
+use crate::handler::{Handler, RouteOptions, service};
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{IntoResponse, Response};
 use crate::schedule::Schedule;
 
 /// Which routes an event runs: one command, and every listener that hears it.
@@ -78,6 +79,7 @@ struct Definition<S> {
     unknown_command: Option<Entry<S>>,
     layers: Vec<RouteLayer>,
     hold: Option<Duration>,
+    suggests: bool,
     next_order: u32,
     /// Made at the first call, and shared by the clones.
     compiled: OnceLock<Compiled>,
@@ -86,6 +88,8 @@ struct Definition<S> {
 /// A command or a group, by its names.
 struct CommandEntry<S> {
     names: Vec<Box<str>>,
+    /// Names that it is called by and not known by.
+    hidden_names: Vec<Box<str>>,
     target: EntryTarget<S>,
 }
 
@@ -137,6 +141,7 @@ impl<S: Send + Sync + 'static> Router<S> {
         let target = EntryTarget::Command(Entry::new(handler, order));
         definition.commands.push(CommandEntry {
             names: vec![name.into()],
+            hidden_names: Vec::new(),
             target,
         });
         Ok(self)
@@ -174,15 +179,26 @@ impl<S: Send + Sync + 'static> Router<S> {
     /// The name is taken, empty, or has white space in it, or nothing was registered before.
     pub fn try_alias(mut self, alias: &str) -> Result<Self, RouterError> {
         let definition = self.edit();
-        check_word(alias)?;
-        if definition.commands.is_empty() {
-            return Err(RouterError::alias_of_nothing(alias));
-        }
-        definition.take_name(alias)?;
+        definition.check_alias(alias)?;
         if let Some(command) = definition.commands.last_mut() {
             command.names.push(alias.into());
         }
         Ok(self)
+    }
+
+    /// Gives the command or group that was registered last another name that no list shows: for one that was renamed.
+    ///
+    /// # Panics
+    ///
+    /// The name is taken, empty, or has white space in it, or nothing was registered before.
+    #[track_caller]
+    pub fn hidden_alias(mut self, alias: &str) -> Self {
+        let definition = self.edit();
+        let result = definition.check_alias(alias);
+        if let (Ok(()), Some(command)) = (&result, definition.commands.last_mut()) {
+            command.hidden_names.push(alias.into());
+        }
+        unwrap(result.map(|()| self))
     }
 
     /// Runs a handler for every new message. The bot's own and other bots' are not heard unless the route
@@ -355,22 +371,89 @@ impl<S: Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Registers the command `help`, which lists the commands with their aliases and descriptions.
+    /// Answers a command that this router does not have with the nearest that it has, wherever it is asked: for a prefix
+    /// that no other bot listens to. Without it, that is said only to who speaks to this bot alone.
+    pub fn suggest_nearest(mut self) -> Self {
+        self.edit().suggests = true;
+        self
+    }
+
+    /// Registers the command `help`: the list of the commands that whoever asks may run there, with their arguments and
+    /// descriptions, in pages; `help ban` tells all about one, `help admin` lists a group. Who may is asked of the
+    /// [`RequireLayer`](crate::layer::RequireLayer)s around the commands and their groups, inside of the router.
     ///
     /// # Panics
     ///
     /// There is a command `help` already.
     #[track_caller]
-    pub fn help(mut self) -> Self {
+    pub fn help(self) -> Self {
+        self.add_help(Help::plain())
+    }
+
+    /// Like [`help`](Self::help), in words and with looks of one's own.
+    ///
+    /// ```
+    /// use rocketbotte::Router;
+    /// use rocketbotte::router::HelpPage;
+    ///
+    /// let router: Router = Router::new().help_with(|page: HelpPage| {
+    ///     let paths: Vec<_> = page.commands.iter().map(|command| command.path()).collect();
+    ///     format!("I can do: {}", paths.join(", "))
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// There is a command `help` already.
+    #[track_caller]
+    pub fn help_with<R: IntoResponse>(self, render: impl Fn(HelpPage) -> R + Send + Sync + 'static) -> Self {
+        self.add_help(Arc::new(move |page| render(page).into_response()))
+    }
+
+    #[track_caller]
+    fn add_help(mut self, renderer: HelpRenderer) -> Self {
         let definition = self.edit();
         if let Err(error) = definition.take_name("help") {
             panic!("{error}");
         }
-        let target = EntryTarget::Command(Entry::help(definition.take_order()));
+        let target = EntryTarget::Command(Entry::help(definition.take_order(), renderer));
         definition.commands.push(CommandEntry {
             names: vec!["help".into()],
+            hidden_names: Vec::new(),
             target,
         });
+        self
+    }
+
+    /// Describes commands by their paths, where they are not described when they are registered: from a file, or in another
+    /// language. Commands of groups are known here once they are nested.
+    ///
+    /// ```
+    /// use rocketbotte::Router;
+    ///
+    /// async fn ping() -> &'static str { "pong" }
+    ///
+    /// let router: Router = Router::new().command("ping", ping).describe([("ping", "Answers")]);
+    /// assert_eq!(router.commands()[0].description(), Some("Answers"));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// There is no such command.
+    #[track_caller]
+    pub fn describe<P, D>(mut self, descriptions: impl IntoIterator<Item = (P, D)>) -> Self
+    where
+        P: AsRef<str>,
+        D: Into<Cow<'static, str>>,
+    {
+        let definition = self.edit();
+        for (path, description) in descriptions {
+            let path = path.as_ref();
+            match definition.options_of(path) {
+                Some(options) => options.description = Some(description.into()),
+                None => panic!("{}", RouterError::unknown(path)),
+            }
+        }
         self
     }
 
@@ -401,6 +484,7 @@ impl<S: Send + Sync + 'static> Router<S> {
         let target = EntryTarget::Group { router, order };
         definition.commands.push(CommandEntry {
             names: vec![word.into()],
+            hidden_names: Vec::new(),
             target,
         });
         Ok(self)
@@ -476,6 +560,25 @@ impl<S: Send + Sync + 'static> Definition<S> {
         }
     }
 
+    /// The options of a command, by the words that call it.
+    fn options_of(&mut self, path: &str) -> Option<&mut RouteOptions> {
+        let (word, rest) = path.split_once(' ').unwrap_or((path, ""));
+        let entry = self.commands.iter_mut().find(|entry| *entry.names[0] == *word)?;
+        match &mut entry.target {
+            EntryTarget::Command(entry) if rest.is_empty() => Some(&mut entry.options),
+            EntryTarget::Command(_) => None,
+            EntryTarget::Group { router, .. } => router.edit().options_of(rest),
+        }
+    }
+
+    fn check_alias(&mut self, alias: &str) -> Result<(), RouterError> {
+        check_word(alias)?;
+        if self.commands.is_empty() {
+            return Err(RouterError::alias_of_nothing(alias));
+        }
+        self.take_name(alias)
+    }
+
     fn take_order(&mut self) -> u32 {
         let order = self.next_order;
         self.next_order += 1;
@@ -533,6 +636,7 @@ impl<S> Default for Definition<S> {
             unknown_command: None,
             layers: Vec::new(),
             hold: None,
+            suggests: false,
             next_order: 0,
             compiled: OnceLock::new(),
         }
@@ -549,6 +653,7 @@ impl<S> Clone for Definition<S> {
             unknown_command: self.unknown_command.clone(),
             layers: self.layers.clone(),
             hold: self.hold,
+            suggests: self.suggests,
             next_order: self.next_order,
             compiled: OnceLock::new(),
         }
@@ -559,6 +664,7 @@ impl<S> Clone for CommandEntry<S> {
     fn clone(&self) -> Self {
         Self {
             names: self.names.clone(),
+            hidden_names: self.hidden_names.clone(),
             target: self.target.clone(),
         }
     }

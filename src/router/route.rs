@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 use futures_util::future::BoxFuture;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-use super::help::Help;
+use super::help::{Help, HelpRenderer};
 use super::table::Table;
 use crate::handler::{Handler, RouteOptions};
+use crate::layer::announce::{self, Announcement};
 use crate::request::Request;
 use crate::response::{Response, RouteKind, RouteName};
 
@@ -150,15 +151,19 @@ impl<S: Send + Sync + 'static> Entry<S> {
     }
 
     /// The command that lists the others.
-    pub(super) fn help(order: u32) -> Self {
+    pub(super) fn help(order: u32, renderer: HelpRenderer) -> Self {
         let options = RouteOptions {
             description: Some("Lists the commands".into()),
+            examples: vec!["help help".into()],
             ..RouteOptions::default()
         };
         Self {
             options,
             order,
-            make: Arc::new(|_, table| Route::from_handler(Help::new(Weak::clone(table)), Arc::new(()))),
+            make: Arc::new(move |_, table| {
+                let help = Help::new(Weak::clone(table), Arc::clone(&renderer));
+                Route::from_handler(help, Arc::new(()))
+            }),
             layers: Vec::new(),
         }
     }
@@ -188,8 +193,10 @@ impl<S: Send + Sync + 'static> Entry<S> {
         if kind == RouteKind::Command && !self.layers.is_empty() {
             route = route.refusable();
         }
-        let route = self.layers.iter().fold(route, |route, layer| layer(route));
+        let (route, announced) =
+            announce::collect(|| self.layers.iter().fold(route, |route, layer| layer(route)));
         NamedRoute {
+            announced,
             name,
             kind,
             order: self.order,
@@ -218,4 +225,6 @@ pub(crate) struct NamedRoute {
     pub(crate) order: u32,
     pub(crate) options: RouteOptions,
     pub(crate) route: Route,
+    /// What the layers around it tell.
+    pub(crate) announced: Vec<Announcement>,
 }

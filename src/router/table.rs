@@ -14,6 +14,7 @@ use super::visit::{Visitor, hears_more};
 use crate::command::Command;
 use crate::event::{Event, EventKind};
 use crate::handler::{Hears, LaneUse, RouteOptions};
+use crate::layer::announce::Announcement;
 use crate::layer::catch_panic::panic_message;
 use crate::request::Request;
 use crate::response::{DEFAULT_HOLD, Response};
@@ -81,7 +82,15 @@ pub(super) struct Listener {
 pub(super) struct CommandSlot {
     /// The name, then the aliases.
     pub(super) names: Vec<Box<str>>,
+    /// Names that it is called by and not known by.
+    pub(super) hidden_names: Vec<Box<str>>,
     pub(super) target: Target,
+}
+
+impl CommandSlot {
+    fn all_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().chain(&self.hidden_names).map(|name| &**name)
+    }
 }
 
 #[derive(Clone)]
@@ -96,6 +105,8 @@ pub(super) struct Group {
     pub(super) table: Arc<Table>,
     /// The table behind the group's layers, if it has any.
     pub(super) layered: Option<NamedRoute>,
+    /// What those layers tell.
+    pub(super) announced: Vec<Announcement>,
     /// Where the orders of its commands begin.
     pub(super) order: u32,
 }
@@ -115,6 +126,8 @@ pub(crate) struct Table {
     pub(super) path: Box<str>,
     /// How long finished replies wait, where the router says it itself.
     pub(super) hold: Option<Duration>,
+    /// Whether a command that it does not have is answered with the nearest also where other bots may share the prefix.
+    pub(super) suggests: bool,
     hears_bots: bool,
     hears_any_age: bool,
     /// Whether any route asked not to wait for its turn.
@@ -128,6 +141,7 @@ pub(super) struct TableParts {
     pub(super) unknown_command: Option<NamedRoute>,
     pub(super) path: Box<str>,
     pub(super) hold: Option<Duration>,
+    pub(super) suggests: bool,
 }
 
 impl Table {
@@ -139,11 +153,12 @@ impl Table {
             unknown_command,
             path,
             hold,
+            suggests,
         } = parts;
         let by_name = slots
             .iter()
             .enumerate()
-            .flat_map(|(index, slot)| slot.names.iter().map(move |name| (fold(name).into(), index)))
+            .flat_map(|(index, slot)| slot.all_names().map(move |name| (fold(name).into(), index)))
             .collect();
         let by_kind = EventKind::ALL.map(|kind| {
             (0..listeners.len())
@@ -182,6 +197,7 @@ impl Table {
             unknown_command,
             path,
             hold,
+            suggests,
             hears_bots,
             hears_any_age,
             skips_lanes,
@@ -222,7 +238,7 @@ impl Table {
             self.by_name.get(&*fold(name)).copied()
         };
         let slot = &self.slots[index?];
-        (folds_case || slot.names.iter().any(|known| &**known == name)).then_some(slot)
+        (folds_case || slot.all_names().any(|known| known == name)).then_some(slot)
     }
 
     /// Whether the arguments of a command hold a secret.

@@ -31,6 +31,10 @@ pub(super) fn answer(table: &Table, command: &Command, request: &Request) -> Res
         Address::Mention if command.name().is_empty() => help_line(table, command),
         Address::Mention => unknown_command(table, command),
         Address::Prefix if request.is_direct_with_bot() => unknown_command(table, command),
+        Address::Prefix if table.suggests => match nearest(table, command.name()) {
+            Some(known) => suggestion(command, known),
+            None => return response,
+        },
         Address::Prefix | Address::Direct => return response,
     };
     let route = route_name(table);
@@ -61,13 +65,17 @@ fn route_name(table: &Table) -> RouteName {
 fn unknown_command(table: &Table, command: &Command) -> String {
     let name = shown(command.name());
     match nearest(table, command.name()) {
-        Some(known) => format!(
-            "I don't know `{name}`. Did you mean `{}{known}`? {}",
-            command.invocation(),
-            help_line(table, command)
-        ),
+        Some(known) => format!("{} {}", suggestion(command, known), help_line(table, command)),
         None => format!("I don't know `{name}`. {}", help_line(table, command)),
     }
+}
+
+fn suggestion(command: &Command, known: &str) -> String {
+    let name = shown(command.name());
+    format!(
+        "I don't know `{name}`. Did you mean `{}{known}`?",
+        command.invocation()
+    )
 }
 
 fn unknown_subcommand(table: &Table, command: &Command) -> Rejection {
@@ -77,7 +85,10 @@ fn unknown_subcommand(table: &Table, command: &Command) -> Rejection {
         format!("`{path}` needs one of: {known}.")
     } else {
         let name = shown(command.name());
-        format!("There is no `{path} {name}`. There is: {known}.")
+        match nearest(table, command.name()) {
+            Some(near) => format!("There is no `{path} {name}`. Did you mean `{path} {near}`?"),
+            None => format!("There is no `{path} {name}`. There is: {known}."),
+        }
     };
     Rejection::of(RejectionKind::UnknownSubcommand, text)
 }

@@ -12,6 +12,7 @@ use tower::Layer;
 use super::RateLimit;
 use super::buckets::{Buckets, Verdict};
 use super::gcra::Quota;
+use crate::layer::announce::{Announcement, announce};
 use crate::request::Request;
 
 /// Refuses commands that come too often: with `per_user(5, Duration::from_secs(10))` a user may send five at once, and
@@ -66,6 +67,8 @@ pub(super) struct Limiter {
     count: u32,
     /// The window in which only the first refusal is spoken.
     period: Duration,
+    /// Who has a bucket, in words.
+    shared_by: &'static str,
     quota: Quota,
     buckets: Mutex<Buckets>,
     rejected: AtomicU64,
@@ -74,14 +77,14 @@ pub(super) struct Limiter {
 impl RateLimitLayer {
     /// So many commands of each user in a period.
     pub fn per_user(count: u32, period: Duration) -> Self {
-        Self::of_commands(count, period, |request, hasher| {
+        Self::of_commands(count, period, "for each person", |request, hasher| {
             Some(hasher.hash_one(request.author()?.id()))
         })
     }
 
     /// So many commands in each room in a period.
     pub fn per_room(count: u32, period: Duration) -> Self {
-        Self::of_commands(count, period, |request, hasher| {
+        Self::of_commands(count, period, "in each room", |request, hasher| {
             Some(hasher.hash_one(request.event().room_id()?))
         })
     }
@@ -90,7 +93,7 @@ impl RateLimitLayer {
     /// the word as it was written, without regard to case: an alias counts by itself, a group as one. As a `route_layer`
     /// it is the route.
     pub fn per_command(count: u32, period: Duration) -> Self {
-        Self::of_commands(count, period, |request, hasher| {
+        Self::of_commands(count, period, "in all", |request, hasher| {
             let mut state = hasher.build_hasher();
             match request.route() {
                 Some(route) => route.as_str().hash(&mut state),
@@ -124,7 +127,7 @@ impl RateLimitLayer {
         period: Duration,
         key_of: impl Fn(&Request) -> Option<K> + Send + Sync + 'static,
     ) -> Self {
-        Self::new(count, period, move |request, hasher| {
+        Self::new(count, period, "", move |request, hasher| {
             Some(hasher.hash_one(key_of(request)?))
         })
     }
@@ -132,9 +135,10 @@ impl RateLimitLayer {
     fn of_commands(
         count: u32,
         period: Duration,
+        shared_by: &'static str,
         key_of: impl Fn(&Request, &RandomState) -> Option<u64> + Send + Sync + 'static,
     ) -> Self {
-        Self::new(count, period, move |request, hasher| {
+        Self::new(count, period, shared_by, move |request, hasher| {
             // A listener hears commands too, and answers none.
             if request.command().is_none() || request.is_at_listener() {
                 return None;
@@ -146,6 +150,7 @@ impl RateLimitLayer {
     fn new(
         count: u32,
         period: Duration,
+        shared_by: &'static str,
         key_of: impl Fn(&Request, &RandomState) -> Option<u64> + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -155,6 +160,7 @@ impl RateLimitLayer {
                 hasher: RandomState::new(),
                 count,
                 period,
+                shared_by,
                 quota: Quota::new(count, period, count),
                 buckets: Mutex::default(),
                 rejected: AtomicU64::new(0),
@@ -193,6 +199,7 @@ impl RateLimitLayer {
             hasher: RandomState::new(),
             count: self.limiter.count,
             period: self.limiter.period,
+            shared_by: self.limiter.shared_by,
             quota: self.limiter.quota,
             buckets: Mutex::default(),
             rejected: AtomicU64::new(0),
@@ -204,6 +211,17 @@ impl RateLimitLayer {
 }
 
 impl Limiter {
+    /// `5 in 10s for each person`
+    fn words(&self) -> String {
+        let words = format!(
+            "{} in {} {}",
+            self.count,
+            humantime::format_duration(self.period),
+            self.shared_by
+        );
+        words.trim_end().to_owned()
+    }
+
     /// The bucket of a request; `None` where it is not limited.
     pub(super) fn key_of(&self, request: &Request) -> Option<u64> {
         let key = (self.key_of)(request, &self.hasher)?;
@@ -241,6 +259,7 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = RateLimit<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        announce(|| Announcement::Limits(self.limiter.words()));
         RateLimit {
             inner,
             limiter: Arc::clone(&self.limiter),

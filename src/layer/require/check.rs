@@ -1,5 +1,6 @@
 //! Conditions that need time.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -46,6 +47,8 @@ impl<F> fmt::Debug for FnCheck<F> {
 /// A condition that is known at once.
 #[derive(Clone)]
 pub struct Predicate {
+    /// In words; empty where nobody said.
+    pub(super) description: Cow<'static, str>,
     pub(super) holds: Arc<dyn Fn(&Request) -> bool + Send + Sync>,
 }
 

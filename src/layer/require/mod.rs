@@ -1,12 +1,13 @@
 //! Lets requests through that fulfil a condition: where it happens, who asks, what a function says.
 
 mod check;
+mod condition;
 mod future;
 #[cfg(feature = "client")]
 mod rest;
 mod room_roles;
+mod switch;
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,10 +16,13 @@ use tower::{BoxError, Layer, Service};
 
 use self::check::Checking;
 pub use self::check::{Check, FnCheck, Predicate};
+pub use self::condition::{AsCondition, Condition, ConditionFuture};
 pub use self::future::{CheckFuture, ResponseFuture};
 pub use self::room_roles::{Roles, RoomRoles, RoomRolesCheck, RoomRolesFuture};
+pub use self::switch::CommandSwitch;
 use crate::event::{RoomKind, UserId};
 use crate::inspect::enter;
+use crate::layer::announce::{Announcement, announce};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::Request;
 use crate::response::Response;
@@ -68,18 +72,25 @@ impl RequireLayer {
     /// What a predicate says.
     pub fn when(holds: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         Self::new(Predicate {
+            description: "".into(),
             holds: Arc::new(holds),
         })
     }
 
+    /// Says in words who may, for the help of the [router](crate::Router::help): `the team on duty`.
+    pub fn described(mut self, description: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        self.condition.description = description.into();
+        self
+    }
+
     /// In rooms of a kind.
     pub fn room_kind(kind: RoomKind) -> Self {
-        Self::when(move |request| request.room().is_some_and(|room| room.kind() == kind))
+        Self::of_known(Condition::room_kind(kind))
     }
 
     /// In a direct conversation with the bot alone.
     pub fn direct() -> Self {
-        Self::when(Request::is_direct_with_bot)
+        Self::of_known(Condition::direct())
     }
 
     /// By these users, by their ids.
@@ -88,8 +99,20 @@ impl RequireLayer {
         I: IntoIterator,
         I::Item: Into<UserId>,
     {
-        let ids: HashSet<UserId> = ids.into_iter().map(Into::into).collect();
-        Self::when(move |request| request.author().is_some_and(|author| ids.contains(author.id())))
+        Self::of_known(Condition::users(ids))
+    }
+
+    /// A condition that asks nobody.
+    fn of_known(condition: Condition) -> Self {
+        let description = condition.to_string();
+        Self::when(move |request| condition.known(request).unwrap_or(false)).described(description)
+    }
+}
+
+impl RequireLayer<Condition> {
+    /// What a [`Condition`] says: several of them, joined by and, or, and not.
+    pub fn that(condition: Condition) -> Self {
+        Self::new(condition)
     }
 }
 
@@ -116,8 +139,8 @@ impl RequireLayer<RoomRolesCheck> {
 
 impl<F, Fut> RequireLayer<FnCheck<F>>
 where
-    F: Fn(Request) -> Fut + Clone,
-    Fut: Future<Output = bool>,
+    F: Fn(Request) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = bool> + Send + 'static,
 {
     /// What an async function says. The function should have a limit of its own for what it waits for; inside of a
     /// [`TimeoutLayer`](super::timeout::TimeoutLayer) it has that one.
@@ -161,10 +184,11 @@ impl<C> RequireLayer<C> {
     }
 }
 
-impl<S, C: Clone> Layer<S> for RequireLayer<C> {
+impl<S, C: Clone + AsCondition> Layer<S> for RequireLayer<C> {
     type Service = Require<S, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        announce(|| Announcement::Requires(self.condition.condition()));
         Require {
             inner,
             layer: self.clone(),
@@ -278,4 +302,5 @@ macro_rules! impl_service_for_check {
 }
 
 impl_service_for_check!(RoomRolesCheck);
+impl_service_for_check!(Condition);
 impl_service_for_check!(FnCheck<F>, F: Clone, Fut);

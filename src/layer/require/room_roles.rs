@@ -68,6 +68,10 @@ impl RoomRolesCheck {
         }
     }
 
+    pub(super) fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
     pub(super) fn set_source(&mut self, source: Arc<dyn RoomRoles>) {
         self.source = Some(source);
         self.cache = Arc::default();
