@@ -37,6 +37,8 @@ pub enum RejectionKind {
         /// How long until the next try may pass.
         retry_after: Duration,
     },
+    /// The command is running already, as often as it may.
+    AlreadyRunning,
     /// A group of commands has no such sub-command.
     UnknownSubcommand,
     /// A handler's own reason.

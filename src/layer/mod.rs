@@ -10,7 +10,7 @@
 //! | [`CatchPanicLayer`] | for services that are no router |
 //! | [`DedupLayer`], [`IgnoreLayer`] | what is dropped costs nothing further in |
 //! | [`CommandLayer`] | the layers below ask for the command |
-//! | [`RateLimitLayer`], [`RequireLayer`] | refuse commands before anything runs |
+//! | [`RateLimitLayer`], [`MaxConcurrencyLayer`], [`RequireLayer`] | refuse commands before anything runs |
 //! | [`TimeoutLayer`] | the time runs from here |
 //! | [`TypingLayer`] | around the handlers that are slow |
 //! | [`from_fn`](from_fn::from_fn) | one's own, wherever it belongs |
@@ -44,6 +44,7 @@ pub mod dedup;
 pub mod from_fn;
 pub mod handle_error;
 pub mod ignore;
+pub mod max_concurrency;
 pub mod rate_limit;
 pub mod require;
 pub mod timeout;
@@ -55,6 +56,7 @@ pub use self::dedup::DedupLayer;
 pub use self::from_fn::{Next, from_fn, from_fn_with_state};
 pub use self::handle_error::HandleErrorLayer;
 pub use self::ignore::IgnoreLayer;
+pub use self::max_concurrency::MaxConcurrencyLayer;
 pub use self::rate_limit::RateLimitLayer;
 pub use self::require::RequireLayer;
 pub use self::timeout::TimeoutLayer;

@@ -9,6 +9,7 @@ use rocketbotte::layer::dedup::DedupLayer;
 use rocketbotte::layer::from_fn::{Next, from_fn, from_fn_with_state};
 use rocketbotte::layer::handle_error::HandleErrorLayer;
 use rocketbotte::layer::ignore::IgnoreLayer;
+use rocketbotte::layer::max_concurrency::MaxConcurrencyLayer;
 use rocketbotte::layer::rate_limit::RateLimitLayer;
 use rocketbotte::layer::require::RequireLayer;
 use rocketbotte::layer::timeout::TimeoutLayer;
@@ -38,6 +39,8 @@ async fn layers_that_refuse_or_drop() {
     contract::check(|| RateLimitLayer::per_user(100, SECOND)).await;
     contract::check(|| RateLimitLayer::per_user(1, SECOND)).await;
     contract::check(|| RateLimitLayer::per_user(1, SECOND).reject_early()).await;
+    contract::check(|| MaxConcurrencyLayer::global(1)).await;
+    contract::check(|| MaxConcurrencyLayer::per_user(0)).await;
     contract::check(|| RequireLayer::when(|_| true)).await;
     contract::check(|| RequireLayer::when(|_| false)).await;
     contract::check(|| RequireLayer::when(|_| false).reject_early()).await;

@@ -9,6 +9,7 @@ mod handle_error;
 mod ignore;
 #[path = "../support/log.rs"]
 mod log;
+mod max_concurrency;
 mod rate_limit;
 mod require;
 mod stock;
