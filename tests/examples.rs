@@ -111,6 +111,24 @@ replies counted by the function: 2
 }
 
 #[test]
+fn moderator() {
+    assert_eq!(
+        output_of("moderator"),
+        "\
+#general
+  ann: good morning
+  moderator: @bob, not in these words, please.
+  moderator: @bob, not in these words, please.
+#moderation
+  moderator: removed, written by bob: Darn this weather
+  moderator: removed, edited (before: what a day) by bob: what a blast of a day
+  moderator: ann flags what bob wrote: you are all fools
+  moderator: deleted by its author or a moderator: you are all fools
+"
+    );
+}
+
+#[test]
 fn tower_layers() {
     assert_eq!(
         output_of("tower_layers"),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rocketbotte::command::{Command, CommandLayer};
 use rocketbotte::event::{
     CustomEvent, Deleted, Edited, Event, EventKind, Membership, Message, Pinned, Reaction, Reconnected, Room,
-    RoomKind, ThreadUpdate, Typing, Updated, User,
+    RoomKind, Starred, ThreadUpdate, Typing, Updated, User,
 };
 use rocketbotte::extract::{Args, FromRef, State};
 use rocketbotte::handler::{Handler, route};
@@ -825,6 +825,7 @@ async fn every_kind_of_event_reaches_its_listener() {
         Event::Deleted(Arc::new(Deleted::new("m".into(), "r".into()))),
         Event::Reaction(Arc::new(Reaction::new(message.clone(), ":+1:", "ann", true))),
         Event::Pinned(Arc::new(Pinned::new(message.clone()))),
+        Event::Starred(Arc::new(Starred::new(message.clone(), "uA", true))),
         Event::ThreadUpdate(Arc::new(ThreadUpdate::new(message.clone()))),
         Event::Updated(Arc::new(Updated::new(message))),
         Event::RoomJoined(membership.clone()),
@@ -837,7 +838,7 @@ async fn every_kind_of_event_reaches_its_listener() {
         // `Raw` comes from the wire only.
     ];
     let kinds: Vec<_> = events.iter().map(Event::kind).collect();
-    assert_eq!(kinds, EventKind::ALL[..17]);
+    assert_eq!(kinds, EventKind::ALL[..18]);
     let router = EventKind::ALL
         .into_iter()
         .fold(Router::<()>::new(), |router, kind| {

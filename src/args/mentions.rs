@@ -1,9 +1,7 @@
 //! Finds users and rooms through what a message mentions. Pure.
 
-use serde::Deserialize;
-
 use super::error::ArgsError;
-use crate::event::Message;
+use crate::event::{Mention, Message};
 
 const USER: &str = "a user such as `@ann`";
 const ROOM: &str = "a room such as `#dev`";
@@ -17,17 +15,15 @@ pub(super) fn user(text: &str, message: Option<&Message>) -> Result<[String; 3],
     let name = plain_name(text, '@').ok_or_else(invalid)?;
     let mentions = message.map(Message::mentions).unwrap_or_default();
     let find = |name: &str| {
-        let is_it = |mentioned: Option<&str>| mentioned.is_some_and(|mentioned| mentioned == name);
-        mentions
-            .iter()
-            .find(|mention| is_it(mention.username.as_deref()) && !is_group(mention.id.as_str()))
+        let mut people = mentions.iter().filter_map(Mention::user);
+        people.find(|user| user.username() == name)
     };
     let trimmed = name.trim_end_matches(PUNCTUATION);
-    if let Some(mention) = find(name).or_else(|| find(trimmed)) {
+    if let Some(user) = find(name).or_else(|| find(trimmed)) {
         return Ok([
-            mention.username.clone().unwrap_or_default(),
-            mention.id.to_string(),
-            mention.name.clone().unwrap_or_default(),
+            user.username().to_owned(),
+            user.id().to_string(),
+            user.name().unwrap_or_default().to_owned(),
         ]);
     }
     if trimmed.is_empty() || is_group(trimmed) {
@@ -41,26 +37,19 @@ fn is_group(name: &str) -> bool {
     matches!(name, "all" | "here")
 }
 
-/// A room that a message names with `#`.
-#[derive(Deserialize)]
-struct Channel {
-    #[serde(rename = "_id", default)]
-    id: String,
-    #[serde(default)]
-    name: String,
-}
-
 /// Name and id; the id is empty where the message does not tell it.
 pub(super) fn room(text: &str, message: Option<&Message>) -> Result<[String; 2], ArgsError> {
     let invalid = || ArgsError::invalid(ROOM, text);
     let name = plain_name(text, '#').ok_or_else(invalid)?;
-    let channels: Vec<Channel> = message
-        .and_then(|message| message.field("channels").ok().flatten())
-        .unwrap_or_default();
-    let find = |name: &str| channels.iter().find(|channel| channel.name == name);
+    let channels = message.map(Message::channels).unwrap_or_default();
+    let find = |name: &str| {
+        let mut channels = channels.iter();
+        channels.find(|channel| channel.name.as_deref() == Some(name))
+    };
     let trimmed = name.trim_end_matches(PUNCTUATION);
     if let Some(channel) = find(name).or_else(|| find(trimmed)) {
-        return Ok([channel.name.clone(), channel.id.clone()]);
+        let name = channel.name.clone().unwrap_or_default();
+        return Ok([name, channel.room_id.to_string()]);
     }
     if trimmed.is_empty() {
         return Err(invalid());

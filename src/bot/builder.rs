@@ -13,7 +13,7 @@ use crate::journal::{Journal, JournalSlot};
 use crate::schedule::WallClock;
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
-use crate::transport::{BackoffConfig, Connector, Proxy, TlsSettings};
+use crate::transport::{BackoffConfig, Connector, PerRoom, Proxy, TlsSettings};
 
 /// Settings of a [`Bot`].
 ///
@@ -53,6 +53,7 @@ pub struct BotBuilder {
     pub(super) at_most_once: bool,
     pub(super) inspector: Option<Inspector>,
     pub(super) wall_clock: Option<WallClock>,
+    pub(super) per_room: PerRoom,
 }
 
 /// Whose account the bot uses.
@@ -88,6 +89,7 @@ impl BotBuilder {
             at_most_once: false,
             inspector: None,
             wall_clock: None,
+            per_room: PerRoom::new(),
         }
     }
 
@@ -252,6 +254,13 @@ impl BotBuilder {
     /// Whether messages of public channels that the bot has not joined are events too. They are not unless switched on.
     pub fn unjoined_rooms(mut self, is_on: bool) -> Self {
         self.unjoined_rooms = is_on;
+        self
+    }
+
+    /// What to ask the server for in each room, besides the messages: deletions and who is typing. Nothing unless set,
+    /// since each is a subscription for every room.
+    pub fn per_room(mut self, per_room: PerRoom) -> Self {
+        self.per_room = per_room;
         self
     }
 

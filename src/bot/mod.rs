@@ -280,6 +280,8 @@ impl BotBuilder {
             session.connector.clone(),
         )
         .unjoined_rooms(self.unjoined_rooms)
+        .client(session.client.clone())
+        .per_room(self.per_room)
         .max_retry_time(self.backoff.max_retry_time);
         if let Some(attempts) = self.backoff.max_retry {
             transport = transport.max_retry(attempts);

@@ -38,7 +38,9 @@ impl LoopBreaker {
             return true;
         };
         let partner = match (request.event(), request.author()) {
-            (Event::ThreadUpdate(_) | Event::Updated(_) | Event::Pinned(_), _) => Partner::Itself,
+            (Event::ThreadUpdate(_) | Event::Updated(_) | Event::Pinned(_) | Event::Starred(_), _) => {
+                Partner::Itself
+            }
             // Copies: an id of an event is a slice of its frame, and would keep it.
             (_, Some(author)) if request.is_from_bot() => Partner::Bot(UserId::from(author.id().as_str())),
             _ => return true,

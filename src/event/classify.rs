@@ -1,20 +1,25 @@
 //! Derives the event from a message that the server sent, or sent again. Pure: no socket, no clock.
 
+mod diff;
+mod notify;
+mod texts;
+
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::{SmallVec, smallvec};
 
+use self::texts::{Place, Texts};
 use super::wire::{self, Shape, WireMessage, WireRoom};
 use super::{
-    Deleted, Edited, Event, Membership, Message, MessageId, Pinned, RawEvent, Reaction, Room, RoomId,
-    RoomKind, ThreadUpdate, Timestamp, Typing, Updated,
+    Deleted, Edited, Event, Message, MessageId, Pinned, RawEvent, RoomId, ThreadUpdate, Timestamp, Updated,
+    system,
 };
+use crate::rest::ServerVersion;
 
 /// Messages remembered to tell a new one from one sent again.
 /// More than one catch-up brings, with what was said before.
@@ -77,7 +82,10 @@ pub(crate) fn head(stream: &StreamEvent) -> Option<Head> {
 pub(crate) struct Classifier {
     seen: HashMap<Arc<str>, Seen>,
     order: VecDeque<Arc<str>>,
+    texts: Texts,
     with_unjoined_rooms: bool,
+    /// Of the server that the events come from; nothing is known of it where there is none.
+    version: Option<ServerVersion>,
 }
 
 /// What is remembered of a message: enough to see what changed.
@@ -87,6 +95,7 @@ struct Seen {
     is_announced: bool,
     updated_at: Option<Timestamp>,
     content: Content,
+    text: Option<Place>,
 }
 
 /// What a change may change.
@@ -95,7 +104,7 @@ struct Content {
     edited_at: Option<Timestamp>,
     reactions: Option<Box<str>>,
     is_pinned: bool,
-    is_starred: bool,
+    starred: Option<Box<str>>,
     is_deleted: bool,
     /// Replies in its thread.
     reply_count: u32,
@@ -109,7 +118,7 @@ impl Content {
             edited_at: message.edited_at(),
             reactions: filled(wire.reactions).map(Into::into),
             is_pinned: message.is_pinned(),
-            is_starred: filled(wire.starred).is_some(),
+            starred: filled(wire.starred).map(Into::into),
             is_deleted: message.system_type() == Some("rm"),
             reply_count: message.reply_count(),
             discussion_count: wire.dcount.count(),
@@ -141,16 +150,43 @@ impl Classifier {
         Self {
             seen: HashMap::new(),
             order: VecDeque::new(),
+            texts: Texts::default(),
             with_unjoined_rooms,
+            version: None,
         }
+    }
+
+    /// Says what is known of the server's version.
+    pub(crate) fn of_server(mut self, version: Option<ServerVersion>) -> Self {
+        self.version = version;
+        self
+    }
+
+    fn read(
+        &self,
+        json: &ByteString,
+        wire: &WireMessage<'_>,
+        room: &WireRoom<'_>,
+        frame: &ByteString,
+    ) -> Option<Message> {
+        let message = Message::from_wire(json, wire, room, frame).ok()?;
+        let is_verified = message.system_type().is_some_and(system::is_registered)
+            && self
+                .version
+                .as_ref()
+                .is_some_and(ServerVersion::guards_system_messages);
+        Some(match is_verified {
+            true => message.verified(),
+            false => message,
+        })
     }
 
     /// The events that a stream event stands for. Nothing is lost: what is not understood becomes a raw event.
     pub(crate) fn classify(&mut self, stream: &StreamEvent) -> Events {
         let events = match &*stream.collection {
             "stream-room-messages" => self.room_message(&stream.args),
-            "stream-notify-room" => notify_room(&stream.event_name, &stream.args),
-            "stream-notify-user" => notify_user(&stream.event_name, &stream.args),
+            "stream-notify-room" => self.notify_room(&stream.event_name, &stream.args),
+            "stream-notify-user" => notify::user(&stream.event_name, &stream.args),
             _ => None,
         };
         events.unwrap_or_else(|| {
@@ -169,7 +205,7 @@ impl Classifier {
         if room.participant == Shape::Bool(false) && !self.with_unjoined_rooms {
             return Some(Events::new());
         }
-        let parsed = Message::from_wire(&message, &wire, &room, args).ok()?;
+        let parsed = self.read(&message, &wire, &room, args)?;
         let content = Content::of(&parsed, &wire);
         Some(self.message(parsed, content, None))
     }
@@ -179,7 +215,7 @@ impl Classifier {
     pub(crate) fn preview(&self, stream: &StreamEvent) -> Option<Event> {
         let (json, room) = message_args(&stream.args)?;
         let wire: WireMessage<'_> = wire::read(&json).ok()?;
-        let message = Message::from_wire(&json, &wire, &room, &stream.args).ok()?;
+        let message = self.read(&json, &wire, &room, &stream.args)?;
         let is_new = Content::of(&message, &wire).is_untouched() && !is_old(&message);
         let is_known = self.seen.contains_key(message.id().as_str());
         (is_new && !is_known).then(|| Event::from(message))
@@ -194,29 +230,33 @@ impl Classifier {
         missed: Missed,
     ) -> Option<Events> {
         let wire = wire::read::<WireMessage<'_>>(json).ok()?;
-        let parsed = Message::from_wire(json, &wire, room, json).ok()?;
+        let parsed = self.read(json, &wire, room, json)?;
         let content = Content::of(&parsed, &wire);
         Some(self.message(parsed, content, Some(missed)))
     }
 
     /// The event of a deletion that the server tells about later; `None` if it is known.
     pub(crate) fn deleted(&mut self, id: &MessageId, room_id: &RoomId) -> Option<Event> {
+        let mut deleted = Deleted::new(id.clone(), room_id.clone());
         match self.seen.get_mut(id.as_str()) {
             Some(seen) if seen.content.is_deleted => return None,
-            Some(seen) => seen.content.is_deleted = true,
+            Some(seen) => {
+                seen.content.is_deleted = true;
+                if let Some(text) = seen.text.take().and_then(|place| self.texts.get(place)) {
+                    deleted = deleted.with_before(text);
+                }
+            }
             None => self.remember(
                 id,
                 Seen {
                     is_announced: false,
                     updated_at: None,
                     content: Content::deleted(),
+                    text: None,
                 },
             ),
         }
-        Some(Event::Deleted(Arc::new(Deleted::new(
-            id.clone(),
-            room_id.clone(),
-        ))))
+        Some(Event::Deleted(Arc::new(deleted)))
     }
 
     fn message(&mut self, message: Message, content: Content, missed: Option<Missed>) -> Events {
@@ -224,6 +264,7 @@ impl Classifier {
         let updated_at = message.updated_at();
         let Some(before) = self.seen.get_mut(message.id().as_str()) else {
             let id = message.id().clone();
+            let text = self.texts.keep(message.text());
             let events = match missed {
                 Some(missed) => late_sighting(message, &content, is_new, missed),
                 None => smallvec![sighting(message, &content, is_new)],
@@ -232,6 +273,7 @@ impl Classifier {
                 is_announced: is_new || events.iter().any(Event::is_new_message),
                 updated_at,
                 content,
+                text,
             };
             self.remember(&id, seen);
             return events;
@@ -246,6 +288,7 @@ impl Classifier {
             before.is_announced = true;
             before.updated_at = updated_at.max(before.updated_at);
             before.content = content;
+            before.text = self.texts.keep(message.text());
             return smallvec![Event::from(message)];
         }
         // The stream's order is not that of the writes: where the server says when, it is compared.
@@ -263,7 +306,13 @@ impl Classifier {
             Some(Ordering::Less | Ordering::Equal) => Events::new(),
             None if before.content == content => Events::new(),
             Some(Ordering::Greater) | None => {
-                let events = changes(&Arc::new(message), &before.content, &content);
+                let text = before.text.and_then(|place| self.texts.get(place));
+                let is_same_text = text == Some(message.text());
+                let message = Arc::new(message);
+                let events = changes(&message, &before.content, &content, text);
+                if !is_same_text {
+                    before.text = self.texts.keep(message.text());
+                }
                 before.updated_at = updated_at.or(before.updated_at);
                 before.content = content;
                 events
@@ -288,6 +337,7 @@ impl Classifier {
                     is_announced: true,
                     updated_at: Some(revision),
                     content: Content::default(),
+                    text: None,
                 },
             ),
             // Whether the message itself was heard is not known: it may be the one that was not.
@@ -351,11 +401,15 @@ fn late_sighting(message: Message, content: &Content, is_new: bool, missed: Miss
     smallvec![sighting(message, content, is_new)]
 }
 
-fn changes(message: &Arc<Message>, before: &Content, now: &Content) -> Events {
+fn changes(message: &Arc<Message>, before: &Content, now: &Content, text: Option<&str>) -> Events {
     let mut events = Events::new();
     if now.is_deleted {
         if !before.is_deleted {
-            events.push(Event::Deleted(Arc::new(Deleted::of_message(Arc::clone(message)))));
+            let deleted = Deleted::of_message(Arc::clone(message));
+            events.push(Event::Deleted(Arc::new(match text {
+                Some(text) => deleted.with_before(text),
+                None => deleted,
+            })));
         }
         return events;
     }
@@ -363,10 +417,22 @@ fn changes(message: &Arc<Message>, before: &Content, now: &Content) -> Events {
         // Old versions set `editedAt` when a message is pinned: a pin is no edit.
         events.push(Event::Pinned(Arc::new(Pinned::new(Arc::clone(message)))));
     } else if now.edited_at > before.edited_at {
-        events.push(Event::Edited(Arc::new(Edited::new(Arc::clone(message)))));
+        let edited = Edited::new(Arc::clone(message));
+        events.push(Event::Edited(Arc::new(match text {
+            Some(text) => edited.with_before(text),
+            None => edited,
+        })));
+    }
+    if now.starred != before.starred {
+        diff::stars(
+            message,
+            before.starred.as_deref(),
+            now.starred.as_deref(),
+            &mut events,
+        );
     }
     if now.reactions != before.reactions {
-        reaction_changes(
+        diff::reactions(
             message,
             before.reactions.as_deref(),
             now.reactions.as_deref(),
@@ -384,68 +450,6 @@ fn changes(message: &Arc<Message>, before: &Content, now: &Content) -> Events {
     events
 }
 
-/// Who reacts with what. An entry that can not be read has no users: nothing is known of it.
-type Reactions = BTreeMap<String, Option<Vec<String>>>;
-
-/// `None` where nothing can be read.
-fn reactions(json: Option<&str>) -> Option<Reactions> {
-    #[derive(Deserialize)]
-    struct Users {
-        #[serde(default)]
-        usernames: Vec<String>,
-    }
-    let Some(json) = json else {
-        return Some(Reactions::new());
-    };
-    let entries: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
-    let users = |raw: &RawValue| {
-        serde_json::from_str::<Users>(raw.get())
-            .ok()
-            .map(|users| users.usernames)
-    };
-    Some(
-        entries
-            .into_iter()
-            .map(|(emoji, raw)| (emoji, users(raw)))
-            .collect(),
-    )
-}
-
-/// The server sends who reacts with what now; the difference is what happened. What can not be read says nothing about
-/// the rest, nor that anybody took a reaction back.
-fn reaction_changes(message: &Arc<Message>, before: Option<&str>, now: Option<&str>, events: &mut Events) {
-    let (Some(before), Some(now)) = (reactions(before), reactions(now)) else {
-        return;
-    };
-    let is_unknown = |emoji: &String| {
-        [&before, &now]
-            .iter()
-            .any(|reactions| reactions.get(emoji).is_some_and(Option::is_none))
-    };
-    let pairs = |reactions: &Reactions| -> BTreeSet<(String, String)> {
-        reactions
-            .iter()
-            .filter(|(emoji, _)| !is_unknown(emoji))
-            .flat_map(|(emoji, users)| users.iter().flatten().map(|user| (emoji.clone(), user.clone())))
-            .collect()
-    };
-    let (before, now) = (pairs(&before), pairs(&now));
-    let mut push = |(emoji, username): &(String, String), is_added| {
-        events.push(Event::Reaction(Arc::new(Reaction::new(
-            Arc::clone(message),
-            emoji,
-            username,
-            is_added,
-        ))));
-    };
-    for gone in before.difference(&now) {
-        push(gone, false);
-    }
-    for new in now.difference(&before) {
-        push(new, true);
-    }
-}
-
 /// Cuts the message out of the arguments and reads what is said about its room.
 fn message_args(args: &ByteString) -> Option<(ByteString, WireRoom<'_>)> {
     let raw: Vec<&RawValue> = serde_json::from_str(args).ok()?;
@@ -455,82 +459,6 @@ fn message_args(args: &ByteString) -> Option<(ByteString, WireRoom<'_>)> {
         .and_then(|raw| wire::read(raw.get()).ok())
         .unwrap_or_default();
     Some((message, room))
-}
-
-/// `None` where it is nothing that we model.
-fn notify_room(event_name: &str, args: &str) -> Option<Events> {
-    let (room_id, event) = event_name.split_once('/')?;
-    let room_id = RoomId::from(room_id);
-    match event {
-        "user-activity" => {
-            let args: Vec<&RawValue> = serde_json::from_str(args).ok()?;
-            let username: String = serde_json::from_str(args.first()?.get()).ok()?;
-            let activities: Vec<String> = serde_json::from_str(args.get(1)?.get()).ok()?;
-            let is_typing = activities.iter().any(|activity| activity == "user-typing");
-            Some(smallvec![Event::Typing(Arc::new(Typing::new(
-                room_id, username, is_typing
-            )))])
-        }
-        "deleteMessage" => {
-            #[derive(Deserialize)]
-            struct Id {
-                #[serde(rename = "_id")]
-                id: String,
-            }
-            let [Id { id }] = serde_json::from_str(args).ok()?;
-            Some(smallvec![Event::Deleted(Arc::new(Deleted::new(
-                MessageId::from(id),
-                room_id
-            )))])
-        }
-        _ => None,
-    }
-}
-
-/// `None` where it is nothing that we model.
-fn notify_user(event_name: &str, args: &str) -> Option<Events> {
-    if event_name.split_once('/')?.1 != "subscriptions-changed" {
-        return None;
-    }
-    #[derive(Deserialize)]
-    struct Subscription<'a> {
-        #[serde(borrow, default, rename = "_id")]
-        id: Shape<'a>,
-        #[serde(borrow, default)]
-        rid: Shape<'a>,
-        #[serde(borrow, default)]
-        t: Shape<'a>,
-        #[serde(borrow, default)]
-        name: Shape<'a>,
-        #[serde(borrow, default)]
-        status: Shape<'a>,
-    }
-    let raw: Vec<&RawValue> = serde_json::from_str(args).ok()?;
-    let action: String = serde_json::from_str(raw.first()?.get()).ok()?;
-    let subscription: Subscription<'_> = serde_json::from_str(raw.get(1)?.get()).ok()?;
-    let mut room = Room::new(
-        subscription.rid.as_str()?,
-        RoomKind::from_letter(subscription.t.as_str()),
-    );
-    if let Some(name) = subscription.name.as_str().filter(|_| !room.is_direct()) {
-        room = room.with_name(name);
-    }
-    let key = format!(
-        "{}/{action}",
-        subscription.id.as_str().unwrap_or_else(|| room.id().as_str())
-    );
-    let membership = Arc::new(Membership::with_key(room, key));
-    match &*action {
-        // Somebody invited the bot, or keeps it out: it is in the room in neither case.
-        "inserted" if matches!(subscription.status.as_str(), Some("INVITED" | "BANNED")) => {
-            Some(Events::new())
-        }
-        "inserted" => Some(smallvec![Event::RoomJoined(membership)]),
-        "removed" => Some(smallvec![Event::RoomLeft(membership)]),
-        // Unread counters move with every message.
-        "updated" | "changed" => Some(Events::new()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ macro_rules! id {
             }
 
             /// Wraps a slice of a frame without copying it.
+            #[allow(dead_code, reason = "not every kind of id is cut from frames")]
             pub(crate) const fn from_slice(text: ByteString) -> Self {
                 Self(text)
             }
@@ -100,4 +101,15 @@ id! {
     /// assert_eq!(UserId::from("uA").to_string(), "uA");
     /// ```
     UserId
+}
+
+id! {
+    /// The `_id` of an uploaded file.
+    ///
+    /// ```
+    /// use rocketbotte::event::FileId;
+    ///
+    /// assert_eq!(FileId::from("f1").as_str(), "f1");
+    /// ```
+    FileId
 }

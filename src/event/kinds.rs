@@ -8,18 +8,47 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 
-use super::{Message, MessageId, Room, RoomId};
+use super::{Message, MessageId, Room, RoomId, UserId};
 
 /// A message whose text was edited.
-#[derive(Clone, Debug)]
+///
+/// ```
+/// use std::sync::Arc;
+/// use rocketbotte::Router;
+/// use rocketbotte::event::{Edited, EventKind};
+///
+/// async fn notice(edit: Arc<Edited>) -> Option<String> {
+///     Some(format!("it was {:?}, and is {:?}", edit.before()?, edit.message().text()))
+/// }
+///
+/// let router: Router = Router::new().on(EventKind::Edited, notice);
+/// ```
+#[derive(Clone)]
 pub struct Edited {
     message: Arc<Message>,
+    before: Option<Box<str>>,
 }
 
 impl Edited {
     /// An edit, with the message as it is now.
     pub fn new(message: Arc<Message>) -> Self {
-        Self { message }
+        Self {
+            message,
+            before: None,
+        }
+    }
+
+    /// Says what the text was before.
+    #[must_use]
+    pub fn with_before(mut self, text: impl Into<String>) -> Self {
+        self.before = Some(text.into().into());
+        self
+    }
+
+    /// The text before the edit, where it is known: the server does not tell it. Of the last messages, a million bytes of
+    /// text in all, it is remembered; nothing is from before the bot started.
+    pub fn before(&self) -> Option<&str> {
+        self.before.as_deref()
     }
 
     /// The message as it is now.
@@ -28,12 +57,37 @@ impl Edited {
     }
 }
 
+impl fmt::Debug for Edited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What people write stays out.
+        f.debug_struct("Edited")
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A message that was deleted.
-#[derive(Clone, Debug)]
+///
+/// ```
+/// use std::sync::Arc;
+/// use rocketbotte::{Bot, Router, transport::PerRoom};
+/// use rocketbotte::event::{Deleted, EventKind};
+///
+/// async fn notice(deletion: Arc<Deleted>) {
+///     println!("{} is gone: {:?}", deletion.message_id(), deletion.before());
+/// }
+///
+/// let router: Router = Router::new().on(EventKind::Deleted, notice);
+/// // Without it most servers tell nobody.
+/// let bot = Bot::builder("https://chat.example.org").per_room(PerRoom::new().deletions());
+/// # let _ = (router, bot);
+/// ```
+#[derive(Clone)]
 pub struct Deleted {
     message_id: MessageId,
     room_id: RoomId,
     message: Option<Arc<Message>>,
+    before: Option<Box<str>>,
 }
 
 impl Deleted {
@@ -43,6 +97,7 @@ impl Deleted {
             message_id,
             room_id,
             message: None,
+            before: None,
         }
     }
 
@@ -52,7 +107,20 @@ impl Deleted {
             message_id: message.id().clone(),
             room_id: message.room().id().clone(),
             message: Some(message),
+            before: None,
         }
+    }
+
+    /// Says what the text was.
+    #[must_use]
+    pub fn with_before(mut self, text: impl Into<String>) -> Self {
+        self.before = Some(text.into().into());
+        self
+    }
+
+    /// The text that is gone, where it is known: as with [`Edited::before`].
+    pub fn before(&self) -> Option<&str> {
+        self.before.as_deref()
     }
 
     /// Which message.
@@ -68,6 +136,15 @@ impl Deleted {
     /// What is left of it, without its text, where the server keeps deleted messages visible.
     pub fn message(&self) -> Option<&Arc<Message>> {
         self.message.as_ref()
+    }
+}
+
+impl fmt::Debug for Deleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deleted")
+            .field("message_id", &self.message_id)
+            .field("room_id", &self.room_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,6 +217,54 @@ impl Pinned {
     }
 }
 
+/// A message that somebody starred, or took the star from. Stars are private: which of them the server tells depends on
+/// its version.
+///
+/// ```
+/// use std::sync::Arc;
+/// use rocketbotte::{Context, Router};
+/// use rocketbotte::event::{EventKind, Starred};
+///
+/// async fn notice(star: Arc<Starred>, context: Context) {
+///     let is_own = star.user_id() == context.identity().id();
+///     println!("{}: {} (own: {is_own})", star.message().id(), if star.is_starred() { "starred" } else { "not any more" });
+/// }
+///
+/// let router: Router = Router::new().on(EventKind::Starred, notice);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Starred {
+    message: Arc<Message>,
+    user_id: UserId,
+    is_starred: bool,
+}
+
+impl Starred {
+    /// A star of a user.
+    pub fn new(message: Arc<Message>, user_id: impl Into<UserId>, is_starred: bool) -> Self {
+        Self {
+            message,
+            user_id: user_id.into(),
+            is_starred,
+        }
+    }
+
+    /// The message as it is now.
+    pub fn message(&self) -> &Arc<Message> {
+        &self.message
+    }
+
+    /// Whose star.
+    pub fn user_id(&self) -> &UserId {
+        &self.user_id
+    }
+
+    /// Whether it was starred; the star was taken away otherwise.
+    pub fn is_starred(&self) -> bool {
+        self.is_starred
+    }
+}
+
 /// The first message of a thread, sent again because the thread changed.
 #[derive(Clone, Debug)]
 pub struct ThreadUpdate {
@@ -182,10 +307,26 @@ impl Updated {
 }
 
 /// The bot's membership of a room, which began or ended.
+///
+/// Old servers let any user tell the bot that it was added to a room or removed from it: a served bot asks the server
+/// before it believes it, and what is not so is no event.
+///
+/// ```
+/// use std::sync::Arc;
+/// use rocketbotte::Router;
+/// use rocketbotte::event::{EventKind, Membership};
+///
+/// async fn greet(membership: Arc<Membership>) -> Option<&'static str> {
+///     membership.is_verified().then_some("hello everybody")
+/// }
+///
+/// let router: Router = Router::new().on(EventKind::RoomJoined, greet);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Membership {
     room: Room,
     key: String,
+    is_verified: bool,
 }
 
 impl Membership {
@@ -194,6 +335,7 @@ impl Membership {
         Self {
             room,
             key: crate::random::id(),
+            is_verified: false,
         }
     }
 
@@ -204,7 +346,24 @@ impl Membership {
 
     /// A membership with a key of one's own: delivered again with the same key, its replies are not sent twice.
     pub fn with_key(room: Room, key: String) -> Self {
-        Self { room, key }
+        Self {
+            room,
+            key,
+            is_verified: false,
+        }
+    }
+
+    /// Says that the server was asked, and confirmed it.
+    #[must_use]
+    pub fn verified(mut self) -> Self {
+        self.is_verified = true;
+        self
+    }
+
+    /// Whether the server was asked, and confirmed it. Always for a served bot; never for a transport that has no client
+    /// to ask with.
+    pub fn is_verified(&self) -> bool {
+        self.is_verified
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -212,10 +371,25 @@ impl Membership {
     }
 }
 
-/// Somebody who is typing, or stopped.
+/// Somebody who is typing, or stopped. Clients say it again every few seconds, and forget it after 15.
+///
+/// ```
+/// use std::sync::Arc;
+/// use rocketbotte::{Bot, Router, transport::PerRoom};
+/// use rocketbotte::event::{EventKind, Typing};
+///
+/// async fn notice(typing: Arc<Typing>) {
+///     println!("{} {}", typing.username(), if typing.is_typing() { "types" } else { "stopped" });
+/// }
+///
+/// let router: Router = Router::new().on(EventKind::Typing, notice);
+/// let bot = Bot::builder("https://chat.example.org").per_room(PerRoom::new().typing());
+/// # let _ = (router, bot);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Typing {
     room_id: RoomId,
+    thread_id: Option<MessageId>,
     username: ByteString,
     is_typing: bool,
 }
@@ -225,9 +399,22 @@ impl Typing {
     pub fn new(room_id: RoomId, username: impl Into<String>, is_typing: bool) -> Self {
         Self {
             room_id,
+            thread_id: None,
             username: ByteString::from(username.into()),
             is_typing,
         }
+    }
+
+    /// Says in which thread.
+    #[must_use]
+    pub fn in_thread(mut self, thread_id: impl Into<MessageId>) -> Self {
+        self.thread_id = Some(thread_id.into());
+        self
+    }
+
+    /// In which thread, where it is one.
+    pub fn thread_id(&self) -> Option<&MessageId> {
+        self.thread_id.as_ref()
     }
 
     /// Where.

@@ -7,12 +7,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::wire::{self, WireMessage, WireRoom};
-use super::{MessageId, Room, Timestamp, User, UserId};
+use super::{MessageId, Room, Timestamp, User};
 
 /// A message as the server sent it.
 ///
-/// Handlers get it as `Arc<Message>`. What is rarely asked for (attachments, files, the parsed markdown) stays in
-/// the frame until [`field`](Self::field) reads it.
+/// Handlers get it as `Arc<Message>`. What is rarely asked for ([attachments](Self::attachments), [files](Self::files),
+/// [mentions](Self::mentions), the [parsed text](Self::markdown)) stays in the frame until somebody does; whatever has no
+/// name here is read by [`field`](Self::field).
 ///
 /// ```
 /// use rocketbotte::event::{Message, Room, RoomKind, User};
@@ -36,22 +37,8 @@ pub struct Message {
     alias: Option<ByteString>,
     is_bot: bool,
     is_pinned: bool,
+    is_verified: bool,
     reply_count: u32,
-}
-
-/// A user or a group that a message mentions.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct Mention {
-    /// The user's id; `all` and `here` for the groups of that name.
-    #[serde(rename = "_id")]
-    pub id: UserId,
-    /// The user name, without `@`.
-    #[serde(default)]
-    pub username: Option<String>,
-    /// The display name.
-    #[serde(default)]
-    pub name: Option<String>,
 }
 
 /// Why a JSON object is no message.
@@ -103,6 +90,7 @@ impl Message {
             alias: None,
             is_bot: false,
             is_pinned: false,
+            is_verified: false,
             reply_count: 0,
         })
     }
@@ -142,9 +130,17 @@ impl Message {
             alias: wire.alias.share(json),
             is_bot: wire.bot.is_truthy(),
             is_pinned: wire.pinned.is_truthy(),
+            is_verified: false,
             reply_count: wire.tcount.count(),
             json: json.clone(),
         })
+    }
+
+    /// Says that it came from a server that lets nobody else write what it says.
+    #[cfg(any(feature = "client", feature = "test-util"))]
+    pub(crate) fn verified(mut self) -> Self {
+        self.is_verified = true;
+        self
     }
 
     /// Says in which room it was written, with its kind and name.
@@ -200,8 +196,16 @@ impl Message {
     }
 
     /// The type of a system message, such as `uj` for "joined" ([the list](https://developer.rocket.chat/docs/message-object)).
+    /// [`system`](Self::system) has it typed.
     pub fn system_type(&self) -> Option<&str> {
         self.system_type.as_deref()
+    }
+
+    /// Whether it is certain that the server itself wrote this [system message](Self::system). It is not before version
+    /// 7.2, where any user may send one over REST, nor while the server does not say which version it is, nor for types that
+    /// this crate does not know. `false` for what people write.
+    pub fn is_verified(&self) -> bool {
+        self.is_verified
     }
 
     /// The name shown instead of the author's. Anybody may set one: it is no identity.
@@ -222,11 +226,6 @@ impl Message {
     /// Whether it is end-to-end encrypted, so that its text can not be read.
     pub fn is_encrypted(&self) -> bool {
         self.system_type() == Some("e2e")
-    }
-
-    /// Who is mentioned. Empty where the server sends no list.
-    pub fn mentions(&self) -> Vec<Mention> {
-        self.field("mentions").ok().flatten().unwrap_or_default()
     }
 
     /// Reads any other field of the message object; `None` where it is absent or null.
@@ -315,6 +314,12 @@ impl MessageBuilder {
     /// Makes it a system message of a type such as `uj`.
     pub fn system_type(mut self, system_type: impl Into<String>) -> Self {
         self.0.system_type = Some(ByteString::from(system_type.into()));
+        self
+    }
+
+    /// Marks it as written by the server for certain: see [`Message::is_verified`].
+    pub fn verified(mut self) -> Self {
+        self.0.is_verified = true;
         self
     }
 

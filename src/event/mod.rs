@@ -2,12 +2,20 @@
 //!
 //! The wire carries no event type: the same stream sends a message again, whole, for an edit, a reaction, a pin or a
 //! reply in its thread. The classifier of the transport tells them apart, and what arrives here is typed.
+//!
+//! The page `docs::events` has a table of all of them, with where they come from, who hears them, and who is believed.
 
+mod attachment;
+mod file;
 mod id;
 mod kinds;
+mod markdown;
+mod mention;
 mod message;
+mod rare;
 mod room;
 mod scheduled;
+mod system;
 mod timestamp;
 mod user;
 
@@ -18,14 +26,19 @@ pub(crate) mod wire;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub use self::id::{MessageId, RoomId, UserId};
+pub use self::attachment::{AttachmentAction, AttachmentField, AttachmentKind, MessageAttachment};
+pub use self::file::{File, Link, Media, MediaKind};
+pub use self::id::{FileId, MessageId, RoomId, UserId};
 pub use self::kinds::{
-    CustomEvent, Deleted, Edited, Membership, Pinned, RawEvent, Reaction, Reconnected, ThreadUpdate, Typing,
-    Updated,
+    CustomEvent, Deleted, Edited, Membership, Pinned, RawEvent, Reaction, Reconnected, Starred, ThreadUpdate,
+    Typing, Updated,
 };
-pub use self::message::{Mention, Message, MessageBuilder, MessageError};
+pub use self::markdown::{MarkdownItem, MarkdownNode, MarkdownTask};
+pub use self::mention::{ChannelMention, Mention};
+pub use self::message::{Message, MessageBuilder, MessageError};
 pub use self::room::{Room, RoomKind};
 pub use self::scheduled::Scheduled;
+pub use self::system::SystemMessage;
 pub use self::timestamp::Timestamp;
 pub use self::user::User;
 
@@ -52,23 +65,25 @@ pub enum Event {
     System(Arc<Message>),
     /// A message's text was edited.
     Edited(Arc<Edited>),
-    /// A message was deleted. Where the server keeps no trace of deleted messages in the room it tells nobody who has not
-    /// subscribed to each room, so this event does not come.
+    /// A message was deleted. Where the server keeps no trace of deleted messages in the room it tells only those who
+    /// subscribed to each room: see [`PerRoom::deletions`](crate::transport::PerRoom::deletions).
     Deleted(Arc<Deleted>),
     /// A reaction was added or removed.
     Reaction(Arc<Reaction>),
     /// A message was pinned or unpinned.
     Pinned(Arc<Pinned>),
+    /// A message was starred, or a star taken away.
+    Starred(Arc<Starred>),
     /// A thread got a reply, or lost one: its first message was sent again.
     ThreadUpdate(Arc<ThreadUpdate>),
-    /// A message changed in another way: a URL preview came, a star, a discussion's counters.
+    /// A message changed in another way: a URL preview came, a discussion's counters.
     Updated(Arc<Updated>),
     /// The bot was added to a room, or a direct conversation with it began.
     RoomJoined(Arc<Membership>),
     /// The bot left a room, or was removed from it.
     RoomLeft(Arc<Membership>),
-    /// Somebody is typing, or stopped. The realtime transport does not ask the server for it: it would need a
-    /// subscription for each room.
+    /// Somebody is typing, or stopped. The server tells it only those who subscribed to each room: see
+    /// [`PerRoom::typing`](crate::transport::PerRoom::typing).
     Typing(Arc<Typing>),
     /// The bot is connected for the first time in this run. Fires once.
     Ready,
@@ -101,6 +116,7 @@ pub enum EventKind {
     Deleted,
     Reaction,
     Pinned,
+    Starred,
     ThreadUpdate,
     Updated,
     RoomJoined,
@@ -116,7 +132,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, in the order of [`Event`]'s variants.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Message,
         Self::Livechat,
         Self::Encrypted,
@@ -125,6 +141,7 @@ impl EventKind {
         Self::Deleted,
         Self::Reaction,
         Self::Pinned,
+        Self::Starred,
         Self::ThreadUpdate,
         Self::Updated,
         Self::RoomJoined,
@@ -149,6 +166,7 @@ impl EventKind {
             Self::Deleted => "deleted",
             Self::Reaction => "reaction",
             Self::Pinned => "pinned",
+            Self::Starred => "starred",
             Self::ThreadUpdate => "thread_update",
             Self::Updated => "updated",
             Self::RoomJoined => "room_joined",
@@ -192,6 +210,7 @@ impl Event {
             Self::Deleted(_) => EventKind::Deleted,
             Self::Reaction(_) => EventKind::Reaction,
             Self::Pinned(_) => EventKind::Pinned,
+            Self::Starred(_) => EventKind::Starred,
             Self::ThreadUpdate(_) => EventKind::ThreadUpdate,
             Self::Updated(_) => EventKind::Updated,
             Self::RoomJoined(_) => EventKind::RoomJoined,
@@ -217,6 +236,7 @@ impl Event {
             Self::Deleted(event) => event.message(),
             Self::Reaction(event) => Some(event.message()),
             Self::Pinned(event) => Some(event.message()),
+            Self::Starred(event) => Some(event.message()),
             Self::ThreadUpdate(event) => Some(event.message()),
             Self::Updated(event) => Some(event.message()),
             Self::RoomJoined(_)
@@ -264,6 +284,7 @@ impl Event {
     pub fn thread_id(&self) -> Option<&MessageId> {
         match self {
             Self::ThreadUpdate(event) => Some(event.message().id()),
+            Self::Typing(event) => event.thread_id(),
             _ => self.message().and_then(|message| message.thread_id()),
         }
     }
@@ -274,6 +295,7 @@ impl Event {
         match self {
             Self::Reaction(_)
             | Self::Pinned(_)
+            | Self::Starred(_)
             | Self::ThreadUpdate(_)
             | Self::Updated(_)
             | Self::Deleted(_) => None,
@@ -305,6 +327,13 @@ impl Event {
                 if event.is_added() { "react" } else { "unreact" },
                 event.username(),
                 event.emoji(),
+                revision(event.message())
+            )),
+            Self::Starred(event) => Cow::Owned(format!(
+                "{}/{}/{}/{}",
+                event.message().id(),
+                if event.is_starred() { "star" } else { "unstar" },
+                event.user_id(),
                 revision(event.message())
             )),
             Self::Deleted(event) => Cow::Owned(format!("{}/deleted", event.message_id())),

@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 use super::Timestamp;
 
+/// A number from here on, in 2001, is taken for a time.
+const FIRST: i64 = 1_000_000_000_000;
+
 /// The fields that the classifier and most handlers ask for; the rest stays in the frame.
 #[derive(serde::Deserialize)]
 #[serde(default)]
@@ -226,7 +229,9 @@ impl<'a> Shape<'a> {
     /// `{"$date": …}` of DDP, the text of REST, or a number of milliseconds.
     pub(crate) fn timestamp(&self) -> Option<Timestamp> {
         match self {
-            Self::Date(millis) | Self::Number(millis) => Some(Timestamp::from_millis(*millis)),
+            Self::Date(millis) => Some(Timestamp::from_millis(*millis)),
+            // A small one is something else, and would make what comes the oldest of all.
+            Self::Number(millis) if *millis >= FIRST => Some(Timestamp::from_millis(*millis)),
             Self::Text(text) => Timestamp::parse(text),
             _ => None,
         }
@@ -367,6 +372,7 @@ mod tests {
         assert_eq!(shape(r#"{"$date":1795334400000.0}"#).timestamp(), expected);
         assert_eq!(shape("1795334400000").timestamp(), expected);
         assert_eq!(shape(r#""2026-11-22T08:00:00.000Z""#).timestamp(), expected);
+        assert_eq!(shape("7").timestamp(), None);
         assert_eq!(shape(r#"{"$date":null}"#).timestamp(), None);
         assert_eq!(shape(r#"{"$date":[]}"#).timestamp(), None);
     }

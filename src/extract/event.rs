@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{FromRequest, MissingPart};
 use crate::event::{
     CustomEvent, Deleted, Edited, Event, Membership, Message, MessageId, Pinned, RawEvent, Reaction,
-    Reconnected, Room, RoomId, Scheduled, ThreadUpdate, Typing, Updated, User,
+    Reconnected, Room, RoomId, Scheduled, Starred, SystemMessage, ThreadUpdate, Typing, Updated, User,
 };
 use crate::request::Request;
 
@@ -42,6 +42,11 @@ event_part! {
     "deletion", Arc<Deleted>, request => payload!(request, Deleted);
     "reaction", Arc<Reaction>, request => payload!(request, Reaction);
     "pin", Arc<Pinned>, request => payload!(request, Pinned);
+    "star", Arc<Starred>, request => payload!(request, Starred);
+    "system message", SystemMessage, request => match request.event() {
+        Event::System(message) => message.system(),
+        _ => None,
+    };
     "thread update", Arc<ThreadUpdate>, request => payload!(request, ThreadUpdate);
     "update", Arc<Updated>, request => payload!(request, Updated);
     "typing", Arc<Typing>, request => payload!(request, Typing);

@@ -53,6 +53,7 @@ pub use self::endpoint::Endpoint;
 pub use self::error::{RestError, RestErrorKind};
 pub(crate) use self::limiter::AccountLimit;
 pub use self::sink::{RestSink, SinkFuture};
+pub(crate) use self::version::ServerVersion;
 pub use self::version::Version;
 
 #[cfg(fuzzing)]

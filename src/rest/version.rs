@@ -63,6 +63,12 @@ impl fmt::Display for Version {
     }
 }
 
+/// The first version that is known to let nobody send what looks like the server's own messages.
+const GUARDED_SYSTEM_MESSAGES: Version = Version::new(7, 2);
+
+/// The first version that tells of typing as one activity among others.
+const ACTIVITY: Version = Version::new(4, 0);
+
 /// What all clones of a client know about the server's version.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerVersion(Arc<Mutex<Known>>);
@@ -111,6 +117,19 @@ impl ServerVersion {
     pub(crate) fn may_have_cursors(&self) -> bool {
         let known = self.lock();
         !known.refuses_cursors && known.version.is_none_or(|version| version >= CURSORS)
+    }
+
+    /// Whether typing is told of as an activity: so it is where the version is not known.
+    pub(crate) fn has_activity(&self) -> bool {
+        self.lock().version.is_none_or(|version| version >= ACTIVITY)
+    }
+
+    /// Whether nobody but the server writes its system messages: not where the version is not known.
+    pub(crate) fn guards_system_messages(&self) -> bool {
+        let known = self.lock();
+        known
+            .version
+            .is_some_and(|version| version >= GUARDED_SYSTEM_MESSAGES)
     }
 
     /// This server has none, until it has another version.

@@ -179,6 +179,15 @@ impl SandboxUser {
         self.act("pin", |state| state.pin(&self.id, message_id, true));
     }
 
+    /// Stars a message, or takes the star away.
+    pub async fn star(&self, message_id: &str, on: bool) {
+        self.act("star", |state| {
+            let entry = json!({ "_id": self.id });
+            state.mark(message_id, "starred", &entry, on);
+            Ok(())
+        });
+    }
+
     /// The direct room with these users, made if there is none. Returns its id.
     pub async fn direct(&self, usernames: &[&str]) -> String {
         self.act("open a direct room", |state| {

@@ -19,7 +19,7 @@ use super::Said;
 use crate::context::Identity;
 use crate::event::{
     Deleted, Edited, Event, Membership, Message, MessageBuilder, Pinned, RawEvent, Reaction, Reconnected,
-    Room, RoomKind, Scheduled, ThreadUpdate, Timestamp, Typing, Updated, User,
+    Room, RoomKind, Scheduled, Starred, ThreadUpdate, Timestamp, Typing, Updated, User,
 };
 
 /// The bot that [`testing::call`](super::call) runs a service as.
@@ -152,6 +152,15 @@ pub fn pinned(text: impl Into<String>) -> Event {
     Event::Pinned(Arc::new(Pinned::new(Arc::new(build(text).build()))))
 }
 
+/// A message that `bob` starred.
+pub fn starred(text: impl Into<String>) -> Event {
+    Event::Starred(Arc::new(Starred::new(
+        Arc::new(build(text).build()),
+        bob().id().clone(),
+        true,
+    )))
+}
+
 /// The first message of a thread that changed.
 pub fn thread_update(text: impl Into<String>) -> Event {
     Event::ThreadUpdate(Arc::new(ThreadUpdate::new(Arc::new(build(text).build()))))
@@ -162,14 +171,14 @@ pub fn updated(text: impl Into<String>) -> Event {
     Event::Updated(Arc::new(Updated::new(Arc::new(build(text).build()))))
 }
 
-/// The bot came into a room.
+/// The bot came into a room, as the server confirms.
 pub fn room_joined(room: Room) -> Event {
-    Event::RoomJoined(Arc::new(Membership::new(room)))
+    Event::RoomJoined(Arc::new(Membership::new(room).verified()))
 }
 
-/// The bot left a room.
+/// The bot left a room, as the server confirms.
 pub fn room_left(room: Room) -> Event {
-    Event::RoomLeft(Arc::new(Membership::new(room)))
+    Event::RoomLeft(Arc::new(Membership::new(room).verified()))
 }
 
 /// `ann` began to type, or stopped.
@@ -225,6 +234,7 @@ mod tests {
             deleted("m"),
             reaction(":+1:"),
             pinned("hi"),
+            starred("hi"),
             thread_update("hi"),
             updated("hi"),
             room_joined(general()),

@@ -39,6 +39,8 @@ pub(crate) fn of_event(event: &Event) -> String {
         }
         Event::Pinned(event) if event.is_pinned() => format!("{} (pinned)", said(event.message())),
         Event::Pinned(event) => format!("{} (no longer pinned)", said(event.message())),
+        Event::Starred(event) if event.is_starred() => format!("{} (starred)", said(event.message())),
+        Event::Starred(event) => format!("{} (no longer starred)", said(event.message())),
         Event::ThreadUpdate(event) => format!("{} (its thread changed)", said(event.message())),
         Event::Updated(event) => format!("{} (changed)", said(event.message())),
         Event::RoomJoined(_) => "(the bot comes into the room)".to_owned(),

@@ -24,6 +24,8 @@ pub(crate) mod connect_failure;
 pub(crate) mod ddp;
 mod error;
 #[cfg(feature = "client")]
+mod per_room;
+#[cfg(feature = "client")]
 mod proxy;
 mod state;
 mod stream;
@@ -37,6 +39,8 @@ pub use self::connect::{Connector, Io};
 #[cfg(feature = "client")]
 pub use self::ddp::{DdpHandle, DdpTransport, DdpTransportBuilder};
 pub use self::error::{TransportError, TransportErrorKind};
+#[cfg(feature = "client")]
+pub use self::per_room::PerRoom;
 #[cfg(feature = "client")]
 pub use self::proxy::{Proxy, ProxyError};
 pub use self::state::ConnectionState;

@@ -82,10 +82,13 @@ impl State {
         let method = "sendMessage";
         // Nobody writes in another one's name.
         draft.remove("u");
-        if draft
-            .get("t")
-            .and_then(Value::as_str)
-            .is_some_and(|t| SYSTEM_TYPES.contains(&t))
+        // Old versions let anybody.
+        let is_guarded = self.version() >= (7, 2);
+        if is_guarded
+            && draft
+                .get("t")
+                .and_then(Value::as_str)
+                .is_some_and(|t| SYSTEM_TYPES.contains(&t))
         {
             return Err(Refusal::plain(
                 "Cannot send system messages using 'chat.sendMessage'",

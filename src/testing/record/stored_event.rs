@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event::{
     CustomEvent, Deleted, Edited, Event, EventKind, Membership, Message, Pinned, RawEvent, Reaction,
-    Reconnected, Room, RoomKind, Scheduled, ThreadUpdate, Timestamp, Typing, Updated,
+    Reconnected, Room, RoomKind, Scheduled, Starred, ThreadUpdate, Timestamp, Typing, Updated,
 };
 
 /// An event, complete enough to be delivered again.
@@ -62,6 +62,10 @@ impl StoredRoom {
 /// What stands in `more`, by the name of the field.
 const MESSAGE_ID: &str = "message_id";
 const ROOM_ID: &str = "room_id";
+const THREAD_ID: &str = "thread_id";
+const BEFORE: &str = "before";
+const IS_VERIFIED: &str = "is_verified";
+const USER_ID: &str = "user_id";
 const EMOJI: &str = "emoji";
 const USERNAME: &str = "username";
 const IS_ON: &str = "is_on";
@@ -76,7 +80,7 @@ const COLLECTION: &str = "collection";
 const EVENT_NAME: &str = "event_name";
 const ARGS: &str = "args";
 /// Of these, what holds ids and names.
-pub(super) const OWN_IDS: &[&str] = &[MESSAGE_ID, ROOM_ID, EMOJI, USERNAME, KEY];
+pub(super) const OWN_IDS: &[&str] = &[MESSAGE_ID, ROOM_ID, THREAD_ID, USER_ID, EMOJI, USERNAME, KEY];
 
 impl StoredEvent {
     pub(crate) fn of(event: &Event) -> Self {
@@ -84,15 +88,29 @@ impl StoredEvent {
             Event::Deleted(deleted) => json!({
                 MESSAGE_ID: deleted.message_id(),
                 ROOM_ID: deleted.room_id(),
+                BEFORE: deleted.before(),
+            }),
+            Event::Edited(edited) => match edited.before() {
+                Some(text) => json!({ BEFORE: text }),
+                None => json!({}),
+            },
+            Event::System(message) if message.is_verified() => json!({ IS_VERIFIED: true }),
+            Event::Starred(star) => json!({
+                USER_ID: star.user_id(),
+                IS_ON: star.is_starred(),
             }),
             Event::Reaction(reaction) => json!({
                 EMOJI: reaction.emoji(),
                 USERNAME: reaction.username(),
                 IS_ON: reaction.is_added(),
             }),
-            Event::RoomJoined(membership) | Event::RoomLeft(membership) => json!({ KEY: membership.key() }),
+            Event::RoomJoined(membership) | Event::RoomLeft(membership) => json!({
+                KEY: membership.key(),
+                IS_VERIFIED: membership.is_verified(),
+            }),
             Event::Typing(typing) => json!({
                 ROOM_ID: typing.room_id(),
+                THREAD_ID: typing.thread_id(),
                 USERNAME: typing.username(),
                 IS_ON: typing.is_typing(),
             }),
@@ -141,14 +159,28 @@ impl StoredEvent {
             EventKind::Livechat => Event::Livechat(self.message()?),
             EventKind::Encrypted => Event::Encrypted(self.message()?),
             EventKind::System => Event::System(self.message()?),
-            EventKind::Edited => Event::Edited(Arc::new(Edited::new(self.message()?))),
+            EventKind::Edited => Event::Edited(Arc::new(match self.optional(BEFORE) {
+                Some(text) => Edited::new(self.message()?).with_before(text),
+                None => Edited::new(self.message()?),
+            })),
+            EventKind::Starred => Event::Starred(Arc::new(Starred::new(
+                self.message()?,
+                self.text(USER_ID)?,
+                self.is_on()?,
+            ))),
             EventKind::Pinned => Event::Pinned(Arc::new(Pinned::new(self.message()?))),
             EventKind::ThreadUpdate => Event::ThreadUpdate(Arc::new(ThreadUpdate::new(self.message()?))),
             EventKind::Updated => Event::Updated(Arc::new(Updated::new(self.message()?))),
-            EventKind::Deleted => Event::Deleted(Arc::new(match &self.message {
-                Some(_) => Deleted::of_message(self.message()?),
-                None => Deleted::new(self.text(MESSAGE_ID)?.into(), self.text(ROOM_ID)?.into()),
-            })),
+            EventKind::Deleted => {
+                let deleted = match &self.message {
+                    Some(_) => Deleted::of_message(self.message()?),
+                    None => Deleted::new(self.text(MESSAGE_ID)?.into(), self.text(ROOM_ID)?.into()),
+                };
+                Event::Deleted(Arc::new(match self.optional(BEFORE) {
+                    Some(text) => deleted.with_before(text),
+                    None => deleted,
+                }))
+            }
             EventKind::Reaction => Event::Reaction(Arc::new(Reaction::new(
                 self.message()?,
                 self.text(EMOJI)?,
@@ -157,11 +189,14 @@ impl StoredEvent {
             ))),
             EventKind::RoomJoined => Event::RoomJoined(self.membership()?),
             EventKind::RoomLeft => Event::RoomLeft(self.membership()?),
-            EventKind::Typing => Event::Typing(Arc::new(Typing::new(
-                self.text(ROOM_ID)?.into(),
-                self.text(USERNAME)?,
-                self.is_on()?,
-            ))),
+            EventKind::Typing => {
+                let room_id = self.text(ROOM_ID)?.into();
+                let typing = Typing::new(room_id, self.text(USERNAME)?, self.is_on()?);
+                Event::Typing(Arc::new(match self.optional(THREAD_ID) {
+                    Some(thread_id) => typing.in_thread(thread_id),
+                    None => typing,
+                }))
+            }
             EventKind::Ready => Event::Ready,
             EventKind::Close => Event::Close,
             EventKind::Reconnected => {
@@ -199,6 +234,14 @@ impl StoredEvent {
             .ok_or_else(|| format!("`{name}` is no text"))
     }
 
+    fn optional(&self, name: &str) -> Option<&str> {
+        self.more.get(name)?.as_str()
+    }
+
+    fn is_verified(&self) -> bool {
+        self.more.get(IS_VERIFIED) == Some(&Value::Bool(true))
+    }
+
     fn number(&self, name: &str) -> Result<u64, String> {
         let number = self.field(name)?.as_u64();
         number.ok_or_else(|| format!("`{name}` is no number"))
@@ -216,15 +259,23 @@ impl StoredEvent {
             .ok_or_else(|| format!("an event of the kind {:?} without `message`", self.kind))?;
         let room = self.room.as_ref().map(StoredRoom::restore);
         let message = Message::from_json(&json.to_string()).map_err(|error| error.to_string())?;
-        Ok(Arc::new(match room {
+        let message = match room {
             Some(room) => message.in_room(room),
             None => message,
+        };
+        Ok(Arc::new(match self.is_verified() {
+            true => message.verified(),
+            false => message,
         }))
     }
 
     fn membership(&self) -> Result<Arc<Membership>, String> {
         let room = self.room.as_ref().ok_or("a membership without `room`")?;
-        Ok(Arc::new(Membership::with_key(room.restore(), self.text(KEY)?)))
+        let membership = Membership::with_key(room.restore(), self.text(KEY)?);
+        Ok(Arc::new(match self.is_verified() {
+            true => membership.verified(),
+            false => membership,
+        }))
     }
 
     fn scheduled(&self) -> Result<Event, String> {
@@ -346,6 +397,7 @@ mod tests {
             events::reaction(":+1:"),
             events::reaction_removed(":+1:"),
             events::pinned("hi"),
+            events::starred("hi"),
             events::thread_update("hi"),
             events::updated("hi"),
             events::room_joined(events::general()),

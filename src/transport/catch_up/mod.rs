@@ -38,7 +38,7 @@ use self::safety::SafetySync;
 use self::shared::SharedMarks;
 use super::{Arrival, Delivery, PipelineHints, TransportError};
 use crate::event::classify::{Classifier, Events, Head, StreamEvent, head};
-use crate::event::{RoomId, Timestamp};
+use crate::event::{Event, RoomId, Timestamp};
 use crate::health::Vitals;
 use crate::journal::Ledger;
 use crate::rest::Client;
@@ -225,8 +225,7 @@ impl CatchUp {
     pub(super) fn live(&mut self, event: StreamEvent, classifier: &mut Classifier, deliveries: &Deliveries) {
         let Some(head) = head(&event) else {
             for event in classifier.classify(&event) {
-                let has_to_wait = self.outbox.first_len() > 0;
-                self.send(None, Delivery::live(event), has_to_wait, deliveries);
+                self.tell(event, deliveries);
             }
             return;
         };
@@ -241,6 +240,12 @@ impl CatchUp {
         self.vitals.parked(marks.missed_rooms());
         drop(marks);
         self.is_alive_now();
+    }
+
+    /// A live event that is in no room's order.
+    pub(super) fn tell(&mut self, event: Event, deliveries: &Deliveries) {
+        let has_to_wait = self.outbox.first_len() > 0;
+        self.send(None, Delivery::live(event), has_to_wait, deliveries);
     }
 
     fn take(

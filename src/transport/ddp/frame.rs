@@ -52,25 +52,13 @@ pub(crate) enum Inbound<'a> {
 impl<'a> Inbound<'a> {
     /// Reads one frame. Whatever it is, the connection can go on.
     pub(crate) fn parse(text: &'a str) -> Self {
-        let Ok(frame) = serde_json::from_str::<Envelope<'a>>(text) else {
+        let Ok(mut frame) = serde_json::from_str::<Envelope<'a>>(text) else {
             tracing::debug!(bytes = text.len(), "a frame that is no JSON object was ignored");
             return Self::Ignored;
         };
-        let Some(msg) = frame.msg.0 else {
-            return Self::Ignored;
-        };
+        let msg = frame.msg.0.take().unwrap_or_default();
         match &*msg {
-            "changed" => match frame.fields {
-                Fields {
-                    event_name: Text(Some(event_name)),
-                    args: Some(args),
-                } => Self::Changed {
-                    collection: frame.collection.0.unwrap_or_default(),
-                    event_name,
-                    args: args.get(),
-                },
-                Fields { .. } => Self::Ignored,
-            },
+            "changed" => Self::changed(frame, text),
             "ping" => Self::Ping { id: frame.id.0 },
             "connected" => Self::Connected,
             "failed" => Self::Failed {
@@ -95,7 +83,27 @@ impl<'a> Inbound<'a> {
             "error" => Self::Error {
                 reason: frame.reason.0.unwrap_or_default(),
             },
+            "added" | "removed" | "updated" | "pong" => Self::Ignored,
+            // Nothing that we know; an event of a stream it is all the same, if it has one.
+            _ if frame.collection.0.is_some() || frame.fields.event_name.0.is_some() => {
+                Self::changed(frame, text)
+            }
             _ => Self::Ignored,
+        }
+    }
+
+    /// An event of a stream. One that does not say what it should is not lost for it: it has no name, or the whole frame
+    /// for its arguments.
+    fn changed(frame: Envelope<'a>, text: &'a str) -> Self {
+        let collection = frame.collection.0.unwrap_or_default();
+        if !collection.is_empty() && !collection.starts_with("stream-") {
+            // A document of a collection, not a stream.
+            return Self::Ignored;
+        }
+        Self::Changed {
+            collection,
+            event_name: frame.fields.event_name.0.unwrap_or_default(),
+            args: frame.fields.args.map_or(text, RawValue::get),
         }
     }
 }
@@ -218,6 +226,7 @@ mod tests {
             r#"{"msg":"result"}"#,
             r#"{"msg":"changed","collection":"users","fields":{"eventName":7,"args":[]}}"#,
             r#"{"msg":"changed","collection":"users","fields":[1]}"#,
+            r#"{"msg":"added","collection":"stream-room-messages","id":"id","fields":{}}"#,
             "[1,2]",
             "null",
             "",
@@ -226,6 +235,60 @@ mod tests {
             "o",
         ] {
             assert!(matches!(Inbound::parse(text), Inbound::Ignored), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_damaged_is_still_one() {
+        for (text, collection, event_name, has_args) in [
+            (
+                r#"{"msg":"changed","collection":"stream-a","fields":[1]}"#,
+                "stream-a",
+                "",
+                false,
+            ),
+            (
+                r#"{"msg":"changed","collection":7,"fields":{"eventName":"e","args":[1]}}"#,
+                "",
+                "e",
+                true,
+            ),
+            (
+                r#"{"msg":"changed","fields":{"eventName":"e","args":[1]}}"#,
+                "",
+                "e",
+                true,
+            ),
+            (
+                r#"{"collection":"stream-a","fields":{"eventName":"e","args":[1]}}"#,
+                "stream-a",
+                "e",
+                true,
+            ),
+            (
+                r#"{"msg":[],"collection":"stream-a","fields":{"eventName":7,"args":[1]}}"#,
+                "stream-a",
+                "",
+                true,
+            ),
+            (
+                r#"{"msg":"moved","collection":"stream-a","fields":{"eventName":"e"}}"#,
+                "stream-a",
+                "e",
+                false,
+            ),
+        ] {
+            let args = if has_args { "[1]" } else { text };
+            match Inbound::parse(text) {
+                Inbound::Changed {
+                    collection: c,
+                    event_name: e,
+                    args: a,
+                } => {
+                    assert_eq!((&*c, &*e, a), (collection, event_name, args), "{text}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The realtime transport: DDP on a websocket.
 
+mod confirm;
 mod connection;
 mod frame;
 mod lenient;
@@ -7,6 +8,7 @@ mod outbound;
 mod output;
 #[cfg(any(fuzzing, feature = "test-util"))]
 pub(crate) mod ready_session;
+mod rooms;
 mod session;
 mod subscription;
 mod typing;
@@ -29,7 +31,7 @@ use super::backoff::BackoffConfig;
 use super::catch_up::{Limits, LiveBounds};
 use super::connect::Connector;
 use super::state::ConnectionState;
-use super::{Delivery, PipelineHints, Transport, TransportError, TransportErrorKind};
+use super::{Delivery, PerRoom, PipelineHints, Transport, TransportError, TransportErrorKind};
 use crate::context::ShowTyping;
 use crate::credentials::Credentials;
 use crate::event::{MessageId, RoomId};
@@ -95,6 +97,8 @@ impl DdpTransport {
             typing_as: None,
             unjoined_rooms: false,
             queue: 1024,
+            client: None,
+            per_room: PerRoom::new(),
             catch_up: None,
             limits: Limits::default(),
             hints: None,
@@ -163,6 +167,8 @@ pub struct DdpTransportBuilder {
     typing_as: Option<ByteString>,
     unjoined_rooms: bool,
     queue: usize,
+    client: Option<Client>,
+    per_room: PerRoom,
     catch_up: Option<Client>,
     limits: Limits,
     hints: Option<Arc<dyn PipelineHints>>,
@@ -199,6 +205,21 @@ impl DdpTransportBuilder {
     /// How long it goes on without a connection before it gives up. Without end by default.
     pub fn max_off_time(mut self, time: Duration) -> Self {
         self.backoff.max_off_time = Some(time);
+        self
+    }
+
+    /// Asks the server, with a client of the same account, before it is believed that the bot was added to a room or
+    /// removed from it: old servers let any user say so. [`catch_up`](Self::catch_up) does it too. Without a client such
+    /// an event is [not verified](crate::event::Membership::is_verified).
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// What to ask for in each room: nothing unless set. Without a [`client`](Self::client) a room is known from the
+    /// first message in it on.
+    pub fn per_room(mut self, per_room: PerRoom) -> Self {
+        self.per_room = per_room;
         self
     }
 

@@ -29,6 +29,9 @@ pub(crate) enum Outbound<'a> {
         name: &'a str,
         params: (&'a str, bool),
     },
+    Unsub {
+        id: &'a str,
+    },
     /// Good-bye: the server need not keep the session for one that comes back.
     Disconnect,
 }
@@ -106,6 +109,7 @@ mod tests {
             }),
             r#"{"msg":"sub","id":"2","name":"stream-room-messages","params":["__my_messages__",false]}"#
         );
+        assert_eq!(json(Outbound::Unsub { id: "2" }), r#"{"msg":"unsub","id":"2"}"#);
         let typing = |activities, tmid| Outbound::Method {
             id: "9",
             method: "stream-notify-room",

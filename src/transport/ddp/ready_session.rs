@@ -7,6 +7,7 @@ use super::output::Output;
 use super::session::{Session, SessionConfig};
 use crate::event::classify::StreamEvent;
 use crate::secret::Secret;
+use crate::transport::PerRoom;
 
 pub(crate) struct ReadySession {
     session: Session,
@@ -20,6 +21,8 @@ impl ReadySession {
         let config = SessionConfig {
             user_id: "u".into(),
             token: Secret::new("TOKEN"),
+            per_room: PerRoom::new(),
+            has_activity: true,
         };
         let mut this = Self {
             session: Session::new(config, now),

@@ -9,12 +9,14 @@ use tokio::time::Instant;
 use super::frame::{DdpError, Framing, Inbound};
 use super::outbound::{Outbound, Params, Resume, Thread};
 use super::output::{CloseReason, OutgoingText, Output};
+use super::rooms::{self, RoomSubscriptions};
 use super::subscription::{Reply, Subscriptions};
 use super::typing::TypingCalls;
 use crate::event::UserId;
 use crate::event::classify::StreamEvent;
 use crate::excerpt::excerpt;
 use crate::secret::Secret;
+use crate::transport::PerRoom;
 use crate::transport::state::ConnectionState;
 
 /// The server has to answer `connect` within this time.
@@ -39,6 +41,9 @@ const MAX_HELD: usize = 256;
 pub(crate) struct SessionConfig {
     pub(crate) user_id: UserId,
     pub(crate) token: Secret,
+    pub(crate) per_room: PerRoom,
+    /// Whether the server tells of typing as one activity among others: from version 4 on.
+    pub(crate) has_activity: bool,
 }
 
 #[derive(Debug)]
@@ -48,6 +53,7 @@ pub(crate) struct Session {
     outputs: VecDeque<Output>,
     held: VecDeque<StreamEvent>,
     subscriptions: Subscriptions,
+    rooms: RoomSubscriptions,
     typing: TypingCalls,
     next_id: u64,
     last_frame: Instant,
@@ -77,6 +83,7 @@ impl Session {
     pub(crate) fn new(config: SessionConfig, now: Instant) -> Self {
         let mut session = Self {
             subscriptions: Subscriptions::new(config.user_id.as_str()),
+            rooms: RoomSubscriptions::new(config.per_room, config.has_activity),
             config,
             phase: Phase::Connecting {
                 until: now + CONNECT_DEADLINE,
@@ -125,6 +132,9 @@ impl Session {
             Inbound::Ready { subs } => {
                 for id in subs {
                     self.subscriptions.on_ready(&id);
+                    if let Ok(id) = id.parse() {
+                        self.rooms.on_ready(id);
+                    }
                 }
                 self.check_ready();
             }
@@ -134,13 +144,11 @@ impl Session {
                 event_name,
                 args,
             } => {
-                if collection.starts_with("stream-") {
-                    self.on_event(StreamEvent {
-                        collection: slice(text, &collection),
-                        event_name: slice(text, &event_name),
-                        args: slice(text, args),
-                    });
-                }
+                self.on_event(StreamEvent {
+                    collection: slice(text, &collection),
+                    event_name: slice(text, &event_name),
+                    args: slice(text, args),
+                });
             }
             Inbound::Error { reason } => {
                 tracing::warn!(
@@ -159,7 +167,11 @@ impl Session {
             Phase::Connecting { until } | Phase::LoggingIn { until, .. } | Phase::LoginPaused { until } => {
                 Some(until)
             }
-            Phase::Subscribing | Phase::Ready => self.subscriptions.next_timeout(),
+            Phase::Subscribing => self.subscriptions.next_timeout(),
+            Phase::Ready => {
+                let timeouts = [self.subscriptions.next_timeout(), self.rooms.next_timeout()];
+                timeouts.into_iter().flatten().min()
+            }
         };
         let heartbeat = self.next_ping.min(self.last_frame + SILENCE);
         Some(phase.map_or(heartbeat, |phase| phase.min(heartbeat)))
@@ -186,6 +198,12 @@ impl Session {
                     }
                 }
                 self.subscribe(now);
+                if self.rooms.on_timeout(now) {
+                    tracing::warn!(
+                        "subscriptions of single rooms were not answered within 45 s: they are given up"
+                    );
+                }
+                self.subscribe_rooms(now);
             }
             _ => {}
         }
@@ -222,6 +240,34 @@ impl Session {
             params: Params::Activity(&event, name, activities, Thread { tmid: thread }),
         });
         true
+    }
+
+    /// The bot is in this room: what is wanted of single rooms is subscribed to. `anew` where it came into it just now.
+    pub(crate) fn add_room(&mut self, room: &str, anew: bool, now: Instant) {
+        self.rooms.add(room, anew, now);
+        self.subscribe_rooms(now);
+    }
+
+    /// The bot is not in this room any more.
+    pub(crate) fn remove_room(&mut self, room: &str) {
+        for id in self.rooms.remove(room) {
+            self.send(&Outbound::Unsub { id: &id.to_string() });
+        }
+    }
+
+    /// Sends the subscriptions of single rooms that may be sent now.
+    fn subscribe_rooms(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Ready) {
+            return;
+        }
+        while let Some(due) = self.rooms.next_due(self.next_id, now) {
+            let id = self.fresh_id().to_string();
+            self.send(&Outbound::Sub {
+                id: &id,
+                name: rooms::STREAM,
+                params: (&due.event, false),
+            });
+        }
     }
 
     fn on_connected(&mut self, now: Instant) {
@@ -317,6 +363,16 @@ impl Session {
             .as_ref()
             .filter(|error| error.is_too_many_requests())
             .map(|error| now + limit(error));
+        if let Ok(number) = id.parse()
+            && self.rooms.on_nosub(number, retry, now)
+        {
+            // A room that the bot may not read, or is not in any more: nothing else is concerned.
+            tracing::debug!(
+                error = error.map(tracing::field::display),
+                "no subscription of a single room"
+            );
+            return;
+        }
         match self.subscriptions.on_nosub(id, retry) {
             Reply::Unknown => {}
             Reply::Retry(stream) => {

@@ -1,5 +1,6 @@
 //! The task that owns the socket: connects, runs sessions, hands events over, and connects again.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +14,12 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::DdpTransportBuilder;
+use super::confirm::{Answer, Confirmations};
 use super::connection::{Class, Failure, Socket, open};
 use super::outbound::Outbound;
 use super::output::Output;
 use super::session::{Session, SessionConfig};
-use crate::event::classify::{Classifier, StreamEvent};
+use crate::event::classify::{self, Classifier, StreamEvent};
 use crate::event::{Event, MessageId, Reconnected, RoomId};
 use crate::transport::backoff::{Backoff, Next};
 use crate::transport::catch_up::{CatchUp, Deliveries, News};
@@ -61,6 +63,9 @@ pub(super) struct Worker {
     lost_at: Option<Instant>,
     last_frame: Instant,
     catch_up: Option<CatchUp>,
+    confirmations: Option<Confirmations>,
+    /// The rooms that the bot is known to be in, where each of them is subscribed to.
+    rooms: HashSet<RoomId>,
 }
 
 /// How a connection ended.
@@ -82,7 +87,11 @@ impl Worker {
         let session = SessionConfig {
             user_id: settings.credentials.user_id().clone(),
             token: settings.credentials.token().clone(),
+            per_room: settings.per_room,
+            has_activity: true,
         };
+        let client = settings.client.as_ref().or(settings.catch_up.as_ref()).cloned();
+        let version = client.as_ref().map(|client| client.version().clone());
         let catch_up = settings.catch_up.clone().map(|client| {
             CatchUp::new(
                 client,
@@ -97,7 +106,9 @@ impl Worker {
             catch_up,
             last_frame: Instant::now(),
             session,
-            classifier: Classifier::new(settings.unjoined_rooms),
+            classifier: Classifier::new(settings.unjoined_rooms).of_server(version),
+            confirmations: client.map(Confirmations::new),
+            rooms: HashSet::new(),
             backoff: Backoff::new(settings.backoff, Instant::now()),
             settings,
             deliveries,
@@ -196,6 +207,9 @@ impl Worker {
 
     /// Runs a session until it ends by itself.
     async fn talk(&mut self, socket: &mut Socket) -> End {
+        // It may be another version than before.
+        let client = self.settings.client.as_ref().or(self.settings.catch_up.as_ref());
+        self.session.has_activity = client.is_none_or(|client| client.version().has_activity());
         let mut session = Session::new(self.session.clone(), Instant::now());
         loop {
             if let Err(end) = self.carry_out(&mut session, socket).await {
@@ -226,8 +240,11 @@ impl Worker {
                 Output::State(state) => {
                     self.state.send_replace(state);
                 }
-                Output::Ready => self.on_ready(),
-                Output::Event(event) => self.on_event(event),
+                Output::Ready => {
+                    self.on_ready();
+                    self.subscribe_rooms(session);
+                }
+                Output::Event(event) => self.on_event(event, session),
                 Output::Close(reason) => {
                     let user_id = self.session.user_id.as_str();
                     return Err(End::Failed(Failure::of_session(
@@ -268,6 +285,10 @@ impl Worker {
                     catch_up.handle(news, &mut self.classifier, &self.deliveries);
                 }
                 self.tell_whether_behind();
+                Ok(())
+            }
+            answer = confirmed(&mut self.confirmations) => {
+                self.on_answer(answer, session);
                 Ok(())
             }
             frame = socket.next() => self.on_frame(session, frame).map_err(End::Failed),
@@ -343,13 +364,99 @@ impl Worker {
         self.settings.vitals.behind(is_behind);
     }
 
-    fn on_event(&mut self, event: StreamEvent) {
+    fn on_event(&mut self, event: StreamEvent, session: &mut Session) {
+        if &*event.collection == "stream-notify-user" {
+            return self.on_user_event(&event, session);
+        }
+        if !self.settings.per_room.is_empty()
+            && let Some(head) = classify::head(&event)
+        {
+            self.joined(&head.room_id, false, session);
+        }
         if let Some(catch_up) = &mut self.catch_up {
             return catch_up.live(event, &mut self.classifier, &self.deliveries);
         }
         for event in self.classifier.classify(&event) {
             self.deliver(event);
         }
+    }
+
+    /// What anybody may have written on an old server: it is confirmed first.
+    fn on_user_event(&mut self, stream: &StreamEvent, session: &mut Session) {
+        for event in self.classifier.classify(stream) {
+            let event = match &self.confirmations {
+                Some(confirmations) => confirmations.membership(event, stream.clone()),
+                None => Some(event),
+            };
+            if let Some(event) = event {
+                self.tell(event, session);
+            }
+        }
+    }
+
+    fn on_answer(&mut self, answer: Answer, session: &mut Session) {
+        match answer {
+            Answer::Membership(event) => {
+                if let Some(event) = event {
+                    self.tell(event, session);
+                }
+            }
+            Answer::Rooms(rooms) => {
+                let rooms: HashSet<RoomId> = rooms.into_iter().collect();
+                let left: Vec<RoomId> = self.rooms.difference(&rooms).cloned().collect();
+                for room in left {
+                    self.left(&room, session);
+                }
+                for room in &rooms {
+                    self.joined(room, false, session);
+                }
+            }
+            Answer::NoRooms => {}
+        }
+    }
+
+    /// An event that is in no room's order.
+    fn tell(&mut self, event: Event, session: &mut Session) {
+        match &event {
+            Event::RoomJoined(membership) => self.joined(membership.room().id(), true, session),
+            Event::RoomLeft(membership) => self.left(membership.room().id(), session),
+            _ => {}
+        }
+        match &mut self.catch_up {
+            Some(catch_up) => catch_up.tell(event, &self.deliveries),
+            None => self.deliver(event),
+        }
+    }
+
+    /// Subscribes to the rooms that are known, and asks which there are.
+    fn subscribe_rooms(&self, session: &mut Session) {
+        if self.settings.per_room.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for room in &self.rooms {
+            session.add_room(room.as_str(), false, now);
+        }
+        if let Some(confirmations) = &self.confirmations {
+            confirmations.rooms();
+        }
+    }
+
+    fn joined(&mut self, room: &RoomId, anew: bool, session: &mut Session) {
+        let per_room = self.settings.per_room;
+        if per_room.is_empty() {
+            return;
+        }
+        if self.rooms.len() < per_room.most_rooms && !self.rooms.contains(room) {
+            // A copy: the id may be a slice of its frame, and would keep it.
+            self.rooms.insert(RoomId::from(room.as_str()));
+        }
+        session.add_room(room.as_str(), anew, Instant::now());
+    }
+
+    fn left(&mut self, room: &RoomId, session: &mut Session) {
+        self.rooms.remove(room);
+        session.remove_room(room.as_str());
     }
 
     fn deliver(&self, event: Event) {
@@ -379,6 +486,13 @@ impl Worker {
 async fn hand_over(catch_up: &mut Option<CatchUp>, deliveries: &Deliveries) -> Infallible {
     match catch_up {
         Some(catch_up) => catch_up.hand_over(Some(deliveries)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn confirmed(confirmations: &mut Option<Confirmations>) -> Answer {
+    match confirmations {
+        Some(confirmations) => confirmations.next().await,
         None => std::future::pending().await,
     }
 }

@@ -41,6 +41,11 @@ fn shown(event: &Event) -> String {
         Event::Deleted(_) => "deleted".into(),
         Event::Pinned(_) => "pinned".into(),
         Event::ThreadUpdate(_) => "thread".into(),
+        Event::Starred(star) => format!(
+            "{}star {}",
+            if star.is_starred() { "+" } else { "-" },
+            star.user_id()
+        ),
         Event::RoomJoined(_) => "joined".into(),
         Event::RoomLeft(_) => "left".into(),
         Event::Reaction(reaction) => format!(
@@ -126,10 +131,100 @@ fn what_comes_again_says_what_changed() {
                 frame(2, r#","tcount":1"#),
                 frame(3, r#","tcount":1,"starred":[{"_id":"u"}]"#),
             ],
-            vec!["message", "thread", "updated"],
+            vec!["message", "thread", "+star u"],
         ),
     ] {
         assert_eq!(events(&frames), expected);
+    }
+}
+
+#[test]
+fn stars_are_told_by_whose_they_are() {
+    let one = r#","starred":[{"_id":"u"}]"#;
+    let two = r#","starred":[{"_id":"u"},{"_id":"v"}]"#;
+    let bad = r#","starred":[7]"#;
+    assert_eq!(
+        events(&[
+            frame(1, ""),
+            frame(2, one),
+            frame(3, two),
+            frame(4, ""),
+            frame(5, bad)
+        ]),
+        ["message", "+star u", "+star v", "-star u", "-star v", "updated"]
+    );
+}
+
+#[test]
+fn edits_and_deletions_say_what_was_there() {
+    let before = |event: &Event| match event {
+        Event::Edited(edit) => edit.before().map(str::to_owned),
+        Event::Deleted(deletion) => deletion.before().map(str::to_owned),
+        other => panic!("{other:?}"),
+    };
+    let edit = |after: i64, text: &str| {
+        let more = format!(r#","msg":"{text}","editedAt":{{"$date":{}}}"#, WRITTEN + after);
+        let mut frame = frame(after, &more);
+        frame.args = frame.args.replacen(r#""msg":"hi","#, "", 1).into();
+        frame
+    };
+    let removal = StreamEvent {
+        collection: "stream-notify-room".into(),
+        event_name: "r/deleteMessage".into(),
+        args: r#"[{"_id":"m1"}]"#.into(),
+    };
+    let mut classifier = Classifier::new(false);
+    let told: Vec<_> = [
+        frame(1, ""),
+        edit(2, "ho"),
+        edit(4, "ha"),
+        removal.clone(),
+        removal.clone(),
+    ]
+    .iter()
+    .flat_map(|frame| classifier.classify(frame))
+    .filter(|event| !matches!(event, Event::Message(_)))
+    .map(|event| before(&event))
+    .collect();
+    let expected = ["hi", "ho", "ha"].map(|text| Some(text.to_owned()));
+    assert_eq!(told, expected);
+    let unknown: Vec<_> = Classifier::new(false)
+        .classify(&removal)
+        .iter()
+        .map(before)
+        .collect();
+    assert_eq!(unknown, [None]);
+}
+
+#[test]
+fn a_system_message_is_verified_where_nobody_else_can_send_it() {
+    let verified = |version: Option<&str>, system_type: &str| {
+        let server = version.map(|text| {
+            let server = crate::rest::ServerVersion::default();
+            server.learn(text);
+            server
+        });
+        let mut classifier = Classifier::new(false).of_server(server);
+        let events = classifier.classify(&frame(1, &format!(r#","t":"{system_type}""#)));
+        match &events[..] {
+            [Event::System(message)] => message.is_verified(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (version, system_type, expected) in [
+        (Some("7.2.0"), "subscription-role-added", true),
+        (Some("9.0.0"), "uj", true),
+        (Some("9.0.0"), "no-type-of-the-server", false),
+        (Some("7.1.9"), "uj", false),
+        (Some("3.4.0"), "subscription-role-added", false),
+        (Some("newest"), "uj", false),
+        (None, "uj", false),
+    ] {
+        assert_eq!(
+            verified(version, system_type),
+            expected,
+            "{version:?} {system_type}"
+        );
     }
 }
 

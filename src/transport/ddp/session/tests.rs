@@ -27,6 +27,8 @@ impl Driver {
         let config = SessionConfig {
             user_id: USER.into(),
             token: Secret::new("TOKEN"),
+            per_room: crate::transport::PerRoom::new(),
+            has_activity: true,
         };
         let now = Instant::now();
         Self {
