@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::endpoints::Http;
 use super::webdriver::key;
 use super::{PATIENCE, bot, people, scene};
 
@@ -162,6 +163,50 @@ async fn a_picture_is_shown() {
         scene.sandbox.user("ann").post(message).await;
         let loaded = "return (document.querySelector('img.picture')?.naturalWidth ?? 0) > 0";
         scene.browser.wait("the picture is loaded", loaded).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_of_the_server_are_had_without_a_token_in_any_address() {
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        scene.open().await;
+        let (ann, http) = (sandbox.user("ann"), Http::new(sandbox));
+        let (id, token) = (ann.id().to_owned(), ann.token());
+        let account = [("X-User-Id", id.as_str()), ("X-Auth-Token", token.as_str())];
+        let picture = "<svg xmlns='http://www.w3.org/2000/svg' width='40' height='30'><rect width='40' height='30'/></svg>";
+        let form = format!(
+            "--b1\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.svg\"\r\nContent-Type: image/svg+xml\r\n\r\n\
+             {picture}\r\n--b1--\r\n"
+        );
+        let kind = ("Content-Type", "multipart/form-data; boundary=b1");
+        let headers = [account[0], account[1], kind];
+        let (status, _, answer) = http.raw("POST", "/api/v1/rooms.media/GENERAL", &headers, &form).await;
+        assert_eq!(status, 200, "{answer}");
+        let file: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let confirm = format!("/api/v1/rooms.mediaConfirm/GENERAL/{}", file["file"]["_id"].as_str().unwrap());
+        let headers = [account[0], account[1], ("Content-Type", "application/json")];
+        let (status, _, answer) = http.raw("POST", &confirm, &headers, "{}").await;
+        assert_eq!(status, 200, "{answer}");
+        let loaded = "return document.querySelector('img.picture')?.naturalWidth === 40";
+        browser.wait("the picture is loaded", loaded).await;
+        // Its link saves it, and tells nobody who reads it.
+        let saved = "
+            window.saved = null;
+            HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href.split(':')[0]] };
+            document.querySelector('.attachment-title a').dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }));
+        ";
+        browser.js(saved).await;
+        let saved = browser.wait("it is saved", "return window.saved").await;
+        assert_eq!(saved, json!(["a.svg", "blob"]));
+        let secrets = "
+            const account = Object.values(localStorage).map((text) => JSON.parse(text)).find((one) => one.authToken);
+            const page = document.documentElement.outerHTML;
+            const asked = performance.getEntriesByType('resource').map((one) => one.name).join(' ');
+            return [account.authToken.length > 20, page.includes(account.authToken), asked.includes(account.authToken)]
+        ";
+        assert_eq!(browser.js(secrets).await, json!([true, false, false]));
     })
     .await;
 }

@@ -15,7 +15,8 @@ async fn count_losses(browser: &Browser) {
 
 #[tokio::test]
 async fn page_and_bot_come_back_after_a_fault_that_its_button_made() {
-    scene(people(), async |scene| {
+    // Of half a frame the browser tells itself.
+    played(people(), &NETWORK[1..], async |scene| {
         let (sandbox, browser) = (&scene.sandbox, &scene.browser);
         let bot = bot(sandbox).await;
         scene.open().await;
@@ -25,6 +26,7 @@ async fn page_and_bot_come_back_after_a_fault_that_its_button_made() {
             ("Drop", "cut by an end of stream"),
             ("Reset", "cut by a reset"),
             ("Close", "closed"),
+            ("Half a frame", "half a frame"),
         ] {
             count_losses(browser).await;
             browser.click(&format!("[data-fault='{button}']")).await;
@@ -189,10 +191,18 @@ async fn the_page_of_a_server_that_was_started_anew_says_so() {
         browser.see("#status", "Started anew").await;
         // It does not try again: nothing that the browser would complain of.
         browser.log().await;
-        browser
-            .js("dispatchEvent(new Event('online')); document.dispatchEvent(new Event('visibilitychange'))")
-            .await;
-        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        // With a try still to come these events would make it at once.
+        let tries = "
+            let tries = 0;
+            for (const name of ['WebSocket', 'EventSource']) {
+              const Real = window[name];
+              window[name] = class extends Real { constructor(...given) { tries += 1; super(...given); } };
+            }
+            dispatchEvent(new Event('online'));
+            document.dispatchEvent(new Event('visibilitychange'));
+            return tries
+        ";
+        assert_eq!(browser.js(tries).await, 0);
         assert_eq!(browser.log().await, Vec::<String>::new());
         assert_eq!(
             browser
@@ -204,6 +214,42 @@ async fn the_page_of_a_server_that_was_started_anew_says_so() {
         browser.go(&anew.page_url()).await;
         scene.arrived().await;
         anew.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_login_that_fails_for_now_keeps_the_account() {
+    played(people(), &[], async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        scene.open().await;
+        let me = scene.me().await;
+        // The next two logins are answered as by a server that stumbles, and by a limiter.
+        let stumbles = "
+            const Real = WebSocket;
+            const errors = [500, 'too-many-requests'];
+            window.failed = 0;
+            window.WebSocket = class extends Real {
+              set onmessage(hear) {
+                super.onmessage = (event) => {
+                  const frame = JSON.parse(event.data);
+                  if (!frame.result?.token || errors.length === 0) return hear(event);
+                  window.failed += 1;
+                  return hear({ data: JSON.stringify({ msg: 'result', id: frame.id, error: { error: errors.shift(), reason: 'not now' } }) });
+                };
+              }
+            };
+        ";
+        browser.js(stumbles).await;
+        sandbox.drop_connections();
+        browser.wait("both failed", "return window.failed === 2").await;
+        let back = "return document.querySelector('#status').dataset.state === 'ready'";
+        browser.wait("the page is connected again", back).await;
+        assert_eq!(scene.me().await, me);
+        browser.click("#composer").await;
+        scene.say("still me").await;
+        let id = scene.message("still me").await;
+        assert_eq!(sandbox.message(&id).unwrap().username, me);
     })
     .await;
 }

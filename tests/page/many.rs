@@ -244,3 +244,46 @@ async fn many_tabs_do_not_stop_each_other() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_traffic_of_a_flood_stays_a_bounded_list_whose_rows_are_kept() {
+    const MESSAGES: usize = 3000;
+    scene(people(), async |scene| {
+        let (sandbox, browser) = (&scene.sandbox, &scene.browser);
+        scene.open().await;
+        let bot = bot(sandbox).await;
+        browser.click("#tab-button-traffic").await;
+        browser
+            .see(".entry .entry-what", "sub stream-room-messages")
+            .await;
+        // Rows that are made and those that are there, at each change.
+        let counts = "
+            window.made = new Set();
+            window.most = 0;
+            const list = document.querySelector('.traffic');
+            new MutationObserver((changes) => {
+              for (const change of changes) for (const node of change.addedNodes) window.made.add(node);
+              window.most = Math.max(window.most, list.childElementCount);
+            }).observe(list, { childList: true });
+        ";
+        browser.js(counts).await;
+        for number in 0..MESSAGES {
+            sandbox
+                .user("ann")
+                .say("general", &format!("flood {number}"))
+                .await;
+        }
+        let last = format!("flood {}", MESSAGES - 1);
+        browser.see(".entry .entry-what", &last).await;
+        let counted = browser.js("return [window.most, window.made.size]").await;
+        let (most, made) = (counted[0].as_u64().unwrap(), counted[1].as_u64().unwrap());
+        let nodes = browser.count("*").await;
+        eprintln!("{MESSAGES} frames: {most} rows at most, {made} made, {nodes} nodes");
+        assert!(most <= 200, "{most}");
+        // Each frame has one row, however often the list changed: none is made twice.
+        assert!(made <= MESSAGES as u64 + 1000, "{made}");
+        assert!(nodes < 5000, "{nodes}");
+        bot.shut_down().await;
+    })
+    .await;
+}

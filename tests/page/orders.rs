@@ -6,7 +6,7 @@ use rocketbotte::sandbox::Sandbox;
 use serde_json::json;
 
 use super::endpoints::Http;
-use super::{PATIENCE, people};
+use super::{PATIENCE, bot, people};
 
 #[tokio::test]
 async fn faults_are_switched_over_http() {
@@ -171,4 +171,36 @@ async fn bad_orders_are_refused_with_their_reason() {
     );
     let (status, _) = http.own("DELETE", "faults", "").await;
     assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn every_end_of_a_connection_is_ordered_and_met() {
+    let sandbox = people().start().await.unwrap();
+    let http = Http::new(&sandbox);
+    let bot = bot(&sandbox).await;
+    for (fault, met) in [
+        ("drop", "cut by an end of stream"),
+        ("reset", "cut by a reset"),
+        ("close", "closed"),
+        ("half_frame", "half a frame"),
+    ] {
+        let state = http.fault(json!({ "fault": fault })).await;
+        assert_eq!(state["met"][met], 1, "{fault}: {state}");
+        // It comes back, and hears what was said meanwhile.
+        assert_eq!(bot.ask(&format!("!ping {fault}")).await, format!("pong {fault}"));
+    }
+    bot.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_about_to_be_gone_is_not_ordered_away_again() {
+    let sandbox = people().start().await.unwrap();
+    let http = Http::new(&sandbox);
+    http.fault(json!({ "fault": "gone", "seconds": 0.2 })).await;
+    let again = json!({ "fault": "gone", "seconds": 60 }).to_string();
+    let (status, answer) = http.own("POST", "faults", &again).await;
+    assert_eq!(
+        (status, &answer["errorType"]),
+        (StatusCode::CONFLICT, &json!("already-gone"))
+    );
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::sandbox::Sandbox;
+use super::Reorder;
+use crate::sandbox::{Sandbox, Shared};
 
 /// What happens to a REST call instead of the usual.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,10 +70,21 @@ impl Sandbox {
         self.state().faults.slow = delay;
     }
 
-    /// Forgets the faults that were not met yet, of calls and of [steps](Self::cut_at).
+    /// Ends all faults that are switched on, and forgets those that were not met yet, of calls and of
+    /// [steps](Self::cut_at). A server that [is down](Self::go_down) stays down.
     pub fn clear_faults(&self) {
-        let mut state = self.state();
+        self.shared().clear_faults();
+    }
+}
+
+impl Shared {
+    pub(crate) fn clear_faults(&self) {
+        self.silence_all(false);
+        let mut state = self.lock();
         state.faults.rest.clear();
         state.faults.steps.clear();
+        (state.faults.duplicate, state.faults.lose, state.faults.refuse) = (false, false, false);
+        state.faults.slow = Duration::ZERO;
+        state.reorder(Reorder::Off);
     }
 }

@@ -34,6 +34,7 @@ assets!(
     "emoji.js",
     "faults.js",
     "feed.js",
+    "files.js",
     "icon.svg",
     "icons.js",
     "inspector.css",
@@ -63,7 +64,7 @@ assets!(
 /// Scripts, styles and connections are of this server. Pictures may come from anywhere: bots post their addresses.
 /// No text can become HTML: nothing of the page makes it that way, and the browser refuses it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src 'self' data: http: https:; manifest-src 'none'; base-uri 'none'; form-action 'none'; \
+                      img-src 'self' data: blob: http: https:; manifest-src 'none'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 fn guarded(kind: &'static str, body: impl Into<Body>) -> Response<Body> {

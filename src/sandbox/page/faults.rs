@@ -168,15 +168,7 @@ pub(super) async fn clear(context: Connection) -> Response<Body> {
     let timers = &shared.page.timers;
     timers.silence.fetch_add(1, Ordering::Relaxed);
     timers.refuse.fetch_add(1, Ordering::Relaxed);
-    shared.silence_all(false);
-    {
-        let mut state = shared.lock();
-        state.faults.rest.clear();
-        state.faults.steps.clear();
-        (state.faults.duplicate, state.faults.lose, state.faults.refuse) = (false, false, false);
-        state.faults.slow = Duration::ZERO;
-        state.reorder(Reorder::Off);
-    }
+    shared.clear_faults();
     tell(shared)
 }
 
@@ -232,7 +224,7 @@ fn obey(shared: &Arc<Shared>, order: Order) -> Result<(), Refused> {
             let end = |shared: &Shared| shared.lock().faults.refuse = false;
             later(shared, time, |timers| &timers.refuse, end);
         }
-        Order::Gone { seconds: given } => gone(shared, seconds(given)?),
+        Order::Gone { seconds: given } => gone(shared, seconds(given)?)?,
         Order::Rest {
             kind,
             endpoint,
@@ -334,9 +326,10 @@ fn later(
     });
 }
 
-fn gone(shared: &Arc<Shared>, time: Duration) {
+fn gone(shared: &Arc<Shared>, time: Duration) -> Result<(), Refused> {
     if shared.page.timers.going.swap(true, Ordering::Relaxed) {
-        return;
+        let text = "the server is about to be gone already".to_owned();
+        return Err((StatusCode::CONFLICT, "already-gone", text));
     }
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
@@ -353,4 +346,5 @@ fn gone(shared: &Arc<Shared>, time: Duration) {
         }
         shared.page.timers.going.store(false, Ordering::Relaxed);
     });
+    Ok(())
 }

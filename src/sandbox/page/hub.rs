@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
+use super::traffic::Frame;
 use crate::inspect::{Inspection, Inspector};
 
 /// Records of bots that a page gets, and entries of the traffic that are kept.
@@ -34,23 +35,29 @@ struct Memory {
     entries: u64,
 }
 
-/// What a page is told. What a bot did becomes text only for a page that reads it: of a bot with a thousand routes it is
-/// large, and it changes a dozen times.
+/// What a page is told. What a bot did, and a frame, become text only for a page that reads it: of a bot with a thousand routes
+/// it is large, and it changes a dozen times; and frames come by the thousand.
 #[derive(Clone, Debug)]
 pub(super) enum Note {
     Text(Bytes),
     Inspection(usize, Arc<Inspection>),
+    Frame(Arc<Frame>),
 }
 
 impl Note {
     /// A server-sent event. JSON has no line breaks of its own.
     pub(super) fn new(event: &str, data: &str) -> Self {
-        Self::Text(format!("event: {event}\ndata: {data}\n\n").into())
+        Self::Text(Self::text(event, data))
+    }
+
+    fn text(event: &str, data: &str) -> Bytes {
+        format!("event: {event}\ndata: {data}\n\n").into()
     }
 
     pub(super) fn into_text(self) -> Bytes {
         let (source, inspection) = match self {
             Self::Text(text) => return text,
+            Self::Frame(frame) => return Self::text("traffic", &frame.to_json()),
             Self::Inspection(source, inspection) => (source, inspection),
         };
         let mut record = Arc::unwrap_or_clone(inspection);
@@ -107,11 +114,11 @@ impl Hub {
         let _ = self.feed.send(Note::Inspection(source, Arc::new(inspection)));
     }
 
-    /// A call or a frame of a client. `describe` gets its number.
-    pub(super) fn traffic(&self, describe: impl FnOnce(u64) -> String) {
+    /// A call or a frame of a client. `note` gets its number.
+    pub(super) fn traffic(&self, note: impl FnOnce(u64) -> Note) {
         let mut memory = self.memory();
         memory.entries += 1;
-        let note = Note::new("traffic", &describe(memory.entries));
+        let note = note(memory.entries);
         memory.traffic.push_back(note.clone());
         if memory.traffic.len() > KEPT {
             memory.traffic.pop_front();
@@ -156,7 +163,7 @@ mod tests {
     fn it_forgets_the_oldest() {
         let hub = Hub::default();
         for _ in 0..600 {
-            hub.traffic(|number| number.to_string());
+            hub.traffic(|number| Note::new("traffic", &number.to_string()));
         }
         let (remembered, _) = hub.subscribe();
         let texts: Vec<Bytes> = remembered.into_iter().map(Note::into_text).collect();

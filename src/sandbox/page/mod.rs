@@ -150,7 +150,7 @@ impl Sandbox {
     /// | `{"fault": "reorder", "how": "pairs"}`, `"rooms"`, `"off"` | stream frames change their order |
     /// | `{"fault": "cut_at", "step": "login"}` | the next connection ends there: `upgrade`, `connect`, `login`, `subscribe`, `ping` |
     ///
-    /// `GET` tells what is on and what was met so far, `DELETE` ends all of it. Seconds are at most 600, milliseconds
+    /// `GET` tells what is on and what was met so far, `DELETE` ends all of it but `gone`, while which nothing listens. Seconds are at most 600, milliseconds
     /// at most 600,000, calls at most 1,000. What is wrong with a body is said with 400 and an `errorType`.
     ///
     /// ```

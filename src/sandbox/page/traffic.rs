@@ -6,11 +6,13 @@ use axum::http::{StatusCode, request::Parts};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::Hub;
+use super::{Hub, hub::Note};
 use crate::sandbox::{server::HttpContext, state::State};
 
 /// Characters shown of a frame's text.
 const SHOWN: usize = 120;
+/// Bytes of a frame that is kept until it is read of.
+const FRAME_KEPT: usize = 64 * 1024;
 
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
@@ -31,13 +33,15 @@ impl Called {
     pub(crate) fn now(context: &HttpContext, endpoint: &str, parts: &Parts, body: &Bytes) -> Self {
         let hub = Arc::clone(&context.shared.page.hub);
         let entry = hub.is_watched().then(|| {
-            let claimed = parts.headers.get("x-user-id");
-            let uid = claimed.and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
             let state = context.shared.lock();
+            // Whoever anybody claims to be is nobody without the token.
+            let uid = text("x-user-id").zip(text("x-auth-token"));
+            let uid = uid.and_then(|(uid, token)| state.holder(uid, token));
             json!({
                 "at": state.now(),
                 "kind": "rest",
-                "user": state.username(uid),
+                "user": uid.map(|uid| state.username(&uid)),
                 "what": format!("{} {}", parts.method, shortened(endpoint)),
                 "bytes": body.len(),
             })
@@ -65,8 +69,40 @@ impl Drop for Called {
         entry.insert("took_us".to_owned(), json!(took));
         self.hub.traffic(|number| {
             entry.insert("id".to_owned(), json!(number));
-            Value::Object(entry).to_string()
+            Note::new("traffic", &Value::Object(entry).to_string())
         });
+    }
+}
+
+/// A frame of a client, or to one, as it was: only who reads of it has it described.
+#[derive(Debug)]
+pub(super) struct Frame {
+    number: u64,
+    at: i64,
+    direction: &'static str,
+    connection: u64,
+    user: Option<String>,
+    bytes: usize,
+    /// Nothing of one that is too long to be kept.
+    text: Option<String>,
+}
+
+impl Frame {
+    pub(super) fn to_json(&self) -> String {
+        let described = self.text.as_deref().map(|text| {
+            serde_json::from_str::<Value>(text)
+                .map_or_else(|_| "no JSON".to_owned(), |frame| shortened(&described(&frame)))
+        });
+        json!({
+            "id": self.number,
+            "at": self.at,
+            "kind": self.direction,
+            "connection": self.connection,
+            "user": self.user,
+            "what": described.unwrap_or_else(|| "a long frame".to_owned()),
+            "bytes": self.bytes,
+        })
+        .to_string()
     }
 }
 
@@ -129,25 +165,23 @@ fn described(frame: &Value) -> String {
 
 impl State {
     /// Tells the page of a frame: `in` from a client, `out` to it.
-    pub(crate) fn show_frame(&self, connection: u64, direction: &str, text: &str) {
+    pub(crate) fn show_frame(&self, connection: u64, direction: &'static str, text: &str) {
         if !self.hub.is_watched() {
             return;
         }
         let session = self.sessions.get(&connection);
         let uid = session.and_then(|session| session.uid.as_deref());
-        let what = serde_json::from_str::<Value>(text)
-            .map_or_else(|_| "no JSON".to_owned(), |frame| shortened(&described(&frame)));
-        let mut entry = json!({
-            "at": self.now(),
-            "kind": direction,
-            "connection": connection,
-            "user": uid.map(|uid| self.username(uid)),
-            "what": what,
-            "bytes": text.len(),
-        });
+        let (at, user) = (self.now(), uid.map(|uid| self.username(uid)));
         self.hub.traffic(|number| {
-            entry["id"] = json!(number);
-            entry.to_string()
+            Note::Frame(Arc::new(Frame {
+                number,
+                at,
+                direction,
+                connection,
+                user,
+                bytes: text.len(),
+                text: (text.len() <= FRAME_KEPT).then(|| text.to_owned()),
+            }))
         });
     }
 }

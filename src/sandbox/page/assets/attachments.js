@@ -1,6 +1,7 @@
 // What hangs below a message: quotes, pictures, fields, files, coloured bars.
 
 import { h } from "./dom.js";
+import { image, link } from "./files.js";
 import { LONGEST, markdown, safeUrl } from "./markdown.js";
 import { BASE } from "./session.js";
 import { clockTime, fullTime, ms } from "./time.js";
@@ -26,16 +27,11 @@ function textOf(text, context, left) {
   return markdown(text, context.text, most);
 }
 
-/** The address of a file. Those of this server are only for who is logged in. */
-export function fileUrl(address, me) {
+/** The address of a file. */
+export function fileUrl(address) {
   if (typeof address !== "string" || !address) return null;
   const path = address.startsWith("/file-upload/") ? address.slice(1) : address;
-  const url = safeUrl(path, BASE);
-  if (!url || !url.startsWith(`${BASE}file-upload/`)) return url;
-  const own = new URL(url);
-  own.searchParams.set("rc_uid", me.userId);
-  own.searchParams.set("rc_token", me.authToken);
-  return own.href;
+  return safeUrl(path, BASE);
 }
 
 function fields(list, context, left) {
@@ -57,13 +53,13 @@ function fields(list, context, left) {
 }
 
 function picture(attachment, me) {
-  const source = fileUrl(attachment.image_url, me);
+  const source = fileUrl(attachment.image_url);
   if (!source) return null;
   const { width, height } = attachment.image_dimensions ?? {};
   const alt = short(attachment.image_alt ?? attachment.title ?? attachment.description ?? "Picture");
-  const image = h("img", { class: "picture", src: source, alt, loading: "lazy", width, height });
-  image.addEventListener("error", () => image.replaceWith(h("p", { class: "quiet" }, `The picture can not be shown: ${alt}`)));
-  return h("a", { href: source, target: "_blank", rel: "noopener noreferrer" }, image);
+  const shown = image(source, me, { class: "picture", alt, loading: "lazy", width, height });
+  shown.addEventListener("error", () => shown.replaceWith(h("p", { class: "quiet" }, `The picture can not be shown: ${alt}`)));
+  return link(source, me, short(attachment.title ?? "picture"), shown);
 }
 
 function size(bytes) {
@@ -89,14 +85,14 @@ function author(attachment) {
 function one(attachment, context, depth, left) {
   if (!attachment || typeof attachment !== "object") return null;
   const quote = Boolean(attachment.message_link);
-  const link = fileUrl(attachment.title_link, context.me);
-  const isFile = attachment.type === "file" || Boolean(link && attachment.title_link_download);
+  const address = fileUrl(attachment.title_link);
+  const isFile = attachment.type === "file" || Boolean(address && attachment.title_link_download);
   const kind = quote ? "quote" : isFile ? "file" : "plain";
   const title = attachment.title
     ? h(
         "p",
         { class: "attachment-title" },
-        link ? h("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, short(attachment.title)) : short(attachment.title),
+        address ? link(address, context.me, short(attachment.title), short(attachment.title)) : short(attachment.title),
         attachment.size ? h("span", { class: "quiet" }, ` ${size(attachment.size)}`) : null,
       )
     : null;

@@ -1,6 +1,7 @@
 // One message as people see it.
 
 import { attachments, fileUrl } from "./attachments.js";
+import { image } from "./files.js";
 import { h } from "./dom.js";
 import { emojiOf } from "./emoji.js";
 import { icon } from "./icons.js";
@@ -25,8 +26,8 @@ export function avatar(name, small = false) {
 function picture(message, context) {
   const sign = message.emoji && emojiOf(message.emoji);
   if (sign) return h("span", { class: "avatar avatar-emoji", "aria-hidden": "true" }, sign);
-  const source = message.avatar && fileUrl(message.avatar, context.me);
-  if (source) return h("img", { class: "avatar", src: source, alt: "" });
+  const source = message.avatar && fileUrl(message.avatar);
+  if (source) return image(source, context.me, { class: "avatar", alt: "" });
   return avatar(message.alias || message.u?.username || "?");
 }
 

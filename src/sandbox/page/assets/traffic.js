@@ -11,6 +11,7 @@ export class Traffic {
   #root;
   #entries = [];
   #people = new Map();
+  #rows = new WeakMap();
   #isPerson;
   #all = false;
   #kind = "";
@@ -67,21 +68,29 @@ export class Traffic {
       fill(this.#list, h("p", { class: "empty" }, "No bot has called yet. What bots in any language send and hear appears here."));
       return;
     }
-    fill(
-      this.#list,
-      entries.map((entry) => {
-        const failed = entry.kind === "rest" && !(entry.status < 400);
-        const status = entry.kind !== "rest" ? "" : (entry.status ?? "no answer");
-        return h(
-          "div",
-          { class: `entry entry-${entry.kind}${failed ? " entry-failed" : ""}` },
-          h("time", { class: "stamp" }, clockSeconds(entry.at)),
-          h("span", { class: "entry-kind" }, SIGN[entry.kind] ?? entry.kind),
-          h("span", { class: "entry-who" }, who(entry) || (entry.connection ? `#${entry.connection}` : "nobody")),
-          h("span", { class: "entry-what" }, entry.what),
-          h("span", { class: "entry-end" }, status, entry.took_us === undefined ? null : h("span", { class: "quiet" }, ` ${span(entry.took_us)}`)),
-        );
-      }),
+    this.#list.replaceChildren(...entries.map((entry) => this.#row(entry, who(entry))));
+  }
+
+  /** The row of an entry, which is made once unless it becomes known whose it is. */
+  #row(entry, who) {
+    const made = this.#rows.get(entry);
+    if (made?.who === who) return made.element;
+    const element = this.#make(entry, who);
+    this.#rows.set(entry, { who, element });
+    return element;
+  }
+
+  #make(entry, who) {
+    const failed = entry.kind === "rest" && !(entry.status < 400);
+    const status = entry.kind !== "rest" ? "" : (entry.status ?? "no answer");
+    return h(
+      "div",
+      { class: `entry entry-${entry.kind}${failed ? " entry-failed" : ""}` },
+      h("time", { class: "stamp" }, clockSeconds(entry.at)),
+      h("span", { class: "entry-kind" }, SIGN[entry.kind] ?? entry.kind),
+      h("span", { class: "entry-who" }, who || (entry.connection ? `#${entry.connection}` : "nobody")),
+      h("span", { class: "entry-what" }, entry.what),
+      h("span", { class: "entry-end" }, status, entry.took_us === undefined ? null : h("span", { class: "quiet" }, ` ${span(entry.took_us)}`)),
     );
   }
 }
