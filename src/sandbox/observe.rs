@@ -60,7 +60,7 @@ pub enum Inbound {
     Frame {
         /// Counts the realtime connections of this server from 1.
         connection: u64,
-        /// The text of the frame.
+        /// The text of the frame; of logins without the parameters.
         text: String,
     },
     /// A REST request.

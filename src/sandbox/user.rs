@@ -72,6 +72,17 @@ impl SandboxUser {
         token.map(|token| token.text.clone()).unwrap_or_default()
     }
 
+    /// All tokens that are good for this user now: the personal ones, and one of each login with the password.
+    pub fn login_tokens(&self) -> Vec<String> {
+        let state = self.sandbox.state();
+        let tokens = state
+            .users
+            .get(&self.id)
+            .into_iter()
+            .flat_map(|user| &user.tokens);
+        tokens.map(|token| token.text.clone()).collect()
+    }
+
     /// The password.
     pub fn password(&self) -> String {
         self.sandbox

@@ -273,6 +273,23 @@ async fn what_clients_send_is_on_record() {
             if method == "POST" && path == "/api/v1/chat.sendMessage" && body.contains("\"hi\"")
     ));
     assert!(matches!(&seen[2], Inbound::Request { body, .. } if body.is_empty()));
+    // Nor over the realtime API, however it is spelt, nor as a method over REST.
+    let login = r#"{"msg":"method","id":"1","method":"l\u006fgin","params":[{"resume":"a-secret"}]}"#;
+    ddp.send_text(login).await;
+    ddp.find(|frame| frame["msg"] == "result").await;
+    let body = json!({ "message": login }).to_string();
+    request(
+        &sandbox,
+        None,
+        "POST",
+        "/api/v1/method.callAnon/login",
+        Some(&body),
+    )
+    .await
+    .expect("answers");
+    let seen = sandbox.frames_from_clients();
+    assert_eq!(seen.len(), 5);
+    assert!(!format!("{seen:?}").contains("a-secret"), "{seen:?}");
 }
 
 #[tokio::test]

@@ -181,3 +181,29 @@ async fn a_whole_list_of_rooms_has_none_that_are_gone() {
         }
     }
 }
+
+/// Endpoints get what the validator made of a query.
+#[tokio::test]
+async fn a_query_is_used_as_it_was_made_to_fit() {
+    let sandbox = server("8.0.0");
+    let ann = sandbox.user("ann");
+    for number in 0..5 {
+        ann.say("general", &format!("{number}")).await;
+    }
+    for (count, shown) in [("3", 3), ("%203%20", 3), ("2.0", 2), ("", 0), ("x", 0)] {
+        let path = format!("/api/v1/channels.history?roomId=GENERAL&count={count}");
+        let answer = request(&sandbox, Some(&ann), "GET", &path, None)
+            .await
+            .expect("answers");
+        let messages = answer.json()["messages"].as_array().map_or(0, Vec::len);
+        // Nothing is the number 0: all there is.
+        let expected = if count.is_empty() {
+            (200, 5)
+        } else if shown == 0 {
+            (400, 0)
+        } else {
+            (200, shown)
+        };
+        assert_eq!((answer.status, messages), expected, "{count:?}");
+    }
+}

@@ -64,8 +64,7 @@ impl Call<'_> {
 
     /// All that a key of the query has, `key=one` and `key[]=two` alike.
     fn query_list(&self, key: &str) -> impl Iterator<Item = &str> {
-        let named = move |name: &str| name.strip_suffix("[]").unwrap_or(name) == key;
-        let all = self.query.iter().filter(move |(name, _)| named(name));
+        let all = self.query.iter().filter(move |(name, _)| name == key);
         all.map(|(_, value)| value.as_str())
             .filter(|value| !value.is_empty())
     }
@@ -169,6 +168,27 @@ fn queries(parts: &Parts) -> Vec<(String, String)> {
     query.map(|query| query.0).unwrap_or_default()
 }
 
+/// A query as it was made to fit.
+fn pairs(asked: Map<String, Value>) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    let mut add = |key: &str, value: Value| match value {
+        Value::String(text) => pairs.push((key.to_owned(), text)),
+        Value::Null => {}
+        // `5`, not `5.0`.
+        Value::Number(number) => {
+            pairs.push((key.to_owned(), number.as_f64().unwrap_or_default().to_string()))
+        }
+        other => pairs.push((key.to_owned(), other.to_string())),
+    };
+    for (key, value) in asked {
+        match value {
+            Value::Array(list) => list.into_iter().for_each(|one| add(&key, one)),
+            one => add(&key, one),
+        }
+    }
+    pairs
+}
+
 /// Answers one request below `/api`.
 pub(crate) async fn serve(context: &HttpContext, path: &str, parts: &Parts, body: Bytes) -> Response<Body> {
     let mut segments = path.split('/');
@@ -192,7 +212,8 @@ pub(crate) async fn serve(context: &HttpContext, path: &str, parts: &Parts, body
     let (fault, slow) = {
         let mut state = context.shared.lock();
         let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-        let shown = if name == "login" || files::takes_form(name) {
+        let login = name == "login" || args.first().is_some_and(|arg| arg == "login");
+        let shown = if login || files::takes_form(name) {
             ""
         } else {
             &String::from_utf8_lossy(&body)
@@ -327,7 +348,9 @@ fn run(
     // Validated since 7; what those before took without a word is not imitated.
     let fitted = if endpoint.verb == "GET" {
         let mut asked = call.query_object();
-        schema::fit(endpoint.name, &mut asked)
+        let fitted = schema::fit(endpoint.name, &mut asked);
+        call.query = pairs(asked);
+        fitted
     } else {
         schema::fit(endpoint.name, &mut call.body)
     };

@@ -25,7 +25,7 @@ use super::http::Context as ConnectionContext;
 
 /// How long a body may take, as on a real server.
 const DEADLINE: Duration = Duration::from_secs(300);
-/// Bytes of all bodies that are being read.
+/// Bytes of all bodies of requests that are not answered yet.
 const BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// What has become of a body that could not be read.
@@ -39,9 +39,29 @@ struct Bounded {
     body: Body,
     deadline: Pin<Box<Sleep>>,
     fate: Arc<Fate>,
+    held: Arc<Held>,
+}
+
+/// What a request holds of the memory for all, until it is answered: a handler may wait with the whole body in its hands.
+struct Held {
     /// Of all connections.
-    bytes: Arc<AtomicUsize>,
-    own_bytes: usize,
+    all: Arc<AtomicUsize>,
+    own: AtomicUsize,
+}
+
+impl Held {
+    /// Counts more. False if that is too much.
+    fn take(&self, bytes: usize) -> bool {
+        self.own.fetch_add(bytes, Ordering::Relaxed);
+        self.all.fetch_add(bytes, Ordering::Relaxed) + bytes <= BYTES_MAX
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all
+            .fetch_sub(self.own.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
 }
 
 impl HttpBody for Bounded {
@@ -60,9 +80,7 @@ impl HttpBody for Bounded {
         }
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            this.own_bytes += length;
-            if this.bytes.fetch_add(length, Ordering::Relaxed) + length > BYTES_MAX {
+            if !this.held.take(frame.data_ref().map_or(0, Bytes::len)) {
                 this.fate.is_too_much.store(true, Ordering::Relaxed);
                 let error = io::Error::from(io::ErrorKind::OutOfMemory);
                 return Poll::Ready(Some(Err(axum::Error::new(error))));
@@ -80,12 +98,6 @@ impl HttpBody for Bounded {
     }
 }
 
-impl Drop for Bounded {
-    fn drop(&mut self) {
-        self.bytes.fetch_sub(self.own_bytes, Ordering::Relaxed);
-    }
-}
-
 /// Answers for bodies that do not come.
 pub(super) async fn bound(request: Request, next: Next) -> Response<Body> {
     let Some(context) = request.extensions().get::<ConnectionContext>() else {
@@ -95,14 +107,16 @@ pub(super) async fn bound(request: Request, next: Next) -> Response<Body> {
         return next.run(request).await;
     }
     let fate = Arc::<Fate>::default();
-    let bytes = Arc::clone(&context.shared.body_bytes);
+    let held = Arc::new(Held {
+        all: Arc::clone(&context.shared.body_bytes),
+        own: AtomicUsize::new(0),
+    });
     let bounded = |body| {
         Body::new(Bounded {
             body,
             deadline: Box::pin(tokio::time::sleep(DEADLINE)),
             fate: Arc::clone(&fate),
-            bytes,
-            own_bytes: 0,
+            held: Arc::clone(&held),
         })
     };
     let response = next.run(request.map(bounded)).await;
