@@ -81,21 +81,9 @@ proptest! {
                 Some(damages) => damaged(form, damages),
                 None => form,
             };
-            let mut bytes = format!(
-                "POST /api/v1/{endpoint} HTTP/1.1\r\nhost: localhost\r\nx-auth-token: {}\r\nx-user-id: {}\r\n\
-                 content-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                scene.bot.token(),
-                scene.bot.id(),
-                form.len(),
-            )
-            .into_bytes();
-            bytes.extend_from_slice(&form);
-            let answer = scene.exchange(&bytes, false).await;
-            let answer = String::from_utf8_lossy(&answer);
-            let status = answer.get(9..12).and_then(|status| status.parse().ok());
-            let status: u16 = status.unwrap_or_else(|| panic!("no answer: {answer:?}"));
-            let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-            assert_documented(status, body);
+            let answer = scene.ask(&format!("POST /api/v1/{endpoint}"), &scene.bots(&kind), &form).await;
+            let (status, body) = answer.expect("an answer");
+            assert_documented(status, &body);
             assert_works(&scene.sandbox).await;
         });
     }
@@ -108,15 +96,18 @@ fn a_right_form_is_taken_so_that_damaged_ones_reach_the_parser() {
         let form = format!(
             "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nhi\r\n--{BOUNDARY}--\r\n"
         );
-        let request = format!(
-            "POST /api/v1/rooms.media/GENERAL HTTP/1.1\r\nhost: localhost\r\nx-auth-token: {}\r\nx-user-id: {}\r\n\
-             content-type: multipart/form-data; boundary={BOUNDARY}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{form}",
-            scene.bot.token(),
-            scene.bot.id(),
-            form.len(),
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let answer = scene
+            .ask(
+                "POST /api/v1/rooms.media/GENERAL",
+                &scene.bots(&kind),
+                form.as_bytes(),
+            )
+            .await;
+        assert_eq!(
+            answer.as_ref().map(|(status, _)| *status),
+            Some(200),
+            "{answer:?}"
         );
-        let answer = scene.exchange(request.as_bytes(), false).await;
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     });
 }

@@ -8,6 +8,7 @@
 mod client;
 mod forms;
 mod half_open;
+mod page;
 mod realtime;
 mod rest;
 mod values;

@@ -10,148 +10,61 @@ use super::client::{PATIENCE, request};
 use super::values::{anything, changed, changes, damaged, damages, word};
 use super::{assert_works, config, run, sandbox};
 
-/// Calls that are right, but for the ids: `M` is a message of the bot, `T` a token that is none.
+/// Calls that are right, but for the ids: `M` is a message of the bot, `U` a user, `T` a token that is none.
+const CALLS: &str = r##"
+POST login { "user": "ann", "password": "ann-password" }
+POST login { "resume": "T" }
+POST login { "user": { "username": "ann" }, "password": { "digest": "x", "algorithm": "sha-256" } }
+POST chat.sendMessage { "message": { "_id": "abcdefghijklmnopq", "rid": "GENERAL", "msg": "hi", "tmid": "M", "attachments": [{ "text": "t" }], "alias": "a", "emoji": ":x:" } }
+POST chat.postMessage { "roomId": "GENERAL", "channel": "#general", "text": "hi", "attachments": [{ "title": "t" }], "tmid": "M" }
+POST chat.update { "roomId": "GENERAL", "msgId": "M", "text": "new" }
+POST chat.delete { "roomId": "GENERAL", "msgId": "M", "asUser": true }
+POST chat.react { "messageId": "M", "emoji": ":+1:", "shouldReact": true }
+POST chat.pinMessage { "messageId": "M" }
+POST chat.unPinMessage { "messageId": "M" }
+POST users.setStatus { "status": "busy", "message": "m" }
+POST im.create { "username": "ann", "usernames": "ann,rocketbotte" }
+POST channels.create { "name": "new-room", "members": ["ann"], "readOnly": false }
+POST groups.create { "name": "new-group", "members": ["ann"] }
+POST channels.join { "roomId": "GENERAL" }
+POST channels.leave { "roomId": "GENERAL" }
+POST channels.invite { "roomId": "GENERAL", "userId": "U" }
+POST channels.kick { "roomId": "GENERAL", "userId": "U" }
+POST channels.setTopic { "roomId": "GENERAL", "topic": "t" }
+POST subscriptions.read { "rid": "GENERAL", "readThreads": true }
+POST rooms.createDiscussion { "prid": "GENERAL", "t_name": "talk", "users": ["ann"], "pmid": "M", "reply": "r" }
+POST rooms.media/GENERAL {}
+POST rooms.upload/GENERAL {}
+POST logout {}
+GET chat.syncMessages { "roomId": "GENERAL", "lastUpdate": "2026-11-22T08:00:00.000Z", "next": "1795334400000", "previous": "1", "type": "UPDATED", "count": "10" }
+GET chat.getMessage { "msgId": "M" }
+GET chat.getThreadMessages { "tmid": "M", "count": "5", "offset": "0", "sort": "{\"ts\":1}", "query": "{}" }
+GET channels.history { "roomId": "GENERAL", "latest": "2026-11-22T08:00:00.000Z", "oldest": "x", "count": "5", "inclusive": "true", "unreads": "true" }
+GET rooms.get { "updatedSince": "2026-11-22T08:00:00.000Z" }
+GET subscriptions.get { "updatedSince": "2026-11-22T08:00:00.000Z" }
+GET subscriptions.getOne { "roomId": "GENERAL" }
+GET rooms.info { "roomId": "GENERAL", "roomName": "general" }
+GET channels.members { "roomId": "GENERAL", "count": "2", "offset": "1", "filter": "a", "status[]": "online" }
+GET channels.list { "count": "2", "offset": "1", "query": "{}", "fields": "{}" }
+GET users.info { "username": "ann", "userId": "U" }
+GET users.list { "count": "0", "offset": "9" }
+GET settings.public { "_id": "Site_Url", "query": "{\"_id\":{\"$in\":[]}}", "count": "1" }
+GET me {}
+"##;
+
+/// Verb, endpoint and fields of each of these lines.
+pub(super) fn orders(lines: &'static str) -> Vec<(&'static str, &'static str, Value)> {
+    let order = |line: &'static str| {
+        let mut parts = line.splitn(3, ' ');
+        let mut part = || parts.next().expect("a verb, an endpoint and fields");
+        let (verb, name, fields) = (part(), part(), part());
+        (verb, name, serde_json::from_str(fields).expect("JSON"))
+    };
+    lines.trim().lines().map(order).collect()
+}
+
 fn calls() -> Vec<(&'static str, &'static str, Value)> {
-    vec![
-        (
-            "POST",
-            "login",
-            json!({ "user": "ann", "password": "ann-password" }),
-        ),
-        ("POST", "login", json!({ "resume": "T" })),
-        (
-            "POST",
-            "login",
-            json!({ "user": { "username": "ann" }, "password": { "digest": "x", "algorithm": "sha-256" } }),
-        ),
-        (
-            "POST",
-            "chat.sendMessage",
-            json!({ "message": { "_id": "abcdefghijklmnopq", "rid": "GENERAL", "msg": "hi", "tmid": "M", "attachments": [{ "text": "t" }], "alias": "a", "emoji": ":x:" } }),
-        ),
-        (
-            "POST",
-            "chat.postMessage",
-            json!({ "roomId": "GENERAL", "channel": "#general", "text": "hi", "attachments": [{ "title": "t" }], "tmid": "M" }),
-        ),
-        (
-            "POST",
-            "chat.update",
-            json!({ "roomId": "GENERAL", "msgId": "M", "text": "new" }),
-        ),
-        (
-            "POST",
-            "chat.delete",
-            json!({ "roomId": "GENERAL", "msgId": "M", "asUser": true }),
-        ),
-        (
-            "POST",
-            "chat.react",
-            json!({ "messageId": "M", "emoji": ":+1:", "shouldReact": true }),
-        ),
-        ("POST", "chat.pinMessage", json!({ "messageId": "M" })),
-        ("POST", "chat.unPinMessage", json!({ "messageId": "M" })),
-        (
-            "POST",
-            "users.setStatus",
-            json!({ "status": "busy", "message": "m" }),
-        ),
-        (
-            "POST",
-            "im.create",
-            json!({ "username": "ann", "usernames": "ann,rocketbotte" }),
-        ),
-        (
-            "POST",
-            "channels.create",
-            json!({ "name": "new-room", "members": ["ann"], "readOnly": false }),
-        ),
-        (
-            "POST",
-            "groups.create",
-            json!({ "name": "new-group", "members": ["ann"] }),
-        ),
-        ("POST", "channels.join", json!({ "roomId": "GENERAL" })),
-        ("POST", "channels.leave", json!({ "roomId": "GENERAL" })),
-        (
-            "POST",
-            "channels.invite",
-            json!({ "roomId": "GENERAL", "userId": "U" }),
-        ),
-        (
-            "POST",
-            "channels.kick",
-            json!({ "roomId": "GENERAL", "userId": "U" }),
-        ),
-        (
-            "POST",
-            "channels.setTopic",
-            json!({ "roomId": "GENERAL", "topic": "t" }),
-        ),
-        (
-            "POST",
-            "subscriptions.read",
-            json!({ "rid": "GENERAL", "readThreads": true }),
-        ),
-        (
-            "POST",
-            "rooms.createDiscussion",
-            json!({ "prid": "GENERAL", "t_name": "talk", "users": ["ann"], "pmid": "M", "reply": "r" }),
-        ),
-        ("POST", "rooms.media/GENERAL", json!({})),
-        ("POST", "rooms.upload/GENERAL", json!({})),
-        ("POST", "logout", json!({})),
-        (
-            "GET",
-            "chat.syncMessages",
-            json!({ "roomId": "GENERAL", "lastUpdate": "2026-11-22T08:00:00.000Z", "next": "1795334400000", "previous": "1", "type": "UPDATED", "count": "10" }),
-        ),
-        ("GET", "chat.getMessage", json!({ "msgId": "M" })),
-        (
-            "GET",
-            "chat.getThreadMessages",
-            json!({ "tmid": "M", "count": "5", "offset": "0", "sort": "{\"ts\":1}", "query": "{}" }),
-        ),
-        (
-            "GET",
-            "channels.history",
-            json!({ "roomId": "GENERAL", "latest": "2026-11-22T08:00:00.000Z", "oldest": "x", "count": "5", "inclusive": "true", "unreads": "true" }),
-        ),
-        (
-            "GET",
-            "rooms.get",
-            json!({ "updatedSince": "2026-11-22T08:00:00.000Z" }),
-        ),
-        (
-            "GET",
-            "subscriptions.get",
-            json!({ "updatedSince": "2026-11-22T08:00:00.000Z" }),
-        ),
-        ("GET", "subscriptions.getOne", json!({ "roomId": "GENERAL" })),
-        (
-            "GET",
-            "rooms.info",
-            json!({ "roomId": "GENERAL", "roomName": "general" }),
-        ),
-        (
-            "GET",
-            "channels.members",
-            json!({ "roomId": "GENERAL", "count": "2", "offset": "1", "filter": "a", "status[]": "online" }),
-        ),
-        (
-            "GET",
-            "channels.list",
-            json!({ "count": "2", "offset": "1", "query": "{}", "fields": "{}" }),
-        ),
-        ("GET", "users.info", json!({ "username": "ann", "userId": "U" })),
-        ("GET", "users.list", json!({ "count": "0", "offset": "9" })),
-        (
-            "GET",
-            "settings.public",
-            json!({ "_id": "Site_Url", "query": "{\"_id\":{\"$in\":[]}}", "count": "1" }),
-        ),
-        ("GET", "me", json!({})),
-    ]
+    orders(CALLS)
 }
 
 /// A form of a URL.
@@ -203,6 +116,25 @@ impl Scene {
 
     fn ids(&self, value: Value) -> Value {
         with_ids(value, &self.message, self.sandbox.user("ann").id())
+    }
+
+    /// Asks as the bot, unless other headers say otherwise, on a connection of its own. `None` if it ended without an answer.
+    pub(super) async fn ask(&self, line: &str, headers: &str, body: &[u8]) -> Option<(u16, String)> {
+        let length = body.len();
+        let head = format!(
+            "{line} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        let answer = self.exchange(&[head.as_bytes(), body].concat(), false).await;
+        let answer = String::from_utf8_lossy(&answer);
+        let status = answer.get(9..12)?.parse().ok()?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        Some((status, body.to_owned()))
+    }
+
+    /// The headers of the bot.
+    pub(super) fn bots(&self, content_type: &str) -> String {
+        let (id, token) = (self.bot.id(), self.bot.token());
+        format!("x-user-id: {id}\r\nx-auth-token: {token}\r\ncontent-type: {content_type}")
     }
 
     /// Writes bytes, says that there are no more if they do not ask for the end themselves, and reads what comes.
@@ -273,21 +205,13 @@ proptest! {
     ) {
         run(async {
             let scene = Scene::new().await;
-            let token = token.unwrap_or_else(|| scene.bot.token());
-            let mut bytes = format!(
-                "{verb} {path} HTTP/1.1\r\nhost: localhost\r\nx-auth-token: {token}\r\nx-user-id: {}\r\ncontent-type: \
-                 {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                scene.bot.id(),
-                body.len(),
-            )
-            .into_bytes();
-            bytes.extend_from_slice(&body);
-            let answer = scene.exchange(&bytes, false).await;
-            let answer = String::from_utf8_lossy(&answer);
-            let status = answer.get(9..12).and_then(|status| status.parse().ok());
-            let status: u16 = status.unwrap_or_else(|| panic!("no answer: {answer:?}"));
-            let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-            assert_documented(status, body);
+            let headers = match token {
+                Some(token) => format!("x-user-id: {}\r\nx-auth-token: {token}\r\ncontent-type: {content_type}", scene.bot.id()),
+                None => scene.bots(content_type),
+            };
+            let answer = scene.ask(&format!("{verb} {path}"), &headers, &body).await;
+            let (status, body) = answer.expect("an answer");
+            assert_documented(status, &body);
             assert_works(&scene.sandbox).await;
         });
     }
