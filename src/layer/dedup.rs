@@ -5,18 +5,16 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
-use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pin_project::pin_project;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::inspect::{Visit, enter};
+pub use super::dropping::ResponseFuture;
+use crate::inspect::enter;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -153,42 +151,5 @@ where
             inner: is_new.then(|| self.inner.call(request)),
             visit,
         }
-    }
-}
-
-/// The future of a [`Dedup`].
-#[pin_project]
-pub struct ResponseFuture<F> {
-    /// `None` for an event that is dropped.
-    #[pin]
-    inner: Option<F>,
-    visit: Visit,
-}
-
-impl<F, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response, E>>,
-{
-    type Output = Result<Response, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let result = match this.inner.as_pin_mut() {
-            Some(inner) => ready!(inner.poll(cx)),
-            None => {
-                this.visit.leave_with("dropped");
-                Ok(Response::empty())
-            }
-        };
-        this.visit.leave(&result);
-        Poll::Ready(result)
-    }
-}
-
-impl<F> fmt::Debug for ResponseFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture")
-            .field("is_dropped", &self.inner.is_none())
-            .finish_non_exhaustive()
     }
 }

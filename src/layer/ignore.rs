@@ -2,18 +2,16 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use pin_project::pin_project;
 use tower::{Layer, Service};
 
+pub use super::dropping::ResponseFuture;
 use crate::event::{Event, RoomId, Timestamp, UserId};
-use crate::inspect::{Visit, enter};
+use crate::inspect::enter;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -210,42 +208,5 @@ where
             inner: is_heard.then(|| self.inner.call(request)),
             visit,
         }
-    }
-}
-
-/// The future of an [`Ignore`].
-#[pin_project]
-pub struct ResponseFuture<F> {
-    /// `None` for an event that is dropped.
-    #[pin]
-    inner: Option<F>,
-    visit: Visit,
-}
-
-impl<F, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response, E>>,
-{
-    type Output = Result<Response, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let result = match this.inner.as_pin_mut() {
-            Some(inner) => ready!(inner.poll(cx)),
-            None => {
-                this.visit.leave_with("dropped");
-                Ok(Response::empty())
-            }
-        };
-        this.visit.leave(&result);
-        Poll::Ready(result)
-    }
-}
-
-impl<F> fmt::Debug for ResponseFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture")
-            .field("is_dropped", &self.inner.is_none())
-            .finish_non_exhaustive()
     }
 }

@@ -41,6 +41,7 @@ pub(crate) use accessors;
 pub(crate) mod announce;
 pub mod catch_panic;
 pub mod dedup;
+mod dropping;
 pub mod from_fn;
 pub mod handle_error;
 pub mod ignore;

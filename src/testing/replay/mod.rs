@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
-use futures_util::future::{Ready, ready};
+use futures_util::future::ready;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{BoxError, Layer, Service};
 
@@ -28,7 +28,7 @@ use super::record::format::{EventLine, Header, StoredAnswer, StoredArrival};
 use super::record::job::{EventName, Memory, Names, Outlet};
 use super::record::{Damage, RecordLayer, Recording, RecordingError, Redactor};
 use crate::context::Identity;
-use crate::dispatch::{Receipt, Serve, ServeError};
+use crate::dispatch::{Serve, ServeError};
 use crate::event::{Event, MessageId};
 use crate::request::Request;
 use crate::response::{Action, Response};
@@ -135,7 +135,10 @@ impl Replay {
         let memory = Arc::new(Memory::new(std::mem::take(&mut then.receipts)));
         let layer = RecordLayer::new(Outlet::Memory(Arc::clone(&memory)));
         let transport = Recorded::new(std::mem::take(&mut then.deliveries), keeps_pauses);
-        let serve = Serve::new(transport, Nowhere).identity(identity(&header));
+        // A server that takes everything, and keeps nothing.
+        let nowhere =
+            tower::service_fn(|action: Action| ready(Ok::<_, BoxError>(super::bot::receipt_of(&action))));
+        let serve = Serve::new(transport, nowhere).identity(identity(&header));
         let handle = serve.handle();
         // Everything that is recorded reached the pipeline then.
         serve.hear_bots(true).run(layer.layer(service)).await?;
@@ -287,23 +290,5 @@ impl Stream for Recorded {
 impl Transport for Recorded {
     fn stop(self: Pin<&mut Self>) {
         self.get_mut().is_stopped = true;
-    }
-}
-
-/// A server that takes everything, and keeps nothing.
-#[derive(Clone)]
-struct Nowhere;
-
-impl Service<Action> for Nowhere {
-    type Response = Receipt;
-    type Error = BoxError;
-    type Future = Ready<Result<Receipt, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, action: Action) -> Self::Future {
-        ready(Ok(super::bot::receipt_of(&action)))
     }
 }
