@@ -169,3 +169,45 @@ fn a_frame_costs_as_many_whatever_its_size() {
         assert_eq!((new, seen), (6, 4), "{bytes} bytes");
     }
 }
+
+/// What the sandbox does for a message does not grow with what was said before, and starting one is little work: it is what
+/// makes it start in well under a millisecond and take thousands of messages a second.
+#[cfg(feature = "sandbox")]
+#[test]
+fn a_sandbox_works_as_much_for_the_first_message_as_for_a_later_one() {
+    use rocketbotte::sandbox::Sandbox;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    // What everybody shares, such as the names of emoji, is made once.
+    drop(runtime.block_on(async { Sandbox::builder().start_in_memory() }));
+    let mut made = None;
+    let start = allocation_counter::measure(|| {
+        made = Some(runtime.block_on(async { Sandbox::builder().start_in_memory() }));
+    });
+    let sandbox = made.expect("is made");
+    assert!(
+        start.count_total < 1_000,
+        "{} allocations to start",
+        start.count_total
+    );
+    let ann = sandbox.user("ann");
+    // The least of some: now and then a table grows.
+    let message = || {
+        let costs = (0..32).map(|_| {
+            let say = || drop(runtime.block_on(ann.say("general", "hello")));
+            allocation_counter::measure(say).count_total
+        });
+        costs.min()
+    };
+    let early = message();
+    for _ in 0..5_000 {
+        runtime.block_on(ann.say("general", "hello"));
+    }
+    let late = message();
+    println!(
+        "{} allocations to start, {early:?} for a message",
+        start.count_total
+    );
+    assert_eq!(early, late);
+}
