@@ -416,7 +416,12 @@ fn changes(message: &Arc<Message>, before: &Content, now: &Content, text: Option
     if now.is_pinned != before.is_pinned {
         // Old versions set `editedAt` when a message is pinned: a pin is no edit.
         events.push(Event::Pinned(Arc::new(Pinned::new(Arc::clone(message)))));
-    } else if now.edited_at > before.edited_at {
+    } else if now.edited_at > before.edited_at
+        // Twice within a millisecond.
+        || now.edited_at.is_some()
+            && now.edited_at == before.edited_at
+            && text.is_some_and(|text| text != message.text())
+    {
         let edited = Edited::new(Arc::clone(message));
         events.push(Event::Edited(Arc::new(match text {
             Some(text) => edited.with_before(text),

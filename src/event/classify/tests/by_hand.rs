@@ -197,6 +197,21 @@ fn edits_and_deletions_say_what_was_there() {
 }
 
 #[test]
+fn two_edits_within_a_millisecond_are_two() {
+    let edit = |after: i64, text: &str| {
+        let more = format!(r#","msg":"{text}","editedAt":{{"$date":{}}}"#, WRITTEN + 2);
+        let mut frame = frame(after, &more);
+        frame.args = frame.args.replacen(r#""msg":"hi","#, "", 1).into();
+        frame
+    };
+    // The third is the second with a preview of a link.
+    assert_eq!(
+        events(&[frame(1, ""), edit(2, "ho"), edit(3, "ha"), edit(4, "ha")]),
+        ["message", "edited", "edited", "updated"]
+    );
+}
+
+#[test]
 fn a_system_message_is_verified_where_nobody_else_can_send_it() {
     let verified = |version: Option<&str>, system_type: &str| {
         let server = version.map(|text| {
