@@ -100,8 +100,8 @@ async fn done(
     .await;
     chat.ask("!do").await;
     let said = sandbox.messages("general").into_iter();
-    let said = said.filter(|message| message.username == "rocketbotte");
-    said.last().unwrap().raw
+    let mut said = said.filter(|message| message.username == "rocketbotte");
+    said.next_back().unwrap().raw
 }
 
 fn check(message: &Value, row: &Row) {

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rocketbotte::dispatch::DeadLetterError;
+use rocketbotte::extract::Outbox;
 use rocketbotte::journal::MemoryJournal;
 use rocketbotte::layer::CommandLayer;
-use rocketbotte::response::{Action, Send};
+use rocketbotte::response::{Action, Send, Thread};
 use rocketbotte::rest::{RestError, RestErrorKind};
 use rocketbotte::sandbox::{RestFault, Sandbox};
 use rocketbotte::{BoxError, Request, Response, Router};
@@ -174,6 +175,38 @@ async fn a_crash_doubles_nothing() {
         assert_eq!(said, ["to dev", "to ann"], "{is_renamed}");
         second.serving.abort();
     }
+}
+
+/// Wherever it went: also in a thread, whose room the server knows better.
+#[tokio::test(start_paused = true)]
+async fn what_was_posted_can_be_edited_and_deleted() {
+    let sandbox = sandbox();
+    let ann = sandbox.user("ann").direct(&["rocketbotte"]).await;
+    for room in ["general", "dev", &ann] {
+        sandbox.set_room_role(room, "rocketbotte", "owner").unwrap();
+    }
+    let root = sandbox.user("bob").say("dev", "root").await;
+    let router = Router::new().command("do", move |outbox: Outbox| {
+        let root = root.clone();
+        async move {
+            for send in [
+                Send::text("first"),
+                Send::text("first").to_user("ann"),
+                Send::text("first").to_room_named("dev"),
+                Send::text("first").in_thread(Thread::Of(root.as_str().into())),
+            ] {
+                let posted = outbox.perform(send.clone()).await?;
+                outbox.perform(posted.edit("edited").ok_or("no message")?).await?;
+                let posted = outbox.perform(send).await?;
+                outbox.perform(posted.delete().ok_or("no message")?).await?;
+            }
+            Ok::<_, BoxError>("done")
+        }
+    });
+    let chat = Chat::on(&sandbox, CommandLayer::new("!").layer(router)).await;
+    assert_eq!(chat.ask("!do").await, ["edited", "done"]);
+    assert_eq!(chat.said(&ann), ["edited"]);
+    assert_eq!(chat.said("dev"), ["edited", "edited"]);
 }
 
 #[tokio::test(start_paused = true)]
