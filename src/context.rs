@@ -14,7 +14,7 @@ use crate::dispatch::stack_info::StackInfo;
 use crate::event::{Message, MessageId, RoomId, RoomKind, User, UserId};
 use crate::inspect::Inspector;
 use crate::journal::Ledger;
-use crate::response::Action;
+use crate::response::{Action, AllowedMentions};
 use crate::router::runtime_listeners::RuntimeListeners;
 use crate::schedule::Schedules;
 use crate::transport::Arrival;
@@ -95,6 +95,8 @@ pub(crate) struct Shared {
     pub(crate) at_most_once: bool,
     /// Whether replies go in a thread below their question unless they say otherwise.
     pub(crate) always_in_thread: bool,
+    /// Whom texts may mention unless they say otherwise.
+    pub(crate) allowed_mentions: AllowedMentions,
     /// Whether messages of bots go through the pipeline, also where no route asked for them.
     pub(crate) hears_bots: bool,
     /// UTF-16 units of a message's text, by the server's settings.
@@ -121,6 +123,7 @@ impl Shared {
             ledger: None,
             at_most_once: false,
             always_in_thread: false,
+            allowed_mentions: AllowedMentions::default(),
             hears_bots: false,
             message_size_limit: DEFAULT_MESSAGE_SIZE_LIMIT,
             site_url: None,

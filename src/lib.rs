@@ -36,6 +36,7 @@ pub mod health;
 pub mod inspect;
 pub mod journal;
 pub mod layer;
+pub mod markdown;
 pub mod response;
 #[cfg(feature = "client")]
 pub mod rest;

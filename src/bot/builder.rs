@@ -10,6 +10,7 @@ use crate::credentials::Credentials;
 use crate::dispatch::{DeadLetter, DeadLetters, Overflow, Settings};
 use crate::inspect::Inspector;
 use crate::journal::{Journal, JournalSlot};
+use crate::response::AllowedMentions;
 use crate::schedule::WallClock;
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
@@ -43,6 +44,7 @@ pub struct BotBuilder {
     pub(super) handles_signals: bool,
     pub(super) hears_bots: bool,
     pub(super) always_in_thread: bool,
+    pub(super) allowed_mentions: AllowedMentions,
     pub(super) dispatch: Settings,
     pub(super) catches_up: bool,
     pub(super) catch_up_age: Option<Duration>,
@@ -79,6 +81,7 @@ impl BotBuilder {
             handles_signals: true,
             hears_bots: false,
             always_in_thread: false,
+            allowed_mentions: AllowedMentions::default(),
             dispatch: Settings::default(),
             catches_up: true,
             catch_up_age: None,
@@ -275,6 +278,23 @@ impl BotBuilder {
     /// unless switched on.
     pub fn reply_in_thread(mut self, is_on: bool) -> Self {
         self.always_in_thread = is_on;
+        self
+    }
+
+    /// Whom texts may mention that say nothing of it themselves: all users but no groups (`@all`, `@here`) unless set.
+    ///
+    /// ```
+    /// use rocketbotte::{Bot, response::AllowedMentions};
+    ///
+    /// // It repeats much of what strangers say.
+    /// let bot = Bot::builder("https://chat.example.org")
+    ///     .token("rKy9v9n4yYWWjyyx5", "token")
+    ///     .allow_mentions(AllowedMentions::author())
+    ///     .build()?;
+    /// # Ok::<_, rocketbotte::BotError>(())
+    /// ```
+    pub fn allow_mentions(mut self, allowed: AllowedMentions) -> Self {
+        self.allowed_mentions = allowed;
         self
     }
 

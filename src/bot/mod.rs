@@ -191,6 +191,7 @@ where
                 shared.schedules.set_clock(clock);
             }
             shared.always_in_thread = settings.always_in_thread;
+            shared.allowed_mentions.clone_from(&settings.allowed_mentions);
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;
             if settings.catches_up && own.overflow == Overflow::Park {

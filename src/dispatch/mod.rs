@@ -10,6 +10,7 @@ mod kept;
 mod lane_key;
 mod lanes;
 pub(crate) mod loops;
+mod mentions;
 mod open;
 mod receipt;
 mod report;

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use crate::context::Shared;
 use crate::dispatch::ids::{Channel, MessageOrigin};
-use crate::dispatch::text::{neutralise_group_mentions, split};
-use crate::event::{Message, MessageId, RoomId};
+use crate::dispatch::mentions::Mentionable;
+use crate::dispatch::text::split;
+use crate::event::{Message, MessageId, RoomId, User};
 use crate::request::Request;
-use crate::response::{Action, FollowThread, React, RouteName, Send, Thread, UnfollowThread};
+use crate::response::{
+    Action, AllowedMentions, FollowThread, React, RouteName, Send, Thread, UnfollowThread,
+};
 
 /// A reply that is later than this quotes the message that it answers: the talk has gone on since.
 pub(crate) const QUOTE_AFTER: Duration = Duration::from_secs(60);
@@ -54,6 +57,8 @@ pub(crate) struct Resolver {
     /// What is answered.
     message: Option<Arc<Message>>,
     thread_id: Option<MessageId>,
+    /// Who caused it.
+    author: Option<User>,
     /// The start of a text that answers late: a link that clients show as a quotation.
     quote: Option<String>,
 }
@@ -77,6 +82,7 @@ impl Resolver {
             room_id: None,
             message: None,
             thread_id: None,
+            author: None,
             quote: None,
         }
     }
@@ -91,6 +97,7 @@ impl Resolver {
             room_id: event.room_id().cloned(),
             message: event.message().cloned(),
             thread_id: event.thread_id().cloned(),
+            author: request.author().cloned(),
             quote: None,
         }
     }
@@ -148,7 +155,14 @@ impl Resolver {
                     *thread_id = Some(asked.cloned().ok_or_else(no_message)?);
                 }
             }
-            Action::Edit(edit) => edit.text = neutralise_group_mentions(&edit.text).into_owned(),
+            Action::Edit(edit) => {
+                let text = std::mem::take(&mut edit.text);
+                let mentionable = self.mentionable(edit.allowed_mentions(), false);
+                edit.text = match mentionable.neutralise(&text) {
+                    Cow::Owned(neutral) => neutral,
+                    Cow::Borrowed(_) => text,
+                };
+            }
             Action::Delete(_)
             | Action::Pin(_)
             | Action::Unpin(_)
@@ -160,6 +174,11 @@ impl Resolver {
 
     fn message_id(&self) -> Option<&MessageId> {
         Some(self.message.as_ref()?.id())
+    }
+
+    fn mentionable<'a>(&'a self, allowed: Option<&'a AllowedMentions>, groups: bool) -> Mentionable<'a> {
+        let allowed = allowed.unwrap_or(&self.shared.allowed_mentions);
+        Mentionable::new(allowed, self.author.as_ref().map(User::username), groups)
     }
 
     fn quote_of_question(&self) -> Option<String> {
@@ -175,10 +194,8 @@ impl Resolver {
             Thread::AsAsked | Thread::Always | Thread::Never => None,
             Thread::Of(id) => Some(id.clone()),
         };
-        let mut text = Cow::Borrowed(send.content());
-        if !send.allows_group_mentions() {
-            text = Cow::Owned(neutralise_group_mentions(&text).into_owned());
-        }
+        let mentionable = self.mentionable(send.allowed_mentions(), send.allows_group_mentions());
+        let mut text = mentionable.neutralise(send.content());
         let is_quoting = send.extras().is_some_and(|extras| extras.is_quoting);
         let quote = match &self.quote {
             Some(quote) => Some(Cow::Borrowed(quote.as_str())),
@@ -194,10 +211,11 @@ impl Resolver {
             .into_iter()
             .enumerate()
             .map(|(index, text)| {
-                let mut piece = match index == last {
-                    true => send.clone(),
-                    false => send.clone().without_attachments(),
-                };
+                let mut piece = send.clone();
+                match index == last {
+                    true => piece.map_attachments(|text| mentionable.neutralise_in_place(text)),
+                    false => piece = piece.without_attachments(),
+                }
                 let part = u32::try_from(index).unwrap_or(u32::MAX);
                 piece.set_text(text.into_owned());
                 piece.set_thread(thread.clone().map_or(Thread::Never, Thread::Of));

@@ -21,7 +21,7 @@ use crate::context::{Identity, Perform, Shared};
 use crate::inspect::Inspector;
 use crate::journal::{Journal, JournalSlot, Ledger, Owner};
 use crate::request::Request;
-use crate::response::{Action, DEFAULT_HOLD, Response};
+use crate::response::{Action, AllowedMentions, DEFAULT_HOLD, Response};
 use crate::schedule::WallClock;
 use crate::transport::{ConnectionState, Transport};
 
@@ -192,6 +192,12 @@ impl<T: Transport> Serve<T> {
     /// unless switched on.
     pub fn reply_in_thread(mut self, is_on: bool) -> Self {
         self.shared.always_in_thread = is_on;
+        self
+    }
+
+    /// Whom texts may mention that say nothing of it themselves: all users but no groups unless set.
+    pub fn allow_mentions(mut self, allowed: AllowedMentions) -> Self {
+        self.shared.allowed_mentions = allowed;
         self
     }
 

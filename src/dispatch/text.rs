@@ -1,4 +1,4 @@
-//! What is done to a text before it is posted: group mentions are neutralised, and what is too long is split. Pure.
+//! Splits a text that is too long for one message. Pure.
 
 use std::borrow::Cow;
 
@@ -18,46 +18,6 @@ const LEAST_FOR_FENCES: usize = 200;
 
 /// The longest name of a language that is repeated where a code block goes on.
 const LONGEST_INFO: usize = 32;
-
-/// Puts a character without width behind the `@` of `@all` and `@here`: it reads the same and notifies nobody. The
-/// server refuses the whole message of an account that may not mention groups.
-///
-/// The server knows ASCII names only, so anything else ends one: `@all大家好` calls everybody.
-pub(crate) fn neutralise_group_mentions(text: &str) -> Cow<'_, str> {
-    let mut neutral = String::new();
-    let mut copied = 0;
-    for (at, _) in text.match_indices('@') {
-        let name_at = at + 1;
-        if !is_in_address(&text[..at]) && is_group(&text[name_at..]) {
-            neutral.push_str(&text[copied..name_at]);
-            neutral.push('\u{200B}');
-            copied = name_at;
-        }
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    neutral.push_str(&text[copied..]);
-    Cow::Owned(neutral)
-}
-
-/// Whether an `@` behind this text belongs to an address or a URL.
-fn is_in_address(before: &str) -> bool {
-    before.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-'))
-}
-
-/// Whether the name at the start of the text is that of a group. `@all.` is one at the end of a sentence.
-fn is_group(text: &str) -> bool {
-    let rest = ["all", "here"].into_iter().find_map(|group| {
-        let (name, rest) = text.split_at_checked(group.len())?;
-        name.eq_ignore_ascii_case(group).then_some(rest)
-    });
-    rest.is_some_and(|rest| {
-        !rest
-            .trim_start_matches(['-', '_', '.'])
-            .starts_with(|c: char| c.is_ascii_alphanumeric())
-    })
-}
 
 /// Splits a text into messages of at most `limit` UTF-16 units, which is how the server counts. It prefers the end of
 /// a paragraph, of a line, of a word; a code block that is cut is closed and opened again. What is more than three
@@ -227,60 +187,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn group_mentions_notify_nobody() {
-        assert_eq!(
-            neutralise_group_mentions("hi @all and @Here!"),
-            "hi @\u{200B}all and @\u{200B}Here!"
-        );
-        for text in [
-            "mail@allan.example",
-            "@alligator",
-            "@here_we_go",
-            "@all.star",
-            "@all-stars",
-            "@all--x",
-            "bot@all.example",
-            "bot@here",
-            "https://example.org/@all",
-            "x.@all",
-            "_@all -@here",
-            "all here",
-            "@",
-            "@a",
-            "@é",
-            "@al",
-            "@aé",
-        ] {
-            assert_eq!(neutralise_group_mentions(text), text);
-        }
-    }
-
-    #[test]
-    fn a_group_name_ends_where_the_server_says() {
-        for text in [
-            "@all大家好",
-            "@allä",
-            "@all-",
-            "@all.",
-            "@here...",
-            "@all_",
-            "@all",
-            "(@all)",
-            ">@all",
-            "é@HERE",
-            "@all,@x",
-            "@@all",
-        ] {
-            let group = text.rfind("@all").or(text.find("@here")).or(text.find("@HERE"));
-            let (before, behind) = text.split_at(group.expect("a group") + 1);
-            assert_eq!(
-                neutralise_group_mentions(text),
-                format!("{before}\u{200B}{behind}")
-            );
-        }
-    }
 
     #[test]
     fn a_short_text_is_one_message() {

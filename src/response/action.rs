@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FollowThread, MarkRead, Pin, Send, SetStatus, UnfollowThread, Unpin};
+use super::{AllowedMentions, FollowThread, MarkRead, Pin, Send, SetStatus, UnfollowThread, Unpin};
 use crate::event::{MessageId, RoomId};
 
 /// Something to do in a chat. A value: it can be compared, stored and carried out later, again, or not at all.
@@ -123,6 +123,8 @@ pub struct Edit {
     pub(crate) text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) room_id: Option<RoomId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) allowed_mentions: Option<Box<AllowedMentions>>,
 }
 
 impl Edit {
@@ -132,7 +134,15 @@ impl Edit {
             message_id: message_id.into(),
             text: text.into(),
             room_id: None,
+            allowed_mentions: None,
         }
+    }
+
+    /// Says whom the text may mention, in the place of what the bot allows by default.
+    #[must_use]
+    pub fn allow_mentions(mut self, allowed: AllowedMentions) -> Self {
+        self.allowed_mentions = Some(Box::new(allowed));
+        self
     }
 
     /// Says that the message is in another room.
@@ -150,6 +160,11 @@ impl Edit {
     /// Its new text.
     pub fn content(&self) -> &str {
         &self.text
+    }
+
+    /// Who may be mentioned; `None` where that is up to the bot.
+    pub fn allowed_mentions(&self) -> Option<&AllowedMentions> {
+        self.allowed_mentions.as_deref()
     }
 }
 

@@ -114,6 +114,21 @@ impl Attachment {
         self
     }
 
+    /// Changes what is read of it; addresses and the colour stay.
+    pub(crate) fn map_texts(&mut self, change: impl Fn(&mut String)) {
+        let lines = [
+            &mut self.pretext,
+            &mut self.author_name,
+            &mut self.title,
+            &mut self.text,
+        ];
+        lines.into_iter().flatten().for_each(&change);
+        for field in &mut self.fields {
+            change(&mut field.title);
+            change(&mut field.value);
+        }
+    }
+
     /// Shows it folded: people open it.
     pub fn collapsed(mut self) -> Self {
         self.collapsed = true;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Attachment;
+use super::{AllowedMentions, Attachment};
 use crate::event::{MessageId, RoomId, UserId};
 
 /// In which thread a message goes.
@@ -170,11 +170,20 @@ impl Send {
         self
     }
 
-    /// Lets `@all` and `@here` in the text notify everybody. They are neutralised otherwise; an account without the
-    /// permission `mention-all` or `mention-here` has the whole message refused.
+    /// Lets `@all` and `@here` in the text notify everybody, besides those who may be mentioned anyway. They are
+    /// neutralised otherwise; an account without the permission `mention-all` or `mention-here` has the whole message
+    /// refused.
     #[must_use]
     pub fn allow_group_mentions(mut self) -> Self {
         self.allows_group_mentions = true;
+        self
+    }
+
+    /// Says whom text and attachments may mention, in the place of what the bot allows by default.
+    #[must_use]
+    pub fn allow_mentions(mut self, allowed: AllowedMentions) -> Self {
+        self.allows_group_mentions = false;
+        self.extras.edit().allowed_mentions = Some(allowed);
         self
     }
 
@@ -257,9 +266,17 @@ impl Send {
         }
     }
 
-    /// Whether `@all` and `@here` are left as they are.
+    /// Whether `@all` and `@here` are left as they are, whatever the bot allows by default.
     pub fn allows_group_mentions(&self) -> bool {
         self.allows_group_mentions
+            || self
+                .allowed_mentions()
+                .is_some_and(AllowedMentions::allows_groups)
+    }
+
+    /// Who may be mentioned; `None` where that is up to the bot.
+    pub fn allowed_mentions(&self) -> Option<&AllowedMentions> {
+        self.extras.0.as_deref()?.allowed_mentions.as_ref()
     }
 
     /// The attachments, in order.
@@ -282,6 +299,18 @@ impl Send {
             extras.attachments.clear();
         }
         self
+    }
+
+    /// Changes every text of its attachments.
+    pub(crate) fn map_attachments(&mut self, change: impl Fn(&mut String)) {
+        for attachment in self
+            .extras
+            .0
+            .iter_mut()
+            .flat_map(|extras| &mut extras.attachments)
+        {
+            attachment.map_texts(&change);
+        }
     }
 
     pub(crate) fn room_id_mut(&mut self) -> &mut Option<RoomId> {
@@ -313,7 +342,7 @@ impl Send {
 }
 
 /// People write names of users and rooms with their sign.
-fn without_sign(name: String, sign: char) -> String {
+pub(super) fn without_sign(name: String, sign: char) -> String {
     match name.strip_prefix(sign) {
         Some(bare) => bare.to_owned(),
         None => name,
@@ -337,6 +366,8 @@ pub(crate) struct SendExtras {
     pub(crate) emoji: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) avatar: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) allowed_mentions: Option<AllowedMentions>,
     pub(crate) is_also_in_room: bool,
     pub(crate) is_quoting: bool,
     pub(crate) has_no_previews: bool,

@@ -136,22 +136,26 @@ async fn send(client: &Client, places: &Places, action: &Send) -> Result<Receipt
         let room_id = known(action.room_id(), "send", "room")?;
         return send_to(client, action, room_id).await;
     };
+    let is_elsewhere =
+        |error: &RestError| matches!(error.kind(), RestErrorKind::NotFound | RestErrorKind::Forbidden);
+    let mut before = None;
     if let Some(room_id) = places.known(destination, Instant::now()) {
         match send_to(client, action, &room_id).await {
-            // It is another room now, or was made anew.
-            Err(error) if *error.kind() == RestErrorKind::NotFound => {
-                tracing::debug!(%destination, %room_id, "the room is not there any more: looking it up again");
+            // Another room may have the name now.
+            Err(error) if is_elsewhere(&error) => {
+                tracing::debug!(%destination, %room_id, %error, "looking it up again");
                 places.forget(destination);
+                before = Some((room_id, error));
             }
             done => return done,
         }
     }
     let room_id = places.look_up(client, destination).await?;
-    let sent = send_to(client, action, &room_id).await;
-    if sent
-        .as_ref()
-        .is_err_and(|error| *error.kind() == RestErrorKind::NotFound)
-    {
+    let sent = match before {
+        Some((known, error)) if known == room_id => Err(error),
+        _ => send_to(client, action, &room_id).await,
+    };
+    if sent.as_ref().is_err_and(is_elsewhere) {
         places.forget(destination);
     }
     sent

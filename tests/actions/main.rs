@@ -6,5 +6,7 @@
 mod support;
 
 mod each;
+mod mentions;
 mod message;
+mod places;
 mod world;

@@ -9,7 +9,8 @@ use rocketbotte::sandbox::Inbound;
 use serde_json::{Value, json};
 use tower::Layer;
 
-use crate::support::chat::Chat;
+use crate::support::after_secs;
+use crate::support::chat::{Chat, people};
 
 /// A bot that answers `!do` so.
 async fn bot_that(answers: impl Fn() -> Send + std::marker::Send + Sync + 'static) -> Chat {
@@ -111,12 +112,77 @@ async fn a_reply_in_a_thread_is_shown_in_the_room_too() {
     assert_eq!(said[0]["tshow"], true);
 }
 
+/// In each kind of room, as the server makes it of the link.
 #[tokio::test(start_paused = true)]
 async fn a_quotation_shows_what_was_asked() {
-    let (_chat, said) = answers(|| Send::text("fine").quoting()).await;
-    let text = said[0]["msg"].as_str().unwrap();
-    assert!(text.starts_with("[ ](http") && text.ends_with(") fine"), "{text}");
+    let sandbox = people()
+        .group_with("ops", &["ann", "rocketbotte"])
+        .start_in_memory();
+    let direct = sandbox.user("ann").direct(&["rocketbotte"]).await;
+    let three = sandbox.user("ann").direct(&["bob", "rocketbotte"]).await;
+    let router = Router::new().command("do", || async { Send::text("fine").quoting() });
+    let chat = Chat::on(&sandbox, CommandLayer::new("!").layer(router)).await;
+    for (room, path) in [
+        ("general", "channel/general".to_owned()),
+        ("ops", "group/ops".to_owned()),
+        (&direct, format!("direct/{direct}")),
+        (&three, format!("direct/{three}")),
+    ] {
+        let asked = sandbox.user("ann").say(room, "!do").await;
+        after_secs(1).await;
+        let said = chat.after_message(room, &asked).pop().unwrap().raw;
+        let link = format!("{}/{path}?msg={asked}", sandbox.url());
+        assert_eq!(said["msg"], format!("[ ]({link}) fine"));
+        let [quote] = &said["attachments"].as_array().unwrap()[..] else {
+            panic!("{said}");
+        };
+        assert_eq!(
+            (&quote["text"], &quote["author_name"], &quote["message_link"]),
+            (&json!("!do"), &json!("ann"), &json!(link))
+        );
+        assert_eq!(quote["author_icon"], "/avatar/ann");
+        assert_eq!(quote["ts"], sandbox.message(&asked).unwrap().raw["ts"]);
+    }
+}
+
+/// The quotation begins the first part, what is shown instead of the account is the same for all.
+#[tokio::test(start_paused = true)]
+async fn a_long_text_quotes_once() {
+    let long = || {
+        Send::text("word ".repeat(1500))
+            .quoting()
+            .avatar_emoji(":robot:")
+            .attachment(Attachment::new().text("x"))
+    };
+    let (_chat, said) = answers(long).await;
+    let texts: Vec<&str> = said
+        .iter()
+        .map(|message| message["msg"].as_str().unwrap())
+        .collect();
+    assert_eq!(said.len(), 2);
+    assert!(texts[0].starts_with("[ ](http") && texts[1].starts_with("word"));
+    let attachments = said
+        .iter()
+        .map(|message| message["attachments"].as_array().map_or(0, Vec::len));
+    assert_eq!(attachments.collect::<Vec<_>>(), [1, 1]);
     assert_eq!(said[0]["attachments"][0]["text"], "!do");
+    assert_eq!(said[1]["attachments"][0]["text"], "x");
+    assert!(said.iter().all(|message| message["emoji"] == ":robot:"));
+}
+
+/// What is still too long after three is cut, and the rest of the message is complete.
+#[tokio::test(start_paused = true)]
+async fn a_text_of_more_than_three_parts_is_cut_with_a_note() {
+    let long = || {
+        Send::text("word ".repeat(4000))
+            .in_thread(Thread::Always)
+            .attachment(Attachment::new().text("x"))
+    };
+    let (_chat, said) = answers(long).await;
+    assert_eq!(said.len(), 3);
+    assert!(said[2]["msg"].as_str().unwrap().contains("… (cut"));
+    assert_eq!(said[2]["attachments"][0]["text"], "x");
+    assert!(said.iter().all(|message| message["tmid"].is_string()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, reason = "the helpers of a test may fail it")]
 
 mod harness;
+mod markdown;
 mod node;
 mod python;
 mod typings;

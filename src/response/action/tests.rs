@@ -34,6 +34,16 @@ fn rows() -> Vec<(Action, &'static str)> {
             Edit::new("m", "new").in_room("r").into(),
             r#"{"edit":{"message_id":"m","text":"new","room_id":"r"}}"#,
         ),
+        (
+            Edit::new("m", "new")
+                .allow_mentions(AllowedMentions::users(["@ann"]).and_author().and_groups())
+                .into(),
+            r#"{"edit":{"message_id":"m","text":"new","allowed_mentions":{"users":["ann"],"author":true,"groups":true}}}"#,
+        ),
+        (
+            Send::text("hi").allow_mentions(AllowedMentions::none()).into(),
+            r#"{"send":{"text":"hi","thread":"as_asked","allows_group_mentions":false,"extras":{"allowed_mentions":{"users":[]},"is_also_in_room":false,"is_quoting":false,"has_no_previews":false}}}"#,
+        ),
         (Delete::new("m").into(), r#"{"delete":{"message_id":"m"}}"#),
         (
             React::with(":+1:").to("m").into(),
