@@ -53,6 +53,11 @@ impl Credentials {
         })
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn into_parts(self) -> (UserId, Secret) {
+        (self.user_id, self.token)
+    }
+
     /// The bot's user id.
     pub fn user_id(&self) -> &UserId {
         &self.user_id

@@ -268,7 +268,7 @@ async fn login_with_a_password() {
     assert_eq!(error.kind(), &RestErrorKind::Unauthorized, "{error}");
     let password = Secret::new(sandbox.bot("rocketbotte").password());
     let client = anonymous.login("rocketbotte", &password).await.unwrap();
-    let mut transport = transport(&sandbox.url(), client.credentials().unwrap().clone(), plain());
+    let mut transport = transport(&sandbox.url(), client.credentials().unwrap(), plain());
     assert!(matches!(next(&mut transport).await.unwrap(), Event::Ready));
     client.logout().await.unwrap();
     assert_eq!(
@@ -287,7 +287,7 @@ async fn logged(level: tracing::Level) -> (String, Vec<String>) {
         .login("rocketbotte", &Secret::new(&*password))
         .await
         .unwrap();
-    let mut transport = transport(&sandbox.url(), client.credentials().unwrap().clone(), plain());
+    let mut transport = transport(&sandbox.url(), client.credentials().unwrap(), plain());
     assert!(matches!(next(&mut transport).await.unwrap(), Event::Ready));
     client.call(&Me {}).await.unwrap();
     sandbox.user("ann").say("general", "confidential words").await;

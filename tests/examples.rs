@@ -129,6 +129,28 @@ fn moderator() {
 }
 
 #[test]
+fn two_bots() {
+    assert_eq!(
+        output_of("two_bots"),
+        "\
+ann: hello everybody
+front: hello to you
+ops: hello to you
+ann: !status
+front: all is well
+ann: ?load
+ops: 0.42
+ann: !deploy v1.2
+front: ops does that
+ops: v1.2 is deployed, as ann asked
+ann: hello again
+ops: hello to you
+front said 3, ops said 4
+"
+    );
+}
+
+#[test]
 fn tower_layers() {
     assert_eq!(
         output_of("tower_layers"),

@@ -2,6 +2,8 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::expect_used, reason = "the helpers of a test may fail it")]
 
+#[path = "sandbox/accounts.rs"]
+mod accounts;
 #[path = "sandbox/bridge.rs"]
 mod bridge;
 #[path = "sandbox/client.rs"]

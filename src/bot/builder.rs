@@ -11,6 +11,8 @@ use crate::dispatch::{DeadLetter, DeadLetters, Overflow, Settings};
 use crate::inspect::Inspector;
 use crate::journal::{Journal, JournalSlot};
 use crate::response::AllowedMentions;
+use crate::rest::TwoFactorRequest;
+use crate::rest::two_factor::TwoFactor;
 use crate::schedule::WallClock;
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
@@ -33,6 +35,7 @@ use crate::transport::{BackoffConfig, Connector, PerRoom, Proxy, TlsSettings};
 pub struct BotBuilder {
     pub(super) url: String,
     pub(super) account: Option<Account>,
+    pub(super) two_factor: Option<TwoFactor>,
     pub(super) rest_api: String,
     pub(super) backoff: BackoffConfig,
     pub(super) ca_file: Option<PathBuf>,
@@ -70,6 +73,7 @@ impl BotBuilder {
         Self {
             url,
             account: None,
+            two_factor: None,
             rest_api: "api/v1".to_owned(),
             backoff: BackoffConfig::default(),
             ca_file: None,
@@ -106,13 +110,49 @@ impl BotBuilder {
         self
     }
 
-    /// The account, by user name (or email address) and password. The token that this makes is given back when the bot
-    /// stops.
+    /// The account, by user name (or email address) and password. The token that this makes is renewed a day before it
+    /// expires (or in the last tenth of its time) and when the server refuses it, and given back when the bot stops. A
+    /// password that is not right any more by then ends the bot. An account with a second factor needs
+    /// [`two_factor`](Self::two_factor) too.
+    ///
+    /// The ids of replies follow from the token of the first login, or from the [journal](Self::journal): they stay the same
+    /// while the bot runs, and without a journal are others after the next start.
     pub fn password(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
         self.account = Some(Account::Password {
             user: user.into(),
             password: password.into(),
         });
+        self
+    }
+
+    /// Who is asked for a code where the account has a second factor, at the login and at each renewal of its token. It is
+    /// asked three times at most, and has ten minutes each time; an error, or a third wrong code, ends the bot.
+    ///
+    /// A bot that has the secret of the account makes the codes itself, here with the crate `totp-rs`:
+    ///
+    /// ```
+    /// use rocketbotte::{Bot, BoxError};
+    /// use totp_rs::{Builder, Secret};
+    ///
+    /// let secret = Secret::try_from_base32("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")?;
+    /// let totp = Builder::new().with_secret(secret).build()?;
+    /// let bot = Bot::builder("https://chat.example.org")
+    ///     .password("bot", "password")
+    ///     .two_factor(move |_| {
+    ///         let code = totp.generate_current().to_string();
+    ///         async { Ok::<_, BoxError>(code) }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<_, BoxError>(())
+    /// ```
+    pub fn two_factor<F, Fut, C, E>(mut self, ask: F) -> Self
+    where
+        F: Fn(TwoFactorRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<C, E>> + Send + 'static,
+        C: Into<Secret>,
+        E: Into<tower::BoxError>,
+    {
+        self.two_factor = Some(TwoFactor::new(ask));
         self
     }
 

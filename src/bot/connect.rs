@@ -12,6 +12,7 @@ use crate::context::Identity;
 use crate::credentials::Credentials;
 use crate::dispatch::{BotHandle, Stop};
 use crate::rest::endpoint::{Info, Me, MeReply, PublicSettings, SettingsReply, Subscriptions};
+use crate::rest::token_source::{BLOCKED_PAUSE, is_blocked};
 use crate::rest::{Client, RestError, RestErrorKind};
 use crate::server_url::ServerUrl;
 use crate::transport::{Backoff, Connector, RetryDecision};
@@ -45,10 +46,21 @@ pub(super) struct Session {
 #[derive(Default)]
 struct Login(Option<Client>);
 
+/// A bot that is dropped gives it back too, where there is a runtime still.
+impl Drop for Login {
+    fn drop(&mut self) {
+        if let (Some(client), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                let _ = tokio::time::timeout(LOGOUT_TIMEOUT, client.logout()).await;
+            });
+        }
+    }
+}
+
 impl Login {
     /// Not for a personal access token: it would be deleted by this.
-    async fn end(self, handle: &BotHandle) {
-        let Some(client) = self.0 else { return };
+    async fn end(mut self, handle: &BotHandle) {
+        let Some(client) = self.0.take() else { return };
         let mut stop = handle.watch_stop();
         let log_out = tokio::time::timeout(LOGOUT_TIMEOUT, client.logout());
         let failed = tokio::select! {
@@ -120,6 +132,7 @@ async fn connect_or_fail(settings: &BotBuilder, login: &mut Login) -> Result<Ses
     // Each failure is counted and logged here, so the client does not try again by itself.
     let anonymous = Client::builder(url.clone(), connector.clone())
         .rest_api(settings.rest_api.clone())
+        .two_factor_by(settings.two_factor.clone())
         .max_retries(0)
         .build();
     let mut backoff = Backoff::new(settings.backoff, Instant::now());
@@ -133,16 +146,19 @@ async fn connect_or_fail(settings: &BotBuilder, login: &mut Login) -> Result<Ses
             let is_about_the_account = matches!(
                 error.kind(),
                 RestErrorKind::Unauthorized | RestErrorKind::TwoFactorRequired
-            );
-            if is_about_the_account || !settings.has_run_on(&url) {
+            ) && !is_blocked(&error);
+            if is_about_the_account || !is_blocked(&error) && !settings.has_run_on(&url) {
                 return Err(refusal(settings, error));
             }
-            tracing::error!(%error, "the server is not as it was when the bot ran on it before: trying again");
+            if !is_blocked(&error) {
+                tracing::error!(%error, "the server is not as it was when the bot ran on it before: trying again");
+            }
         }
         match backoff.failed(Instant::now(), fastrand::f64()) {
             RetryDecision::Retry(wait) => {
                 let wait = match error.kind() {
                     RestErrorKind::RateLimited { retry_after } => wait.max(*retry_after),
+                    _ if is_blocked(&error) => wait.max(BLOCKED_PAUSE),
                     _ => wait,
                 };
                 tracing::warn!(%error, ?wait, "the server can not be reached, trying again");
@@ -155,7 +171,7 @@ async fn connect_or_fail(settings: &BotBuilder, login: &mut Login) -> Result<Ses
         }
     };
     // `log_in` gave the client its credentials.
-    let Some(credentials) = client.credentials().cloned() else {
+    let Some(credentials) = client.credentials() else {
         return Err(BotError::configuration("the bot has no account"));
     };
     let known = ask(&client).await;
@@ -215,12 +231,19 @@ fn refusal(settings: &BotBuilder, error: RestError) -> BotError {
             format!("{url} refuses the password of the user \"{user}\": check both"),
             error,
         ),
-        (RestErrorKind::TwoFactorRequired, Some(Account::Password { user, .. })) => BotError::refused(
-            format!(
-                "{url} wants a second factor for the user \"{user}\": use a personal access token instead of the password"
-            ),
-            error,
-        ),
+        (RestErrorKind::TwoFactorRequired, Some(Account::Password { user, .. })) => {
+            let sentence = match settings.two_factor {
+                None => format!(
+                    "{url} wants a second factor for the user \"{user}\": set two_factor, or use a personal access token \
+                     instead of the password"
+                ),
+                Some(_) => format!(
+                    "{url} wants a second factor for the user \"{user}\", and there was no right one: {}",
+                    error.message()
+                ),
+            };
+            BotError::refused(sentence, error)
+        }
         _ => error.into(),
     }
 }

@@ -280,6 +280,7 @@ impl BotBuilder {
             session.credentials.clone(),
             session.connector.clone(),
         )
+        .tokens(session.client.tokens())
         .unjoined_rooms(self.unjoined_rooms)
         .client(session.client.clone())
         .per_room(self.per_room)

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
+use super::account_policy::AccountPolicy;
 use super::auth::AuthLayer;
 use super::call::{Call, EncodeLayer, Meta};
 use super::clock::ServerClock;
@@ -24,9 +25,12 @@ use super::limit_layer::LimitLayer;
 use super::limiter::{Estimate, LONGEST_WAIT, Limiter, route_of};
 use super::reply;
 use super::retry::{Retries, RetryPolicy};
+use super::token_source::{LoginAgain, TokenSource};
 use super::trace::TraceLayer;
+use super::two_factor::{self, MAX_CODES, TwoFactor, TwoFactorRequest};
 use super::version::{ServerVersion, Version};
 use crate::credentials::Credentials;
+use crate::event::UserId;
 use crate::secret::Secret;
 use crate::server_url::ServerUrl;
 use crate::transport::Connector;
@@ -59,6 +63,7 @@ pub struct Client {
     config: Arc<ClientBuilder>,
     http: HttpClient,
     shared: Shared,
+    tokens: Option<TokenSource>,
 }
 
 /// What all clones learn from each answer.
@@ -77,6 +82,7 @@ impl Client {
             url,
             connector,
             credentials: None,
+            two_factor: None,
             api: Cow::Borrowed("api/v1"),
             timeout: Duration::from_secs(30),
             concurrency: 32,
@@ -91,24 +97,36 @@ impl Client {
         &self.config.url
     }
 
-    /// Whose account it uses, if any.
-    pub fn credentials(&self) -> Option<&Credentials> {
-        self.config.credentials.as_ref()
+    /// Whose account it uses, if any, with the token in use: that of a [`login`](Self::login) may be another one later.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.tokens.as_ref().and_then(TokenSource::credentials)
+    }
+
+    /// Whose account it uses.
+    pub(crate) fn user_id(&self) -> Option<&UserId> {
+        self.tokens.as_ref().map(TokenSource::user_id)
+    }
+
+    /// The token in use, and those after it.
+    pub(crate) fn tokens(&self) -> Option<&TokenSource> {
+        self.tokens.as_ref()
     }
 
     /// A client for another account over the same connections. The server's limits are not the same for all accounts,
     /// so it learns them anew.
     #[must_use]
     pub fn with_credentials(&self, credentials: Credentials) -> Self {
-        let config = ClientBuilder {
-            credentials: Some(credentials),
-            ..(*self.config).clone()
-        };
+        self.with_tokens(TokenSource::given(credentials))
+    }
+
+    fn with_tokens(&self, tokens: TokenSource) -> Self {
         let shared = Shared {
             limiter: Limiter::default(),
             ..self.shared.clone()
         };
-        config.stack_over(self.http.clone(), shared)
+        (*self.config)
+            .clone()
+            .stack_over(self.http.clone(), shared, Some(tokens))
     }
 
     /// A client over the same connections that tries so often again: for calls that something waits for.
@@ -117,7 +135,7 @@ impl Client {
             max_retries: retries,
             ..(*self.config).clone()
         };
-        config.stack_over(self.http.clone(), self.shared.clone())
+        config.stack_over(self.http.clone(), self.shared.clone(), self.tokens.clone())
     }
 
     /// A client over the same connections that does not try again, and fails where a limit would hold a call up longer
@@ -129,7 +147,7 @@ impl Client {
             is_in_a_hurry: true,
             ..(*self.config).clone()
         };
-        config.stack_over(self.http.clone(), self.shared.clone())
+        config.stack_over(self.http.clone(), self.shared.clone(), self.tokens.clone())
     }
 
     /// The server's clock, as the answers to the calls so far tell it.
@@ -239,25 +257,60 @@ impl Client {
         reply::read(&name, &self.config.url, &response, true)
     }
 
-    /// Logs in with a password: a client with the token, which [`credentials`](Self::credentials) tells. The token lasts until
-    /// [`logout`](Self::logout) or about 90 days.
+    /// Logs in with a password: a client with the token. When that expires or is revoked, the client logs in again, and the
+    /// calls that were refused meanwhile are made again. An account with a second factor is asked for a code: see
+    /// [`two_factor`](ClientBuilder::two_factor). [`logout`](Self::logout) ends it, else the token stays valid for 90 days.
     ///
     /// # Errors
     ///
     /// [`RestErrorKind::Unauthorized`] for a wrong name or password, [`RestErrorKind::TwoFactorRequired`] if the account
-    /// wants a second factor, and the others of [`RestErrorKind`].
+    /// wants a second factor and there was no code, or no right one, and the others of [`RestErrorKind`].
     pub async fn login(&self, user: &str, password: &Secret) -> Result<Self, RestError> {
-        let reply = self
-            .call(&Login {
-                user: user.to_owned(),
-                password: password.clone(),
-                code: None,
-            })
-            .await?;
-        let credentials = Credentials::new(reply.user_id, reply.auth_token).map_err(|error| {
-            RestError::new(RestErrorKind::UnexpectedReply, "POST login", error.to_string())
-        })?;
-        Ok(self.with_credentials(credentials))
+        let credentials = self.log_in(user, password).await?;
+        let again = LoginAgain {
+            client: self.anonymous(),
+            user: user.to_owned(),
+            password: password.clone(),
+        };
+        Ok(self.with_tokens(TokenSource::of_login(credentials, again)))
+    }
+
+    /// The same without a token. It does not try again by itself.
+    fn anonymous(&self) -> Self {
+        let config = ClientBuilder {
+            max_retries: Some(0),
+            is_in_a_hurry: false,
+            longest_wait: LONGEST_WAIT,
+            ..(*self.config).clone()
+        };
+        config.stack_over(self.http.clone(), self.shared.clone(), None)
+    }
+
+    /// A token for a password, with a code where one is asked for.
+    pub(super) async fn log_in(&self, user: &str, password: &Secret) -> Result<Credentials, RestError> {
+        let mut login = Login {
+            user: user.to_owned(),
+            password: password.clone(),
+            code: None,
+        };
+        let mut attempt = 0;
+        let reply = loop {
+            let error = match self.call(&login).await {
+                Ok(reply) => break reply,
+                Err(error) => error,
+            };
+            attempt += 1;
+            let (Some(method), Some(two_factor)) = (error.two_factor(), &self.config.two_factor) else {
+                return Err(error);
+            };
+            if attempt > MAX_CODES {
+                return Err(error);
+            }
+            let code = two_factor.ask(method, attempt, login.code.as_ref()).await;
+            login.code = Some(code.map_err(|error| two_factor::no_code("POST login", error))?);
+        };
+        Credentials::new(reply.user_id, reply.auth_token)
+            .map_err(|error| RestError::new(RestErrorKind::UnexpectedReply, "POST login", error.to_string()))
     }
 
     /// Ends the validity of the token in use. Only for tokens from [`login`](Self::login): a personal access token is
@@ -267,6 +320,13 @@ impl Client {
     ///
     /// See [`RestErrorKind`].
     pub async fn logout(&self) -> Result<(), RestError> {
+        if let Some(tokens) = &self.tokens {
+            tokens.close().await;
+        }
+        self.log_out().await
+    }
+
+    pub(super) async fn log_out(&self) -> Result<(), RestError> {
         self.call(&Logout {}).await.map(drop)
     }
 
@@ -360,6 +420,7 @@ pub struct ClientBuilder {
     url: ServerUrl,
     connector: Connector,
     credentials: Option<Credentials>,
+    two_factor: Option<TwoFactor>,
     api: Cow<'static, str>,
     timeout: Duration,
     concurrency: usize,
@@ -373,6 +434,41 @@ impl ClientBuilder {
     /// The account to use.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self
+    }
+
+    /// Who is asked for a code where the account has a second factor: at a [`login`](Client::login), and for the few calls
+    /// that want one. It is asked three times at most, and has ten minutes each time.
+    ///
+    /// ```no_run
+    /// # async fn example(url: rocketbotte::ServerUrl) -> Result<(), Box<dyn std::error::Error>> {
+    /// use rocketbotte::Secret;
+    /// use rocketbotte::rest::Client;
+    /// use rocketbotte::transport::{Connector, TlsSettings};
+    ///
+    /// let client = Client::builder(url, Connector::tcp(&TlsSettings::new())?)
+    ///     .two_factor(async |request| {
+    ///         println!("the code of the {}, please", request.method().as_str());
+    ///         tokio::task::spawn_blocking(|| std::io::stdin().lines().next().unwrap_or(Ok(String::new()))).await?
+    ///     })
+    ///     .build();
+    /// let client = client.login("ann", &Secret::new(std::env::var("PASSWORD")?)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn two_factor<F, Fut, C, E>(mut self, ask: F) -> Self
+    where
+        F: Fn(TwoFactorRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<C, E>> + Send + 'static,
+        C: Into<Secret>,
+        E: Into<BoxError>,
+    {
+        self.two_factor = Some(TwoFactor::new(ask));
+        self
+    }
+
+    pub(crate) fn two_factor_by(mut self, two_factor: Option<TwoFactor>) -> Self {
+        self.two_factor = two_factor;
         self
     }
 
@@ -408,10 +504,11 @@ impl ClientBuilder {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .build(self.connector.clone());
-        self.stack_over(http, Shared::default())
+        let tokens = self.credentials.clone().map(TokenSource::given);
+        self.stack_over(http, Shared::default(), tokens)
     }
 
-    fn stack_over(self, http: HttpClient, shared: Shared) -> Client {
+    fn stack_over(self, http: HttpClient, shared: Shared, tokens: Option<TokenSource>) -> Client {
         let stack = ServiceBuilder::new()
             .layer(TraceLayer)
             .layer(EncodeLayer {
@@ -419,12 +516,17 @@ impl ClientBuilder {
                 api: self.api.clone(),
             })
             .retry(RetryPolicy::new(self.max_retries, shared.retries.clone()))
+            .retry(AccountPolicy::new(
+                tokens.clone(),
+                self.two_factor.clone(),
+                self.is_in_a_hurry || self.max_retries == Some(0),
+            ))
             .layer(LimitLayer {
                 limiter: shared.limiter.clone(),
                 longest_wait: self.longest_wait,
                 is_in_a_hurry: self.is_in_a_hurry,
             })
-            .layer(AuthLayer::new(self.url.clone(), self.credentials.as_ref()))
+            .layer(AuthLayer::new(self.url.clone(), tokens.clone()))
             .timeout(self.timeout)
             .concurrency_limit(self.concurrency)
             .service(Collect(http.clone()));
@@ -433,6 +535,7 @@ impl ClientBuilder {
             config: Arc::new(self),
             http,
             shared,
+            tokens,
         }
     }
 }

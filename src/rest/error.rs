@@ -9,6 +9,7 @@ use tower::BoxError;
 
 use super::call::InvalidPath;
 use super::limiter::LimitExceeded;
+use super::two_factor::TwoFactorMethod;
 use super::version::Version;
 use crate::excerpt::excerpt;
 use crate::server_url::ServerUrl;
@@ -43,6 +44,8 @@ struct Inner {
     source: Option<BoxError>,
     /// Whether the answer was one after which the call is made again.
     is_transient: bool,
+    /// What the server asks for, where a code could help.
+    two_factor: Option<TwoFactorMethod>,
 }
 
 /// What kind of failure a [`RestError`] is.
@@ -95,6 +98,7 @@ impl RestError {
             message: message.into(),
             source: None,
             is_transient: false,
+            two_factor: None,
         }))
     }
 
@@ -118,6 +122,11 @@ impl RestError {
 
     pub(crate) fn with_code(mut self, code: Option<&str>) -> Self {
         self.0.code = code.map(Into::into);
+        self
+    }
+
+    pub(crate) fn with_two_factor(mut self, method: Option<TwoFactorMethod>) -> Self {
+        self.0.two_factor = method;
         self
     }
 
@@ -169,6 +178,11 @@ impl RestError {
             false => format!("the connection to {url} was lost: {}", root_cause(&*error)),
         };
         Self::new(RestErrorKind::Transport, call, message).with_source(error)
+    }
+
+    /// The second factor that the server asks for; `None` also where no other code is taken any more.
+    pub fn two_factor(&self) -> Option<&TwoFactorMethod> {
+        self.0.two_factor.as_ref()
     }
 
     /// What kind of failure it is.

@@ -29,6 +29,7 @@
 //! every five calls that work, so that a server that is down is not hammered. Any other status is the server's word, and
 //! an error at once.
 
+mod account_policy;
 mod auth;
 mod call;
 mod client;
@@ -43,7 +44,9 @@ mod reply;
 mod retry;
 mod retry_budget;
 mod sink;
+pub(crate) mod token_source;
 mod trace;
+pub(crate) mod two_factor;
 mod version;
 
 pub mod endpoint;
@@ -53,6 +56,7 @@ pub use self::endpoint::Endpoint;
 pub use self::error::{RestError, RestErrorKind};
 pub(crate) use self::limiter::AccountLimit;
 pub use self::sink::{RestSink, SinkFuture};
+pub use self::two_factor::{TwoFactorMethod, TwoFactorRequest};
 pub(crate) use self::version::ServerVersion;
 pub use self::version::Version;
 

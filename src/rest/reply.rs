@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::error::{RestError, RestErrorKind};
 use super::limit;
 use super::retry::{Transient, WEB_CLIENT};
+use super::two_factor::TwoFactorMethod;
 use crate::excerpt::excerpt;
 use crate::server_url::ServerUrl;
 
@@ -46,6 +47,7 @@ struct Body {
     #[serde(rename = "errorType")]
     error_type: Option<Value>,
     message: Option<Value>,
+    details: Option<Value>,
 }
 
 /// Reads the reply to `call` (`POST chat.sendMessage`). What a sensitive one holds gets into no error.
@@ -162,9 +164,9 @@ fn no_json(call: &str, url: &ServerUrl, response: &Response<Bytes>, is_sensitive
 
 fn refusal(call: &str, response: &Response<Bytes>, body: Option<Body>) -> RestError {
     let status = response.status();
-    let (error, error_type, message) = match body {
-        Some(body) => (body.error, body.error_type, body.message),
-        None => (None, None, None),
+    let (error, error_type, message, details) = match body {
+        Some(body) => (body.error, body.error_type, body.message, body.details),
+        None => (None, None, None, None),
     };
     let error_text = error.as_ref().and_then(text_of);
     let message_text = message.as_ref().and_then(text_of);
@@ -202,9 +204,12 @@ fn refusal(call: &str, response: &Response<Bytes>, body: Option<Body>) -> RestEr
     } else {
         RestErrorKind::Api
     };
+    let two_factor = (kind == RestErrorKind::TwoFactorRequired && code != Some("totp-max-attempts"))
+        .then(|| TwoFactorMethod::in_details(details.as_ref()));
     RestError::new(kind, call, excerpt(text, 300))
         .with_status(status)
         .with_code(code)
+        .with_two_factor(two_factor)
 }
 
 /// A string, a number, or the first text inside an object.

@@ -238,14 +238,15 @@ async fn send_as(
         .await
     {
         Ok(found) => {
-            let user_id = client.credentials().map(|credentials| credentials.user_id());
             // Where it was looked up, another room may have the name since.
             let may_be_elsewhere = action.destination().is_some();
-            Ok(if is_ours(&found.message, user_id, room_id, may_be_elsewhere) {
-                Posted::Before(found.message.room_id)
-            } else {
-                Posted::Taken(error)
-            })
+            Ok(
+                if is_ours(&found.message, client.user_id(), room_id, may_be_elsewhere) {
+                    Posted::Before(found.message.room_id)
+                } else {
+                    Posted::Taken(error)
+                },
+            )
         }
         // It exists, in a room that the bot may not read: not ours. Unless that is the room in which it may not write any
         // more: then nobody knows.

@@ -12,6 +12,7 @@ use super::{
     server::{self, Site},
     state::{
         State,
+        people::SecondFactor,
         rooms::{NewRoom, RoomKind},
     },
 };
@@ -23,7 +24,7 @@ pub struct UserSpec {
     name: Option<String>,
     password: Option<String>,
     roles: Vec<String>,
-    code: Option<String>,
+    second: Option<SecondFactor>,
 }
 
 impl UserSpec {
@@ -34,14 +35,29 @@ impl UserSpec {
             name: None,
             password: None,
             roles: vec!["user".to_owned()],
-            code: None,
+            second: None,
         }
     }
 
-    /// A login with the password asks for this code, as where a second factor is on. Tokens need none.
+    /// A login with the password asks for this code, as where an app makes it; so do the few calls that want it of somebody
+    /// who is logged in. Personal access tokens need none.
     #[must_use]
-    pub fn two_factor(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(code.into());
+    pub fn two_factor(self, code: impl Into<String>) -> Self {
+        self.second(code.into(), false)
+    }
+
+    /// The same with a code that the server sends by email. After five wrong ones it sends another, which is the same here.
+    #[must_use]
+    pub fn two_factor_by_email(self, code: impl Into<String>) -> Self {
+        self.second(code.into(), true)
+    }
+
+    fn second(mut self, code: String, by_email: bool) -> Self {
+        self.second = Some(SecondFactor {
+            code,
+            by_email,
+            sent: None,
+        });
         self
     }
 
@@ -88,6 +104,7 @@ pub struct SandboxBuilder {
     server_id_frame: bool,
     heartbeat: Option<Duration>,
     emoji: Vec<String>,
+    login_expiration: Option<Duration>,
     subpath: String,
     clock_offset: i64,
     version: Option<String>,
@@ -119,6 +136,7 @@ impl Default for SandboxBuilder {
             server_id_frame: true,
             heartbeat: None,
             emoji: Vec::new(),
+            login_expiration: None,
             subpath: String::new(),
             clock_offset: 0,
             version: None,
@@ -221,6 +239,12 @@ impl SandboxBuilder {
         self
     }
 
+    /// How long the token of a login is valid: 90 days as on a server of which nobody set it, unless set.
+    pub fn login_expiration(mut self, life: Duration) -> Self {
+        self.login_expiration = Some(life);
+        self
+    }
+
     /// Serves below a path, such as `/chat`.
     pub fn subpath(mut self, path: &str) -> Self {
         let path = path.trim_matches('/');
@@ -264,6 +288,9 @@ impl SandboxBuilder {
         if let Some(interval) = self.heartbeat {
             state.heartbeat = interval;
         }
+        if let Some(life) = self.login_expiration {
+            state.token_life = i64::try_from(life.as_millis()).unwrap_or(i64::MAX / 2);
+        }
         if let Some(version) = self.version {
             state.server_version = version;
         }
@@ -279,8 +306,8 @@ impl SandboxBuilder {
                 .password
                 .unwrap_or_else(|| format!("{}-password", user.username));
             let uid = state.add_user(&user.username, &name, &password, user.roles);
-            if let (Some(code), Some(user)) = (user.code, state.users.get_mut(&uid)) {
-                user.code = Some(code);
+            if let (Some(second), Some(user)) = (user.second, state.users.get_mut(&uid)) {
+                user.second = Some(second);
             }
             if !everybody.contains(&uid) {
                 everybody.push(uid);

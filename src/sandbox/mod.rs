@@ -31,6 +31,7 @@
 //! closes connections where this one answers with `error`. A short name of an emoji is always a known one here, nothing is
 //! looked up behind a link, pictures get no preview, and commands are only those of the server itself.
 
+mod accounts;
 mod arrange;
 mod builder;
 mod ddp;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -165,7 +165,12 @@ impl Address {
         };
         let rest = rest.trim_end_matches('/');
         let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-        if place.is_empty() || place.contains(['/', '?', '#']) {
+        let is_place = place.parse::<Authority>().is_ok_and(|place| {
+            let port = place.as_str()[place.host().len()..].strip_prefix(':');
+            let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+            !place.host().is_empty() && port.is_none_or(is_port)
+        });
+        if !is_place {
             return Err(ProxyError::of(
                 "has no valid host; write one such as http://proxy.example.org:3128",
             ));

@@ -82,20 +82,6 @@ impl Sandbox {
     pub fn silence(&self, on: bool) {
         self.shared().silence_all(on);
     }
-
-    /// Takes every token of this user away, as removing a personal access token does: the sockets close
-    /// with 1000 and no frame, and the next login is refused with 403.
-    pub fn revoke_token(&self, username: &str) {
-        let mut state = self.state();
-        let tokens: Vec<String> = state
-            .user_by_name(username)
-            .into_iter()
-            .flat_map(|user| user.tokens.iter().map(|token| token.text.clone()))
-            .collect();
-        for token in tokens {
-            state.revoke(&token, None);
-        }
-    }
 }
 
 impl Shared {

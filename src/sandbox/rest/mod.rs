@@ -49,8 +49,9 @@ struct Call<'a> {
     /// What stands in the path behind the name of the endpoint.
     args: Vec<String>,
     form: Option<Result<files::Form, Refusal>>,
-    /// The second factor, if the headers have one.
+    /// The second factor, if the headers have one, and what it is.
     code: Option<String>,
+    code_method: Option<String>,
 }
 
 impl Call<'_> {
@@ -344,6 +345,8 @@ fn run(
         args,
         form,
         code: Some(header(&parts.headers, "x-2fa-code").to_owned()).filter(|code| !code.is_empty()),
+        code_method: Some(header(&parts.headers, "x-2fa-method").to_owned())
+            .filter(|method| !method.is_empty()),
     };
     // Validated since 7; what those before took without a word is not imitated.
     let fitted = if endpoint.verb == "GET" {

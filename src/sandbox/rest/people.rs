@@ -50,8 +50,12 @@ pub(super) fn spotlight(call: &mut Call<'_>) -> Outcome {
     }
 }
 
-/// The name of a token, for those who may have one.
-fn token_name(call: &Call<'_>, method: &str) -> Result<String, Refusal> {
+/// The name of a token, for those who may have one, and who prove once more who they are.
+fn token_name(call: &mut Call<'_>, method: &str) -> Result<String, Refusal> {
+    if call.state.is_of_login(&call.token) {
+        let (code, by) = (call.code.as_deref(), call.code_method.as_deref());
+        call.state.prove(&call.uid, code, by)?;
+    }
     let name = call.need("tokenName")?;
     match call.state.may(&call.uid, "create-personal-access-tokens", None) {
         true => Ok(name),

@@ -99,6 +99,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) log: Log,
     pub(crate) tokens: Tokens,
+    /// How long the token of a login is valid, in milliseconds.
+    pub(crate) token_life: i64,
     /// What the page is told.
     pub(crate) hub: Arc<Hub>,
     pub(crate) server_id_frame: bool,
@@ -131,6 +133,7 @@ impl State {
             faults: Faults::default(),
             log: Log::default(),
             tokens: Tokens::new(),
+            token_life: people::TOKEN_LIFE_MS,
             hub: Arc::default(),
             server_id_frame,
             heartbeat: HEARTBEAT,

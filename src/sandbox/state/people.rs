@@ -11,7 +11,9 @@ use crate::sandbox::refusal::Refusal;
 /// Login tokens kept for a user; the oldest goes first.
 const TOKENS_KEPT: usize = 100;
 /// Ninety days, the default of `Accounts_LoginExpiration`.
-const TOKEN_LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+pub(crate) const TOKEN_LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// Wrong codes that one sent by email survives.
+const EMAIL_CODE_ATTEMPTS: u32 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -76,7 +78,17 @@ pub(crate) struct User {
     pub(crate) utc_offset: Option<f64>,
     pub(crate) created: i64,
     /// The second factor of logins with a password.
-    pub(crate) code: Option<String>,
+    pub(crate) second: Option<SecondFactor>,
+}
+
+/// How a user proves a second time who it is.
+#[derive(Debug, Clone)]
+pub(crate) struct SecondFactor {
+    pub(crate) code: String,
+    /// Whether the server sends the code by email, and an app does not make it.
+    pub(crate) by_email: bool,
+    /// Whether an email was sent that holds still, and how often a wrong code came for it.
+    pub(crate) sent: Option<u32>,
 }
 
 impl User {
@@ -185,7 +197,7 @@ impl State {
             status_text: String::new(),
             utc_offset: None,
             created: self.now(),
-            code: None,
+            second: None,
         };
         self.users.insert(id.clone(), user);
         id
@@ -229,7 +241,7 @@ impl State {
     fn new_token(&mut self, uid: &str) -> Option<Token> {
         let token = Token {
             text: self.tokens.make(),
-            expires: Some(self.now() + TOKEN_LIFE_MS),
+            expires: Some(self.now() + self.token_life),
             name: None,
         };
         let user = self.users.get_mut(uid)?;
@@ -298,20 +310,8 @@ impl State {
         if !matches {
             return Err(unknown());
         }
-        if user.code.is_some() && user.code.as_deref() != code {
-            let details = json!({
-                "method": "totp",
-                "codeGenerated": false,
-                "availableMethods": ["totp"],
-                "emailOrUsername": login,
-            });
-            let (error, reason) = match code {
-                None => ("totp-required", "TOTP Required"),
-                Some(_) => ("totp-invalid", "TOTP Invalid"),
-            };
-            return Err(Refusal::coded(error, reason).with_details(details));
-        }
         let uid = user.id.clone();
+        self.prove(&uid, code, None)?;
         let token = self.new_token(&uid).ok_or_else(unknown)?;
         Ok(Login {
             uid,
@@ -319,6 +319,71 @@ impl State {
             expires: token.expires,
             kind: "password",
         })
+    }
+
+    /// Checks the second factor of a user who has one. Without a method it is whichever the user has.
+    pub(crate) fn prove(
+        &mut self,
+        uid: &str,
+        code: Option<&str>,
+        method: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let Some(user) = self.users.get_mut(uid) else {
+            return Ok(());
+        };
+        let login = user.username.clone();
+        let Some(second) = &mut user.second else {
+            return Ok(());
+        };
+        let name = if second.by_email { "email" } else { "totp" };
+        let method_fits = method.is_none_or(|method| method == name);
+        if method_fits && code == Some(&*second.code) {
+            second.sent = None;
+            return Ok(());
+        }
+        let (error, reason) = match code {
+            Some(_) if method_fits => ("totp-invalid", "TOTP Invalid"),
+            _ => ("totp-required", "TOTP Required"),
+        };
+        let mut is_sent = false;
+        if second.by_email {
+            let wrong = second
+                .sent
+                .map(|wrong| wrong + u32::from(error == "totp-invalid"));
+            if wrong.is_some_and(|wrong| wrong >= EMAIL_CODE_ATTEMPTS) {
+                second.sent = None;
+                return Err(Refusal::coded(
+                    "totp-max-attempts",
+                    "TOTP Maximun Failed Attempts Reached",
+                ));
+            }
+            is_sent = wrong.is_none();
+            second.sent = Some(wrong.unwrap_or(0));
+        }
+        let details = json!({
+            "method": name,
+            "codeGenerated": is_sent,
+            "availableMethods": [name],
+            "emailOrUsername": login,
+        });
+        Err(Refusal::coded(error, reason).with_details(details))
+    }
+
+    /// Whether the token is one of a login: those that were asked for by name are never asked for more.
+    pub(crate) fn is_of_login(&self, token: &str) -> bool {
+        self.user_by_token(token)
+            .is_some_and(|(_, held)| held.expires.is_some())
+    }
+
+    /// Ends the tokens of all logins of a user, as if their time were over.
+    pub(crate) fn expire_tokens(&mut self, uid: &str) {
+        let now = self.now();
+        if let Some(user) = self.users.get_mut(uid) {
+            for token in &mut user.tokens {
+                token.expires = token.expires.map(|at| at.min(now));
+            }
+        }
+        self.touch();
     }
 
     /// Takes the token away. Every connection that logged in with it is closed without a word.

@@ -92,7 +92,7 @@ pub(super) async fn fetch(client: &Client, plan: &mut RoomPlan) -> Result<SyncRe
 }
 
 async fn by_cursor(client: &Client, plan: &mut RoomPlan, bound: &Bound) -> Result<SyncResult, NoPage> {
-    let own = client.credentials().map(crate::Credentials::user_id);
+    let own = client.user_id();
     while !plan.pages.is_complete {
         if !plan.pages.asks() {
             plan.pages.leave_rest();
@@ -169,7 +169,7 @@ async fn by_history(client: &Client, plan: &mut RoomPlan, bound: &Bound) -> Resu
             "this server tells only the new messages of so many, not what was changed or deleted"
         );
     }
-    let own = client.credentials().map(crate::Credentials::user_id);
+    let own = client.user_id();
     let oldest = plan.missed.after.to_string();
     while !plan.pages.is_complete {
         let pages = &mut plan.pages;

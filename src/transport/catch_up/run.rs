@@ -388,7 +388,7 @@ impl CatchUp {
                     parked_to: room.parked_to,
                     events,
                     keeps,
-                    own: self.client.credentials().map(crate::Credentials::user_id),
+                    own: self.client.user_id(),
                 };
                 let Merged {
                     events,

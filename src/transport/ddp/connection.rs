@@ -42,6 +42,10 @@ pub(super) enum Class {
     Configuration,
     /// It may work the next time.
     Passing,
+    /// The token is not accepted: without another one, no attempt can succeed.
+    TokenRefused,
+    /// There is another token, and the connection was with the old one.
+    NewToken,
 }
 
 impl Failure {
@@ -50,6 +54,20 @@ impl Failure {
             class: Class::Passing,
             message: message.into(),
             source: None,
+        }
+    }
+
+    pub(super) fn refused(message: impl Into<String>) -> Self {
+        Self {
+            class: Class::Refused,
+            ..Self::passing(message)
+        }
+    }
+
+    pub(super) fn new_token() -> Self {
+        Self {
+            class: Class::NewToken,
+            ..Self::passing("the account has a new token")
         }
     }
 
@@ -72,9 +90,9 @@ impl Failure {
     /// The error that ends the stream of events.
     pub(super) fn into_error(self) -> TransportError {
         let kind = match self.class {
-            Class::Refused => TransportErrorKind::Refused,
+            Class::Refused | Class::TokenRefused => TransportErrorKind::Refused,
             Class::Configuration => TransportErrorKind::Configuration,
-            Class::Passing => TransportErrorKind::Broken,
+            Class::Passing | Class::NewToken => TransportErrorKind::Broken,
         };
         let error = TransportError::new(kind, self.message);
         match self.source {
@@ -109,7 +127,7 @@ impl Failure {
                 "{url} speaks version {version:?} of the realtime protocol, this bot version 1; update one of them"
             )),
             CloseReason::TokenRefused(error) => Self {
-                class: Class::Refused,
+                class: Class::TokenRefused,
                 ..Self::passing(format!(
                     "{url} refused the token of user {user_id}: {error}; make a new token for this user"
                 ))

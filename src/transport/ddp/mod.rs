@@ -38,6 +38,7 @@ use crate::event::{MessageId, RoomId};
 use crate::health::Vitals;
 use crate::journal::Ledger;
 use crate::rest::Client;
+use crate::rest::token_source::TokenSource;
 use crate::server_url::ServerUrl;
 
 /// Typing notifications that wait to be sent. They are worthless a moment later.
@@ -89,9 +90,10 @@ pub struct DdpTransport {
 impl DdpTransport {
     /// Begins to build a transport for this account. Nothing is connected before the first poll.
     pub fn builder(url: ServerUrl, credentials: Credentials, connector: Connector) -> DdpTransportBuilder {
+        let tokens = TokenSource::given(credentials);
         DdpTransportBuilder {
             url,
-            credentials,
+            tokens,
             connector,
             backoff: BackoffConfig::default(),
             typing_as: None,
@@ -161,7 +163,7 @@ impl fmt::Debug for DdpTransport {
 #[must_use]
 pub struct DdpTransportBuilder {
     url: ServerUrl,
-    credentials: Credentials,
+    tokens: TokenSource,
     connector: Connector,
     backoff: BackoffConfig,
     typing_as: Option<ByteString>,
@@ -250,6 +252,14 @@ impl DdpTransportBuilder {
     /// ```
     pub fn catch_up(mut self, client: Client) -> Self {
         self.catch_up = Some(client);
+        self
+    }
+
+    /// The token that a client shares, also where that logs in again.
+    pub(crate) fn tokens(mut self, tokens: Option<&TokenSource>) -> Self {
+        if let Some(tokens) = tokens {
+            self.tokens = tokens.clone();
+        }
         self
     }
 

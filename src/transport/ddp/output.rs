@@ -13,6 +13,8 @@ pub(crate) enum Output {
     Send(OutgoingText),
     /// The session moved on.
     State(ConnectionState),
+    /// When the token expires, in milliseconds since 1970.
+    TokenExpires(i64),
     /// Everything is subscribed.
     Ready,
     /// A stream has news.

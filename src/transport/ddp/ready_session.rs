@@ -48,7 +48,7 @@ impl ReadySession {
                 self.is_closed = true;
                 None
             }
-            Output::Send(_) | Output::State(_) | Output::Ready => None,
+            Output::Send(_) | Output::State(_) | Output::TokenExpires(_) | Output::Ready => None,
         })
     }
 

@@ -327,16 +327,23 @@ impl Session {
         #[derive(serde::Deserialize)]
         struct LoginResult {
             id: String,
+            /// A date, nothing, or a date of nothing.
+            #[serde(rename = "tokenExpires")]
+            token_expires: Option<serde_json::Value>,
         }
-        let id = result
-            .and_then(|result| serde_json::from_str::<LoginResult>(result).ok())
-            .map(|login| login.id);
+        let result = result.and_then(|result| serde_json::from_str::<LoginResult>(result).ok());
+        let (id, expires) = match result {
+            Some(login) => (Some(login.id), login.token_expires),
+            None => (None, None),
+        };
         if let Some(id) = id
             && self.config.user_id != *id.as_str()
         {
             return self.close(CloseReason::OtherUser(excerpt(&id, 40)));
         }
         self.phase = Phase::Subscribing;
+        let expires = expires.as_ref().and_then(|date| date.get("$date")?.as_i64());
+        self.outputs.extend(expires.map(Output::TokenExpires));
         self.outputs.push_back(Output::State(ConnectionState::LoggedIn));
         self.outputs
             .push_back(Output::State(ConnectionState::Subscribing));

@@ -21,6 +21,7 @@ use super::output::Output;
 use super::session::{Session, SessionConfig};
 use crate::event::classify::{self, Classifier, StreamEvent};
 use crate::event::{Event, MessageId, Reconnected, RoomId};
+use crate::rest::token_source::{NotRenewed, TokenNews, TokenSource};
 use crate::transport::backoff::{Backoff, Next};
 use crate::transport::catch_up::{CatchUp, Deliveries, News};
 use crate::transport::{ConnectionState, Delivery, TransportError};
@@ -48,7 +49,10 @@ pub(super) struct TypingCall {
 #[derive(Debug)]
 pub(super) struct Worker {
     settings: DdpTransportBuilder,
-    session: SessionConfig,
+    tokens: TokenSource,
+    token_news: TokenNews,
+    /// The token of the connection.
+    token_serial: u64,
     classifier: Classifier,
     backoff: Backoff,
     /// The stream ends with the worker, when the connection is closed.
@@ -84,12 +88,7 @@ impl Worker {
         state: watch::Sender<ConnectionState>,
         overflow: Arc<AtomicU64>,
     ) -> Self {
-        let session = SessionConfig {
-            user_id: settings.credentials.user_id().clone(),
-            token: settings.credentials.token().clone(),
-            per_room: settings.per_room,
-            has_activity: true,
-        };
+        let tokens = settings.tokens.clone();
         let client = settings.client.as_ref().or(settings.catch_up.as_ref()).cloned();
         let version = client.as_ref().map(|client| client.version().clone());
         let catch_up = settings.catch_up.clone().map(|client| {
@@ -105,7 +104,9 @@ impl Worker {
         Self {
             catch_up,
             last_frame: Instant::now(),
-            session,
+            token_news: tokens.news(),
+            token_serial: 0,
+            tokens,
             classifier: Classifier::new(settings.unjoined_rooms).of_server(version),
             confirmations: client.map(Confirmations::new),
             rooms: HashSet::new(),
@@ -150,9 +151,13 @@ impl Worker {
                 self.tell_whether_behind();
             }
             let is_fatal = match failure.class {
-                Class::Refused => true,
+                Class::Refused | Class::TokenRefused => true,
                 Class::Configuration => !self.was_ready,
                 Class::Passing => false,
+                Class::NewToken => {
+                    tracing::info!("the account has a new token, connecting with it");
+                    continue;
+                }
             };
             if is_fatal {
                 self.end_with(failure).await;
@@ -202,15 +207,42 @@ impl Worker {
         }
         // The peer may be gone: saying good-bye is a courtesy.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, say_goodbye(&mut socket, &end)).await;
-        end
+        match end {
+            End::Failed(failure) if failure.class == Class::TokenRefused && self.tokens.can_renew() => {
+                self.state.send_replace(ConnectionState::Off);
+                self.renew().await
+            }
+            end => end,
+        }
+    }
+
+    /// The token is refused: waits for another one.
+    async fn renew(&mut self) -> End {
+        let renewed = tokio::select! {
+            biased;
+            () = stopped(&mut self.phase) => return End::Stopped,
+            renewed = self.tokens.renew(self.token_serial) => renewed,
+            never = hand_over(&mut self.catch_up, &self.deliveries) => match never {},
+        };
+        End::Failed(match renewed {
+            Ok(()) => Failure::new_token(),
+            Err(why) => not_renewed(why),
+        })
     }
 
     /// Runs a session until it ends by itself.
     async fn talk(&mut self, socket: &mut Socket) -> End {
-        // It may be another version than before.
+        // It may be another version than before, and another token.
         let client = self.settings.client.as_ref().or(self.settings.catch_up.as_ref());
-        self.session.has_activity = client.is_none_or(|client| client.version().has_activity());
-        let mut session = Session::new(self.session.clone(), Instant::now());
+        let held = self.tokens.held();
+        self.token_serial = held.serial();
+        let config = SessionConfig {
+            user_id: self.tokens.user_id().clone(),
+            token: held.token().clone(),
+            per_room: self.settings.per_room,
+            has_activity: client.is_none_or(|client| client.version().has_activity()),
+        };
+        let mut session = Session::new(config, Instant::now());
         loop {
             if let Err(end) = self.carry_out(&mut session, socket).await {
                 return end;
@@ -238,15 +270,19 @@ impl Worker {
                     }
                 }
                 Output::State(state) => {
+                    if state == ConnectionState::LoggedIn {
+                        self.tokens.in_use(self.token_serial);
+                    }
                     self.state.send_replace(state);
                 }
+                Output::TokenExpires(at) => self.tokens.expires(self.token_serial, at),
                 Output::Ready => {
                     self.on_ready();
                     self.subscribe_rooms(session);
                 }
                 Output::Event(event) => self.on_event(event, session),
                 Output::Close(reason) => {
-                    let user_id = self.session.user_id.as_str();
+                    let user_id = self.tokens.user_id().as_str();
                     return Err(End::Failed(Failure::of_session(
                         &self.settings.url,
                         user_id,
@@ -290,6 +326,12 @@ impl Worker {
             answer = confirmed(&mut self.confirmations) => {
                 self.on_answer(answer, session);
                 Ok(())
+            }
+            renewed = self.tokens.superseded(&mut self.token_news, self.token_serial) => {
+                Err(End::Failed(match renewed {
+                    Ok(()) => Failure::new_token(),
+                    Err(why) => not_renewed(why),
+                }))
             }
             frame = socket.next() => self.on_frame(session, frame).map_err(End::Failed),
         }
@@ -479,6 +521,13 @@ impl Worker {
             // An error means that nobody reads any more.
             _ = self.deliveries.send(Err(failure.into_error())) => {}
         }
+    }
+}
+
+fn not_renewed(why: NotRenewed) -> Failure {
+    match why {
+        NotRenewed::Refused(why) => Failure::refused(&*why),
+        NotRenewed::Later(why) => Failure::passing(format!("logging in again failed: {why}")),
     }
 }
 

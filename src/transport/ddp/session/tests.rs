@@ -19,6 +19,7 @@ struct Out {
     states: Vec<ConnectionState>,
     events: Vec<StreamEvent>,
     ready: usize,
+    token_expires: Option<i64>,
     closed: Option<CloseReason>,
 }
 
@@ -67,6 +68,7 @@ impl Driver {
             match output {
                 Output::Send(text) => out.sent.push(text.0),
                 Output::State(state) => out.states.push(state),
+                Output::TokenExpires(at) => out.token_expires = Some(at),
                 Output::Ready => out.ready += 1,
                 Output::Event(event) => out.events.push(event),
                 Output::Close(reason) => out.closed = Some(reason),
@@ -84,6 +86,24 @@ fn message(id: &str) -> String {
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
+}
+
+#[test]
+fn when_a_token_expires_is_told() {
+    for (date, expected) in [
+        (r#"{"$date":1795334400000}"#, Some(1_795_334_400_000)),
+        (r#"{"$date":null}"#, None),
+        ("null", None),
+        ("\"soon\"", None),
+    ] {
+        let mut driver = Driver::new();
+        driver.frame(r#"{"msg":"connected","session":"s"}"#);
+        let out = driver.frame(&format!(
+            r#"{{"msg":"result","id":"1","result":{{"id":"{USER}","tokenExpires":{date}}}}}"#
+        ));
+        assert_eq!(out.token_expires, expected, "{date}");
+        assert_eq!(out.states.first(), Some(&ConnectionState::LoggedIn), "{date}");
+    }
 }
 
 #[test]
