@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rocketbotte::event::Event;
 use rocketbotte::response::Action;
-use rocketbotte::rest::endpoint::{ChannelRoles, Info, Me, RoomInfo, Subscriptions};
+use rocketbotte::rest::endpoint::{Channel, Info, Me, RoomInfo, RoomRoles, Subscriptions};
 use rocketbotte::rest::{Client, RestErrorKind, RestSink};
 use rocketbotte::sandbox::{RestFault, Sandbox, SandboxBuilder};
 use rocketbotte::transport::{Connector, DdpTransport, TlsSettings, TransportError, TransportErrorKind};
@@ -98,9 +98,7 @@ async fn messages_in_and_out() {
         .unwrap()
         .room;
     client
-        .call(&ChannelRoles {
-            room_id: room.id.clone(),
-        })
+        .call(&RoomRoles::<Channel>::of(room.id.clone()))
         .await
         .unwrap();
     let error = client

@@ -2,10 +2,55 @@
 #![cfg(all(feature = "client", feature = "sandbox"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
+#[path = "support/every_call.rs"]
+mod every_call;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use rocketbotte::rest::endpoint;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use rocketbotte::Secret;
+use rocketbotte::event::{MessageId, RoomId, RoomKind, UserId};
+use rocketbotte::rest::endpoint::{self, *};
+use rocketbotte::rest::{Client, RestError, RestErrorKind, RoomRef, UserRef};
+use rocketbotte::sandbox::{Inbound, Sandbox, UserSpec};
+
+use every_call::{ROWS, Stage, builder, client_of};
+
+fn called(stage: &Stage) -> BTreeSet<String> {
+    let requests = stage.sandbox.frames_from_clients().into_iter();
+    let calls = requests.filter_map(|inbound| match inbound {
+        Inbound::Request { method, path, .. } => {
+            let path = path.split('?').next()?;
+            Some(format!(
+                "{method} {}",
+                path.strip_prefix("/api/v1/").unwrap_or(path)
+            ))
+        }
+        _ => None,
+    });
+    calls.collect()
+}
+
+/// Each call that has a type, and that it does what it says. The server refuses what the published validators refuse.
+#[tokio::test]
+async fn every_call_does_what_it_says() {
+    for (call, run) in ROWS {
+        println!("{call}");
+        let stage = Stage::new();
+        run(&stage).await;
+        let called = called(&stage);
+        assert!(called.contains(*call), "{call} is not among {called:?}");
+    }
+    let rows: BTreeSet<String> = ROWS.iter().map(|(call, _)| (*call).to_owned()).collect();
+    assert_eq!(rows.len(), ROWS.len(), "a call has two rows");
+    let typed = endpoint::all()
+        .iter()
+        .map(|call| format!("{} {}", call.method, call.path));
+    assert_eq!(rows, typed.collect(), "each type has a row, and each row a type");
+}
 
 /// The table in the docs is what the types say. `REWRITE_DOCS=1` writes it anew.
 #[test]
@@ -48,4 +93,329 @@ fn the_table_in_the_docs() {
         written == table,
         "src/docs/endpoints.md is of before: run REWRITE_DOCS=1 cargo test --test endpoints"
     );
+}
+
+/// A call that is refused: who makes it, and what the error is.
+struct Refused {
+    what: &'static str,
+    who: &'static str,
+    call: for<'a> fn(&'a Stage, Client) -> BoxFuture<'a, Result<(), RestError>>,
+    kind: RestErrorKind,
+    /// Of servers before 9, some of which say `error-forbidden` instead.
+    code: Option<&'static str>,
+}
+
+macro_rules! refused {
+    ($($what:literal $who:literal $kind:ident $code:expr, |$s:ident, $client:ident| $body:expr;)*) => {
+        [$(Refused {
+            what: $what,
+            who: $who,
+            call: |$s: &Stage, $client: Client| async move {
+                let _ = $s;
+                $body.await.map(drop)
+            }.boxed(),
+            kind: RestErrorKind::$kind,
+            code: $code,
+        }),*]
+    };
+}
+
+/// Who may do what, and how a refusal reads: on servers that refuse with 400, and on those that do with 403.
+#[tokio::test]
+async fn what_is_refused_has_its_kind_of_error() {
+    let rows = refused! {
+        "another's topic" "ann" Forbidden Some("error-action-not-allowed"),
+            |s, client| client.room(s.room_id("ops")).set_topic("mine");
+        "another's settings" "ann" Forbidden Some("error-action-not-allowed"),
+            |s, client| client.room(s.room_id("ops")).set_read_only(true);
+        "an invitation by a member" "ann" Forbidden Some("error-not-allowed"),
+            |s, client| client.room(s.room_id("ops")).invite(&s.id("carl"));
+        "a removal by a member" "ann" Forbidden Some("error-not-allowed"),
+            |s, client| client.room(s.room_id("ops")).kick(&s.id("bob"));
+        "removing who is not there" "rocketbotte" Api Some("error-user-not-in-room"),
+            |s, client| client.room(s.room_id("ops")).kick(&s.id("carl"));
+        "the last owner leaves" "rocketbotte" Api Some("error-you-are-last-owner"),
+            |s, client| client.room(s.room_id("ops")).leave();
+        "a name that is taken" "rocketbotte" Api Some("error-duplicate-channel-name"),
+            |s, client| client.rooms().create_channel("ops");
+        "a discussion by the role bot alone" "plainbot" Forbidden Some("error-action-not-allowed"),
+            |s, client| client.room(s.room_id("ops")).create_discussion("x");
+        "a report of nothing" "rocketbotte" NotFound Some("error-message-not-found"),
+            |s, client| client.message(&"nothing".into()).report("x");
+        "a star for nothing" "rocketbotte" NotFound Some("error-message-not-found"),
+            |s, client| client.message(&"nothing".into()).star();
+        "a thread of nothing" "rocketbotte" NotFound Some("error-invalid-message"),
+            |s, client| client.message(&"nothing".into()).thread().try_collect::<Vec<_>>();
+        "a message that is not there" "rocketbotte" NotFound None,
+            |s, client| client.message(&"nothing".into()).get();
+        "an update of nothing" "rocketbotte" NotFound None,
+            |s, client| async {
+                let (room_id, text) = (s.room_id("ops"), "x".to_owned());
+                client.call(&UpdateMessage { room_id, message_id: "nothing".into(), text }).await
+            };
+        "a room that is not there" "rocketbotte" NotFound Some("error-room-not-found"),
+            |s, client| client.rooms().by_name("nowhere");
+        "history of a room that is not there" "rocketbotte" NotFound Some("error-room-not-found"),
+            |s, client| client.room(RoomRef::new("nowhere", RoomKind::Channel)).history().try_collect::<Vec<_>>();
+        "a direct conversation that is not there" "rocketbotte" NotFound Some("invalid-channel"),
+            |s, client| client.room(RoomRef::new("nowhere", RoomKind::Direct)).history().try_collect::<Vec<_>>();
+        "a group that one is not in" "bob" NotFound Some("error-room-not-found"),
+            |s, client| client.room(RoomRef::new(s.room_id("secret"), RoomKind::Private)).members().try_collect::<Vec<_>>();
+        "the same by its id" "bob" Forbidden Some("not-allowed"),
+            |s, client| client.room(s.room_id("secret")).info();
+        "what was said before one was there" "plainbot" Forbidden Some("error-not-allowed"),
+            |s, client| client.room(s.room_id("open")).history().try_collect::<Vec<_>>();
+        "a user that is not there" "rocketbotte" NotFound None,
+            |s, client| client.user(UserId::from("nobody")).info();
+        "the same by name" "rocketbotte" NotFound None,
+            |s, client| client.user(UserRef::Username("nobody".to_owned())).status();
+        "a conversation with nobody" "rocketbotte" NotFound Some("error-invalid-user"),
+            |s, client| client.rooms().direct_with("nobody");
+        "an invitation of nobody" "rocketbotte" NotFound Some("error-invalid-user"),
+            |s, client| client.room(s.room_id("ops")).invite(&UserId::from("nobody"));
+        "a status that there is not" "rocketbotte" Api Some("error-invalid-status"),
+            |s, client| async { client.call(&SetStatus::new(Presence::Unknown)).await };
+        "too long a text" "rocketbotte" TooLarge Some("error-message-size-exceeded"),
+            |s, client| async {
+                let message = OutgoingMessage::new("long", s.room_id("ops"), "x".repeat(5001));
+                client.call(&SendMessage { message, preview_urls: None }).await
+            };
+        "a message to where one is not" "rocketbotte" Forbidden Some("error-not-allowed"),
+            |s, client| async {
+                let room = s.sandbox.create_group("others", &["ann"]).unwrap();
+                let message = OutgoingMessage::new("elsewhere", room, "x");
+                client.call(&SendMessage { message, preview_urls: None }).await
+            };
+        "another's message" "ann" Forbidden Some("error-action-not-allowed"),
+            |s, client| async {
+                let id = MessageId::from(s.user("bob").say("ops", "mine").await.as_str());
+                client.call(&DeleteMessage { room_id: s.room_id("ops"), message_id: id }).await
+            };
+        "roles of a livechat" "rocketbotte" InvalidCall None,
+            |s, client| client.room(RoomRef::new("x", RoomKind::Livechat)).set_topic("x");
+        "a wrong password" "rocketbotte" Unauthorized None,
+            |s, client| async { client.login("rocketbotte", &Secret::new("wrong")).await };
+    };
+    let mut wrong = Vec::new();
+    for version in ["7.13.0", "8.8.1", "9.0.0"] {
+        for row in &rows {
+            let stage = Stage::start(builder().version(version));
+            let error = match (row.call)(&stage, stage.as_user(row.who)).await {
+                Ok(()) => {
+                    wrong.push(format!("{version} {}: it was done", row.what));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let code = error.code();
+            let fits = code == row.code || version == "9.0.0" && code == Some("error-forbidden");
+            if *error.kind() != row.kind || !fits || error.is_transient() {
+                wrong.push(format!(
+                    "{version} {}: {:?} {code:?} {error}",
+                    row.what,
+                    error.kind()
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_over() {
+    let stage = Stage::new();
+    let ann = stage.as_user("ann");
+    ann.logout().await.unwrap();
+    let error = ann.rooms().by_name("ops").await.unwrap_err();
+    assert_eq!(*error.kind(), RestErrorKind::Unauthorized, "{error}");
+}
+
+/// A room with so many messages, which come in bursts within one millisecond.
+async fn talked(messages: usize) -> Stage {
+    let stage = Stage::new();
+    let ann = stage.user("ann");
+    for n in 0..messages {
+        ann.say("ops", &format!("m{n}")).await;
+    }
+    stage
+}
+
+#[tokio::test]
+async fn history_tells_each_message_once_while_others_are_written() {
+    const MESSAGES: usize = 450;
+    let stage = talked(MESSAGES).await;
+    let mut history = stage.room("ops").history();
+    let mut told = Vec::new();
+    while let Some(message) = history.next().await {
+        let message = message.unwrap();
+        if told.len() % 50 == 0 {
+            stage.said("ops", "meanwhile").await;
+        }
+        if message.text().starts_with('m') && message.system_type().is_none() && message.text() != "meanwhile"
+        {
+            told.push(message.text().to_owned());
+        }
+    }
+    let expected: Vec<String> = (0..MESSAGES).rev().map(|n| format!("m{n}")).collect();
+    assert_eq!(told, expected);
+    assert!(history.next().await.is_none(), "it is over once");
+}
+
+/// Pages of a hundred that all lie in one millisecond go on by their place.
+#[tokio::test]
+async fn history_goes_through_what_has_one_time() {
+    let at = 1_795_334_400_000_i64;
+    let (connector, requests) = support::history_at(at, 350);
+    let client = support::client(connector);
+    let room = client.room(RoomRef::new("r", RoomKind::Channel));
+    let told: Vec<_> = room.history().try_collect().await.unwrap();
+    let ids: BTreeSet<_> = told.iter().map(|message| message.id().to_string()).collect();
+    assert_eq!((told.len(), ids.len()), (350, 350));
+    assert!(requests.lock().unwrap().len() <= 6);
+}
+
+#[tokio::test]
+async fn history_between_two_times_and_without_replies() {
+    let stage = talked(3).await;
+    let root = stage.said("ops", "root").await;
+    stage.user("ann").reply("ops", root.as_str(), "reply").await;
+    let room = stage.room("ops");
+    let all: Vec<_> = room.history().try_collect().await.unwrap();
+    let of = |text: &str| {
+        all.iter()
+            .find(|message| message.text() == text)
+            .unwrap()
+            .created_at()
+    };
+    let since: Vec<_> = room.history().since(of("root")).try_collect().await.unwrap();
+    assert!(
+        since.iter().all(|message| message.created_at() >= of("root")),
+        "{since:?}"
+    );
+    assert!(since.iter().any(|message| message.text() == "root"));
+    let until: Vec<_> = room.history().until(of("m1")).try_collect().await.unwrap();
+    assert!(
+        until.iter().all(|message| message.created_at() <= of("m1")),
+        "{until:?}"
+    );
+    assert!(until.iter().any(|message| message.text() == "m0"));
+    let without: Vec<_> = room.history().without_replies().try_collect().await.unwrap();
+    assert!(without.iter().all(|message| message.text() != "reply"));
+    assert_eq!(without.len() + 1, all.len());
+}
+
+/// Members by offset, while some leave and some come: who stays is told once.
+#[tokio::test]
+async fn members_that_stay_are_told_once_while_others_come_and_go() {
+    for (leave, come) in [(0, 0), (5, 0), (40, 0), (0, 60), (30, 30)] {
+        let name = |n: usize| format!("u{n:04}");
+        let mut builder = Sandbox::builder()
+            .user("ann")
+            .user_with(UserSpec::new("rocketbotte").roles(["user", "bot"]));
+        for n in 0..350 {
+            builder = builder.user(name(n));
+        }
+        let names: Vec<String> = (0..250).map(name).collect();
+        let members: Vec<&str> = names.iter().map(String::as_str).chain(["rocketbotte"]).collect();
+        let sandbox = builder.channel_with("big", &members).start_in_memory();
+        let client = client_of(&sandbox, "rocketbotte");
+        let room = client.room(RoomId::from(sandbox.room_id("big").unwrap()));
+        let mut listing = room.members();
+        let mut told: Vec<String> = Vec::new();
+        for _ in 0..150 {
+            told.push(listing.next().await.unwrap().unwrap().username.unwrap());
+        }
+        // Those that were told leave, so that all others move up.
+        let gone: Vec<String> = told
+            .iter()
+            .filter(|name| name.starts_with('u'))
+            .take(leave)
+            .cloned()
+            .collect();
+        for name in &gone {
+            sandbox.kick("big", name).unwrap();
+        }
+        for n in 250..250 + come {
+            sandbox.invite("big", &name(n)).unwrap();
+        }
+        while let Some(user) = listing.next().await {
+            told.push(user.unwrap().username.unwrap());
+        }
+        let once: BTreeSet<&String> = told.iter().collect();
+        assert_eq!(once.len(), told.len(), "nobody twice with {leave} and {come}");
+        for name in names.iter().filter(|name| !gone.contains(name)) {
+            assert!(once.contains(name), "{name} is missing with {leave} and {come}");
+        }
+    }
+}
+
+/// What is dropped in the middle of a page goes on with the next call.
+#[tokio::test]
+async fn a_listing_that_is_interrupted_goes_on() {
+    let stage = talked(250).await;
+    let mut history = stage.room("ops").history();
+    let mut told = Vec::new();
+    loop {
+        // Polled once and dropped, then in earnest.
+        let _ = history.next().now_or_never().map(|message| told.extend(message));
+        match history.next().await {
+            Some(message) => told.push(message),
+            None => break,
+        }
+    }
+    let told: Vec<_> = told
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|message| message.text().starts_with('m'))
+        .collect();
+    assert_eq!(told.len(), 250);
+    let ids: BTreeSet<_> = told.iter().map(|message| message.id().to_string()).collect();
+    assert_eq!(ids.len(), 250);
+}
+
+#[tokio::test]
+async fn an_error_is_the_last_item() {
+    let stage = Stage::new();
+    let room = stage
+        .as_user("bob")
+        .room(RoomRef::new(stage.room_id("secret"), RoomKind::Private));
+    let mut history = room.history();
+    assert!(history.next().await.unwrap().is_err());
+    assert!(history.next().await.is_none());
+}
+
+/// A server that answers by script.
+mod support {
+    use std::sync::{Arc, Mutex};
+
+    use rocketbotte::rest::Client;
+    use rocketbotte::transport::Connector;
+    use serde_json::json;
+
+    #[path = "../support/pipes.rs"]
+    mod pipes;
+
+    pub(super) use pipes::Request;
+
+    pub(super) fn client(connector: Connector) -> Client {
+        Client::builder("https://chat.example.org".parse().unwrap(), connector).build()
+    }
+
+    /// So many messages of one time.
+    pub(super) fn history_at(at: i64, messages: usize) -> (Connector, Arc<Mutex<Vec<Request>>>) {
+        pipes::http(move |request| {
+            let line = request.line().to_owned();
+            let number = |key: &str| -> usize {
+                let value = line
+                    .split(['?', '&', ' '])
+                    .find_map(|pair| pair.strip_prefix(key));
+                value.map_or(0, |value| value.parse().unwrap())
+            };
+            let page: Vec<_> = (number("offset=")..messages)
+                .take(number("count="))
+                .map(|n| json!({"_id": format!("m{n}"), "rid": "r", "msg": "x", "ts": {"$date": at}, "u": {"_id": "u"}}))
+                .collect();
+            pipes::json_response("200 OK", &json!({"messages": page, "success": true}))
+        })
+    }
 }

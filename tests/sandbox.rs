@@ -24,6 +24,8 @@ mod pages;
 mod realtime;
 #[path = "sandbox/rest.rs"]
 mod rest;
+#[path = "sandbox/settings.rs"]
+mod settings;
 #[path = "sandbox/transcripts.rs"]
 mod transcripts;
 #[path = "sandbox/trouble.rs"]

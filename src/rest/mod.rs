@@ -4,6 +4,29 @@
 //! Call ─▶ trace ─▶ encode ─▶ retry ─▶ limit ─▶ auth ─▶ timeout ─▶ concurrency limit ─▶ hyper
 //! ```
 //!
+//! # Calls
+//!
+//! What they are about comes first: [`Client::room`] for a room of any kind, [`Client::rooms`], [`Client::message`],
+//! [`Client::user`], [`Client::users`]. Each method is one call of the module [`endpoint`], which has those that have no method
+//! too: [`Client::call`] makes them, and [`Client::call_raw`] what has no type. Lists are streams. In a handler the client
+//! is an extractor.
+//!
+//! ```no_run
+//! use futures_util::TryStreamExt;
+//! use rocketbotte::event::Message;
+//! use rocketbotte::rest::Client;
+//! use rocketbotte::{BoxError, Router};
+//! use std::sync::Arc;
+//!
+//! async fn who(message: Arc<Message>, client: Client) -> Result<String, BoxError> {
+//!     let members: Vec<_> = client.room(message.room()).members().try_collect().await?;
+//!     let names = members.into_iter().filter_map(|user| user.username);
+//!     Ok(names.collect::<Vec<_>>().join(", "))
+//! }
+//!
+//! let bot: Router = Router::new().command("who", who);
+//! ```
+//!
 //! # Limits
 //!
 //! A server lets an account without the permission `api-bypass-rate-limit` (the roles `bot` and `admin` have it) make
@@ -36,9 +59,12 @@ mod client;
 mod clock;
 mod collect;
 mod error;
+mod handle;
+mod history;
 mod limit;
 mod limit_layer;
 mod limiter;
+mod paging;
 mod quota;
 mod reply;
 mod retry;
@@ -54,7 +80,10 @@ pub mod endpoint;
 pub use self::client::{Client, ClientBuilder};
 pub use self::endpoint::Endpoint;
 pub use self::error::{RestError, RestErrorKind};
+pub use self::handle::{MessageHandle, RoomHandle, RoomRef, RoomsHandle, UserHandle, UserRef};
+pub use self::history::History;
 pub(crate) use self::limiter::AccountLimit;
+pub use self::paging::Listing;
 pub use self::sink::{RestSink, SinkFuture};
 pub use self::two_factor::{TwoFactorMethod, TwoFactorRequest};
 pub(crate) use self::version::ServerVersion;

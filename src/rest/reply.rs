@@ -28,7 +28,7 @@ const FORBIDDEN: [&str; 11] = [
     "You_have_been_muted",
 ];
 
-const NOT_FOUND: [&str; 7] = [
+const NOT_FOUND: [&str; 8] = [
     "error-invalid-room",
     "error-room-not-found",
     "error-message-not-found",
@@ -36,6 +36,7 @@ const NOT_FOUND: [&str; 7] = [
     "error-invalid-user",
     "error-user-not-found",
     "invalid-channel",
+    "error-invalid-subscription",
 ];
 
 /// The parts of an error's body. Every one of them may be missing or have another type.
@@ -175,6 +176,7 @@ fn refusal(call: &str, response: &Response<Bytes>, body: Option<Body>) -> RestEr
         (Some(error), Some(message)) if is_code(error) || error.parse::<u16>().is_ok() => message,
         (Some(error), _) => error,
         (None, Some(message)) => message,
+        (None, None) if is_bare(call, status) => "there is no such message, or the account may not see it",
         (None, None) => "no reason given",
     };
     let code = error_type
@@ -199,6 +201,7 @@ fn refusal(call: &str, response: &Response<Bytes>, body: Option<Body>) -> RestEr
         || is(&NOT_FOUND)
         || text.starts_with("No message found with the id")
         || text == "User not found."
+        || error_text.is_none() && message_text.is_none() && is_bare(call, status)
     {
         RestErrorKind::NotFound
     } else {
@@ -210,6 +213,11 @@ fn refusal(call: &str, response: &Response<Bytes>, body: Option<Body>) -> RestEr
         .with_status(status)
         .with_code(code)
         .with_two_factor(two_factor)
+}
+
+/// The one call whose refusal has no reason at all where the thing is not there.
+fn is_bare(call: &str, status: StatusCode) -> bool {
+    status == StatusCode::BAD_REQUEST && call == "GET chat.getMessage"
 }
 
 /// A string, a number, or the first text inside an object.

@@ -14,12 +14,10 @@ use tower::Service;
 
 use self::places::Places;
 use super::client::Client;
-use super::endpoint::{
-    DeleteMessage, GetMessage, OutgoingMessage, React, RestMessage, SendMessage, UpdateMessage,
-};
+use super::endpoint::{DeleteMessage, GetMessage, OutgoingMessage, React, SendMessage, UpdateMessage};
 use super::error::{RestError, RestErrorKind};
 use crate::dispatch::Receipt;
-use crate::event::{MessageId, RoomId, UserId};
+use crate::event::{Message, MessageId, RoomId, UserId};
 use crate::response::{Action, Delete, Edit, Send};
 
 /// Carries out resolved actions: those that have their room, thread and ids.
@@ -242,7 +240,7 @@ async fn send_as(
             let may_be_elsewhere = action.destination().is_some();
             Ok(
                 if is_ours(&found.message, client.user_id(), room_id, may_be_elsewhere) {
-                    Posted::Before(found.message.room_id)
+                    Posted::Before(found.message.room().id().clone())
                 } else {
                     Posted::Taken(error)
                 },
@@ -268,14 +266,9 @@ async fn send_as(
 
 /// The server puts a reply in a thread into the room of the thread, whatever room we say, and below the thread's root,
 /// whichever of its messages we say.
-fn is_ours(
-    message: &RestMessage,
-    user_id: Option<&UserId>,
-    room_id: &RoomId,
-    may_be_elsewhere: bool,
-) -> bool {
-    let is_there = may_be_elsewhere || message.room_id == *room_id || message.thread_id.is_some();
-    is_there && Some(&message.author.id) == user_id
+fn is_ours(message: &Message, user_id: Option<&UserId>, room_id: &RoomId, may_be_elsewhere: bool) -> bool {
+    let is_there = may_be_elsewhere || message.room().id() == room_id || message.thread_id().is_some();
+    is_there && Some(message.author().id()) == user_id
 }
 
 /// A known id is answered with the status 400 and the text of a failed program, and without a code; two requests that
@@ -300,7 +293,7 @@ mod tests {
     fn a_reply_below_a_thread_s_root_is_ours() {
         let is_found = |fields: &str, author: &str| {
             let message = format!(r#"{{"_id":"m","u":{{"_id":"{author}","username":"x"}},{fields}}}"#);
-            let message = serde_json::from_str(&message).expect("a message");
+            let message = Message::from_json(&message).expect("a message");
             is_ours(
                 &message,
                 Some(&UserId::from("bot")),

@@ -94,6 +94,7 @@ const VALIDATORS: &[(&str, &str)] = &[
     ("channels.list", "isChannelsListProps"),
     ("channels.messages", "isChannelsMessagesProps"),
     ("channels.roles", "isChannelsRolesProps"),
+    ("channels.setAnnouncement", "isChannelsSetAnnouncementProps"),
     ("chat.delete", "isChatDeleteProps"),
     ("chat.getDeletedMessages", "isChatGetDeletedMessagesProps"),
     ("chat.getMentionedMessages", "isChatGetMentionedMessagesProps"),
@@ -121,6 +122,8 @@ const VALIDATORS: &[(&str, &str)] = &[
     ("groups.messages", "isGroupsMessagesProps"),
     ("groups.rename", "isGroupsRenameProps"),
     ("groups.roles", "isGroupsRolesProps"),
+    ("groups.setAnnouncement", "isGroupsSetAnnouncementProps"),
+    ("groups.setDescription", "isGroupsSetDescriptionProps"),
     ("groups.setTopic", "isGroupsSetTopicProps"),
     ("im.create", "isDmCreateProps"),
     ("im.history", "isDmHistoryProps"),
@@ -132,11 +135,14 @@ const VALIDATORS: &[(&str, &str)] = &[
     ("rooms.info", "isRoomsInfoProps"),
     ("rooms.isMember", "isRoomsIsMemberProps"),
     ("rooms.join", "isRoomsJoinProps"),
+    ("rooms.membersOrderedByRole", "isRoomsMembersOrderedByRoleProps"),
+    ("rooms.saveRoomSettings", "isRoomsSaveRoomSettingsProps"),
     ("settings.public", "isSettingsPublicWithPaginationProps"),
     ("spotlight", "isSpotlightProps"),
     ("subscriptions.get", "isSubscriptionsGetProps"),
     ("subscriptions.getOne", "isSubscriptionsGetOneProps"),
     ("subscriptions.read", "isSubscriptionsReadProps"),
+    ("subscriptions.unread", "isSubscriptionsUnreadProps"),
     ("users.autocomplete", "isUsersAutocompleteProps"),
     ("users.getPresence", "isUsersGetPresenceParamsGET"),
     ("users.getStatus", "isUsersGetStatusParamsGET"),
@@ -409,9 +415,7 @@ async fn everything(client: &Client, asked: &str, sandbox: &Sandbox) {
         .await
         .expect("answers");
     client
-        .call(&endpoint::ChannelRoles {
-            room_id: room.clone(),
-        })
+        .call(&endpoint::RoomRoles::<endpoint::Channel>::of(room.clone()))
         .await
         .expect("answers");
     client
@@ -423,7 +427,7 @@ async fn everything(client: &Client, asked: &str, sandbox: &Sandbox) {
     let group = sandbox.room_id("secret").expect("is there");
     let room_id = RoomId::from(group);
     client
-        .call(&endpoint::GroupRoles { room_id })
+        .call(&endpoint::RoomRoles::<endpoint::Private>::of(room_id))
         .await
         .expect("answers");
     client
@@ -524,6 +528,10 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
             ],
         ),
         ("channels.roles", vec![json!({ "roomId": room })]),
+        (
+            "channels.setAnnouncement",
+            vec![json!({ "roomId": room, "announcement": "x" })],
+        ),
         (
             "chat.delete",
             vec![json!({ "roomId": room, "msgId": message, "asUser": true })],
@@ -638,6 +646,14 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
             vec![json!({ "roomId": group, "name": "secret2" })],
         ),
         ("groups.roles", vec![json!({ "roomId": group })]),
+        (
+            "groups.setAnnouncement",
+            vec![json!({ "roomId": group, "announcement": "x" })],
+        ),
+        (
+            "groups.setDescription",
+            vec![json!({ "roomName": "secret", "description": "x" })],
+        ),
         ("groups.setTopic", vec![json!({ "roomId": group, "topic": "x" })]),
         (
             "im.create",
@@ -682,6 +698,17 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
         ),
         ("rooms.join", vec![json!({ "roomId": room, "joinCode": "x" })]),
         (
+            "rooms.membersOrderedByRole",
+            vec![json!({ "roomId": room, "filter": "x", "count": "5", "offset": "0", "sort": "{}" })],
+        ),
+        (
+            "rooms.saveRoomSettings",
+            vec![
+                json!({ "rid": room, "roomTopic": "x", "readOnly": false, "systemMessages": ["uj"], "retentionMaxAge": 5,
+                    "favorite": { "defaultValue": true, "favorite": false }, "roomCustomFields": {} }),
+            ],
+        ),
+        (
             "settings.public",
             vec![json!({ "_id": "Site_Url", "count": "5", "offset": "0" })],
         ),
@@ -696,6 +723,13 @@ fn in_order(sandbox: &Sandbox, message: &str) -> Vec<(&'static str, Vec<Value>)>
             vec![
                 json!({ "rid": room, "readThreads": true }),
                 json!({ "roomId": room }),
+            ],
+        ),
+        (
+            "subscriptions.unread",
+            vec![
+                json!({ "roomId": room }),
+                json!({ "firstUnreadMessage": { "_id": message } }),
             ],
         ),
         (

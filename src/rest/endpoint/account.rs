@@ -3,7 +3,7 @@
 use http::Method;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Done, Endpoint};
+use super::{Done, Endpoint, lenient};
 use crate::secret::Secret;
 
 /// `POST login`: a token for a user name and a password.
@@ -114,12 +114,13 @@ pub struct MeReply {
     #[serde(rename = "_id")]
     pub id: String,
     /// The user name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::value")]
     pub username: String,
     /// The name shown, where it is another.
+    #[serde(default, deserialize_with = "lenient::value")]
     pub name: Option<String>,
     /// The global roles, such as `user` and `bot`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub roles: Vec<String>,
 }
 

@@ -6,9 +6,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::rooms::RestUser;
-use super::{Done, Endpoint, RateLimit};
-use crate::event::{MessageId, RoomId};
+use super::{Done, Endpoint, RateLimit, lenient};
+use crate::event::{Message, MessageId, RoomId};
 use crate::response::Attachment;
 use crate::rest::Version;
 
@@ -92,32 +91,10 @@ impl Default for BotMark {
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct MessageReply {
-    /// The message, as far as a bot needs it from REST.
-    pub message: RestMessage,
-}
-
-/// A message in a reply of the REST API.
-#[derive(Debug, Clone, Deserialize)]
-#[non_exhaustive]
-pub struct RestMessage {
-    /// Its id.
-    #[serde(rename = "_id")]
-    pub id: MessageId,
-    /// The room. Where a thread's message is in another room, it is that room, and not the one asked for.
-    #[serde(rename = "rid")]
-    pub room_id: RoomId,
-    /// The text.
-    #[serde(rename = "msg", default)]
-    pub text: String,
-    /// The author.
-    #[serde(rename = "u")]
-    pub author: RestUser,
-    /// The thread.
-    #[serde(rename = "tmid")]
-    pub thread_id: Option<MessageId>,
-    /// Whether it is pinned to its room; none where it never was.
-    #[serde(rename = "pinned")]
-    pub is_pinned: Option<bool>,
+    /// The message. The kind of its room is not part of it. Where a thread's message is in another room, its room is
+    /// that, and not the one asked for.
+    #[serde(deserialize_with = "lenient::message")]
+    pub message: Message,
 }
 
 /// Reply to [`SendMessage`].
@@ -226,70 +203,10 @@ impl Endpoint for React {
     type Reply = Done;
 }
 
-/// `POST chat.pinMessage`: pins a message to its room. It needs the permission `pin-message`, which the role `bot` lacks.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PinMessage {
-    /// The message.
-    pub message_id: MessageId,
-}
-
-impl Endpoint for PinMessage {
-    const METHOD: Method = Method::POST;
-    const PATH: &'static str = "chat.pinMessage";
-    // The room is told each time.
-    const IDEMPOTENT: bool = false;
-    type Reply = Done;
-}
-
-/// `POST chat.unPinMessage`: takes a message from those that are pinned to its room.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UnpinMessage {
-    /// The message.
-    pub message_id: MessageId,
-}
-
-impl Endpoint for UnpinMessage {
-    const METHOD: Method = Method::POST;
-    const PATH: &'static str = "chat.unPinMessage";
-    const IDEMPOTENT: bool = true;
-    type Reply = Done;
-}
-
-/// `POST chat.followMessage`: tells the account of what is new in a thread.
-#[derive(Debug, Clone, Serialize)]
-pub struct FollowMessage {
-    /// The first message of the thread.
-    #[serde(rename = "mid")]
-    pub message_id: MessageId,
-}
-
-impl Endpoint for FollowMessage {
-    const METHOD: Method = Method::POST;
-    const PATH: &'static str = "chat.followMessage";
-    const IDEMPOTENT: bool = true;
-    type Reply = Done;
-}
-
-/// `POST chat.unfollowMessage`: tells the account no more of what is new in a thread.
-#[derive(Debug, Clone, Serialize)]
-pub struct UnfollowMessage {
-    /// The first message of the thread.
-    #[serde(rename = "mid")]
-    pub message_id: MessageId,
-}
-
-impl Endpoint for UnfollowMessage {
-    const METHOD: Method = Method::POST;
-    const PATH: &'static str = "chat.unfollowMessage";
-    const IDEMPOTENT: bool = true;
-    type Reply = Done;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::endpoint::{FollowMessage, PinMessage};
 
     #[test]
     fn bodies() {

@@ -7,12 +7,19 @@
 
 mod account;
 mod chat;
+mod kind;
+mod lenient;
+mod marks;
+mod message_lists;
 mod rate_limit;
+mod room_changes;
+mod room_lists;
 mod rooms;
 mod server;
 mod sync;
 mod table;
 mod threads;
+mod user;
 
 use http::Method;
 use serde::Serialize;
@@ -20,15 +27,32 @@ use serde::de::DeserializeOwned;
 
 pub use self::account::{Login, LoginReply, Logout, Me, MeReply};
 pub use self::chat::{
-    BotMark, DeleteMessage, FollowMessage, GetMessage, MessageReply, OutgoingMessage, PinMessage, React,
-    RestMessage, SendMessage, SentReply, UnfollowMessage, UnpinMessage, UpdateMessage,
+    BotMark, DeleteMessage, GetMessage, MessageReply, OutgoingMessage, React, SendMessage, SentReply,
+    UpdateMessage,
+};
+pub use self::kind::{Channel, Direct, Private};
+pub use self::marks::{
+    FollowMessage, PinMessage, PinnedReply, ReportMessage, StarMessage, UnfollowMessage, UnpinMessage,
+    UnstarMessage,
+};
+pub use self::message_lists::{
+    HistoryCursor, HistoryPage, HistoryPageReply, MentioningMessages, MessagesReply, OnlyThreads,
+    PinnedMessages, RoomHistory, SearchMessages, StarredMessages, Threads,
 };
 pub use self::rate_limit::RateLimit;
+pub use self::room_changes::{
+    CreateDiscussion, CreateGroupConversation, CreateRoom, DiscussionReply, Invite, JoinChannel, JoinRoom,
+    Kick, LeaveRoom, MarkUnread, RenameRoom, RoomReply, SaveRoomSettings, SetAnnouncement, SetDescription,
+    SetTopic,
+};
+pub use self::room_lists::{
+    Discussions, IsMember, IsMemberReply, JoinedChannels, Member, MembersByRole, MembersByRoleReply,
+    RoleHolder, RolesReply, RoomList, RoomMembers, RoomRoles, RoomsReply,
+};
 pub(crate) use self::rooms::SubscriptionOf;
 pub use self::rooms::{
-    ChannelRoles, CreateDirectMessage, CreatedRoom, DirectMessageReply, GroupRoles, MarkRead,
-    RemovedSubscription, RestRoom, RestUser, RoleHolder, RolesReply, RoomInfo, RoomInfoReply, Subscription,
-    Subscriptions, SubscriptionsReply,
+    CreateDirectMessage, CreatedRoom, DirectMessageReply, MarkRead, RemovedSubscription, RestRoom, RoomInfo,
+    RoomInfoReply, Subscription, Subscriptions, SubscriptionsReply,
 };
 pub use self::server::{Info, InfoReply, PublicSettings, Setting, SettingsReply};
 pub use self::sync::{ChangedRoom, ChangedRooms, DeletedMessage, Rooms, SyncMessages, SyncReply, SyncResult};
@@ -36,6 +60,10 @@ pub(crate) use self::sync::{Changes, Page, SyncPage};
 pub(crate) use self::table::limit_of;
 pub use self::table::{EndpointInfo, all};
 pub use self::threads::{GetThreadMessages, ThreadMessagesReply};
+pub use self::user::{
+    Presence, PresenceReply, Presences, RestUser, SetStatus, StatusReply, UserInfo, UserPresence, UserReply,
+    UserStatus, Users, UsersReply,
+};
 use super::Version;
 
 /// One call of the REST API. Its fields are the JSON body, or the query of a `GET`.
@@ -49,17 +77,16 @@ use super::Version;
 ///
 /// #[derive(Serialize)]
 /// #[serde(rename_all = "camelCase")]
-/// struct SetTopic<'a> {
+/// struct Archive<'a> {
 ///     room_id: &'a str,
-///     topic: &'a str,
 /// }
 ///
 /// #[derive(Deserialize)]
 /// struct Done {}
 ///
-/// impl Endpoint for SetTopic<'_> {
+/// impl Endpoint for Archive<'_> {
 ///     const METHOD: Method = Method::POST;
-///     const PATH: &'static str = "channels.setTopic";
+///     const PATH: &'static str = "channels.archive";
 ///     const IDEMPOTENT: bool = true;
 ///     type Reply = Done;
 /// }

@@ -3,22 +3,9 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::sync::date;
-use super::{Done, Endpoint};
-use crate::event::{RoomId, Timestamp, UserId};
-
-/// A user in a reply of the REST API.
-#[derive(Debug, Clone, Deserialize)]
-#[non_exhaustive]
-pub struct RestUser {
-    /// The user id.
-    #[serde(rename = "_id")]
-    pub id: UserId,
-    /// The user name.
-    pub username: Option<String>,
-    /// The name shown.
-    pub name: Option<String>,
-}
+use super::{Done, Endpoint, lenient};
+use crate::event::{RoomId, RoomKind, Timestamp, UserId};
+use crate::rest::{RestError, RestErrorKind};
 
 /// `GET subscriptions.get`: the rooms that the account is in.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -34,9 +21,10 @@ pub struct Subscriptions {
 #[non_exhaustive]
 pub struct SubscriptionsReply {
     /// The rooms. An answer without them is none.
+    #[serde(deserialize_with = "lenient::the_list")]
     pub update: Vec<Subscription>,
     /// What the account left, where a time was given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub remove: Vec<RemovedSubscription>,
 }
 
@@ -48,21 +36,22 @@ pub struct Subscription {
     #[serde(rename = "rid")]
     pub room_id: RoomId,
     /// `c` a channel, `p` a private one, `d` a direct conversation, `l` a livechat.
-    #[serde(rename = "t", default)]
+    #[serde(rename = "t", default, deserialize_with = "lenient::value")]
     pub kind: String,
     /// Its name; in a direct conversation the other's user name.
+    #[serde(default, deserialize_with = "lenient::value")]
     pub name: Option<String>,
     /// Its name as shown.
-    #[serde(rename = "fname")]
+    #[serde(rename = "fname", default, deserialize_with = "lenient::value")]
     pub display_name: Option<String>,
     /// The account's roles in the room.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::value")]
     pub roles: Option<Vec<String>>,
     /// Since when the account is in the room. Direct conversations may have none.
-    #[serde(rename = "ts", default, deserialize_with = "date")]
+    #[serde(rename = "ts", default, deserialize_with = "lenient::date")]
     pub joined_at: Option<Timestamp>,
     /// When something about it last changed: also when somebody else wrote in the room.
-    #[serde(rename = "_updatedAt", default, deserialize_with = "date")]
+    #[serde(rename = "_updatedAt", default, deserialize_with = "lenient::date")]
     pub updated_at: Option<Timestamp>,
 }
 
@@ -128,25 +117,54 @@ pub struct RestRoom {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: RoomId,
-    /// `c` a channel, `p` a private one, `d` a direct conversation, `l` a livechat.
-    #[serde(rename = "t", default)]
-    pub kind: String,
+    /// Its kind.
+    #[serde(rename = "t", default, deserialize_with = "lenient::room_kind")]
+    pub kind: RoomKind,
     /// Its name; direct conversations have none.
+    #[serde(default, deserialize_with = "lenient::value")]
     pub name: Option<String>,
     /// Its name as shown.
-    #[serde(rename = "fname")]
+    #[serde(rename = "fname", default, deserialize_with = "lenient::value")]
     pub display_name: Option<String>,
+    /// What it is about now.
+    #[serde(default, deserialize_with = "lenient::value")]
+    pub topic: Option<String>,
+    /// The line above its messages.
+    #[serde(default, deserialize_with = "lenient::value")]
+    pub announcement: Option<String>,
+    /// What it is for.
+    #[serde(default, deserialize_with = "lenient::value")]
+    pub description: Option<String>,
     /// The user names of a direct conversation.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub usernames: Vec<String>,
+    /// The user ids of a direct conversation, where the reply says them.
+    #[serde(default, deserialize_with = "lenient::list")]
+    pub uids: Vec<UserId>,
     /// How many users there are.
+    #[serde(default, deserialize_with = "lenient::count")]
     pub users_count: Option<u64>,
+    /// How many messages there are.
+    #[serde(rename = "msgs", default, deserialize_with = "lenient::count")]
+    pub message_count: Option<u64>,
     /// Whether only some may write.
-    #[serde(rename = "ro", default)]
+    #[serde(rename = "ro", default, deserialize_with = "lenient::value")]
     pub is_read_only: Option<bool>,
+    /// Whether nobody writes any more.
+    #[serde(rename = "archived", default, deserialize_with = "lenient::value")]
+    pub is_archived: Option<bool>,
     /// Whether it is end-to-end encrypted.
-    #[serde(rename = "encrypted", default)]
+    #[serde(rename = "encrypted", default, deserialize_with = "lenient::value")]
     pub is_encrypted: Option<bool>,
+    /// The room of which it is a discussion.
+    #[serde(rename = "prid", default, deserialize_with = "lenient::value")]
+    pub parent_id: Option<RoomId>,
+    /// When it was made.
+    #[serde(rename = "ts", default, deserialize_with = "lenient::date")]
+    pub created_at: Option<Timestamp>,
+    /// When its last message was written.
+    #[serde(rename = "lm", default, deserialize_with = "lenient::date")]
+    pub last_message_at: Option<Timestamp>,
 }
 
 impl Endpoint for RoomInfo {
@@ -171,14 +189,14 @@ pub struct DirectMessageReply {
     pub room: CreatedRoom,
 }
 
-/// A direct conversation.
+/// A direct conversation, or a discussion.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct CreatedRoom {
     /// Its id.
-    #[serde(rename = "_id")]
+    #[serde(rename = "_id", default, deserialize_with = "lenient::value")]
     id: Option<RoomId>,
-    #[serde(rename = "rid")]
+    #[serde(default, deserialize_with = "lenient::value")]
     rid: Option<RoomId>,
 }
 
@@ -187,6 +205,18 @@ impl CreatedRoom {
     pub fn id(&self) -> Option<&RoomId> {
         self.rid.as_ref().or(self.id.as_ref())
     }
+
+    /// Its id, where a caller can not do without it.
+    pub(in crate::rest) fn into_id(self, path: &str) -> Result<RoomId, RestError> {
+        let missing = || {
+            RestError::new(
+                RestErrorKind::UnexpectedReply,
+                &format!("POST {path}"),
+                "a room without an id",
+            )
+        };
+        self.rid.or(self.id).ok_or_else(missing)
+    }
 }
 
 impl Endpoint for CreateDirectMessage {
@@ -194,57 +224,6 @@ impl Endpoint for CreateDirectMessage {
     const PATH: &'static str = "im.create";
     const IDEMPOTENT: bool = true;
     type Reply = DirectMessageReply;
-}
-
-/// `GET channels.roles`: who has which role in a channel. Works without special permissions.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChannelRoles {
-    /// The channel.
-    pub room_id: RoomId,
-}
-
-/// `GET groups.roles`: who has which role in a private channel.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GroupRoles {
-    /// The private channel.
-    pub room_id: RoomId,
-}
-
-/// Reply to [`ChannelRoles`] and [`GroupRoles`].
-#[derive(Debug, Clone, Deserialize)]
-#[non_exhaustive]
-pub struct RolesReply {
-    /// Only users with at least one role.
-    #[serde(default)]
-    pub roles: Vec<RoleHolder>,
-}
-
-/// A user with roles in a room.
-#[derive(Debug, Clone, Deserialize)]
-#[non_exhaustive]
-pub struct RoleHolder {
-    /// The user.
-    #[serde(rename = "u")]
-    pub user: RestUser,
-    /// Such as `owner`, `moderator`, `leader`.
-    #[serde(default)]
-    pub roles: Vec<String>,
-}
-
-impl Endpoint for ChannelRoles {
-    const METHOD: Method = Method::GET;
-    const PATH: &'static str = "channels.roles";
-    const IDEMPOTENT: bool = true;
-    type Reply = RolesReply;
-}
-
-impl Endpoint for GroupRoles {
-    const METHOD: Method = Method::GET;
-    const PATH: &'static str = "groups.roles";
-    const IDEMPOTENT: bool = true;
-    type Reply = RolesReply;
 }
 
 /// `POST subscriptions.read`: marks a room as read.

@@ -4,7 +4,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Endpoint;
+use super::{Endpoint, lenient};
 
 /// `GET /api/info`: the server's version. Needs no account; some proxies block it.
 #[derive(Debug, Clone, Serialize)]
@@ -15,8 +15,9 @@ pub struct Info {}
 #[non_exhaustive]
 pub struct InfoReply {
     /// Major and minor version such as `8.8`, or more for accounts that may see it.
+    #[serde(default, deserialize_with = "lenient::value")]
     version: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::value")]
     info: Option<Version>,
 }
 
@@ -84,7 +85,7 @@ impl PublicSettings {
 #[non_exhaustive]
 pub struct SettingsReply {
     /// Those that exist.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub settings: Vec<Setting>,
 }
 

@@ -1,17 +1,11 @@
 //! Calls that tell what changed since a time.
 
 use http::Method;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Endpoint;
-use crate::event::wire::Shape;
+use super::{Endpoint, lenient};
 use crate::event::{MessageId, RoomId, Timestamp};
-
-/// A date in any form that servers write; anything else counts as absent.
-pub(super) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(Shape::deserialize(deserializer)?.timestamp())
-}
 
 /// `GET chat.syncMessages`: the messages of a room that were written or changed after a time, and those that were
 /// deleted. Not paged: a server sends them all.
@@ -41,7 +35,7 @@ pub struct SyncResult {
     #[serde(default)]
     pub updated: Vec<Value>,
     /// Messages that are gone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub deleted: Vec<DeletedMessage>,
 }
 
@@ -53,7 +47,7 @@ pub struct DeletedMessage {
     #[serde(rename = "_id")]
     pub id: MessageId,
     /// When it was deleted.
-    #[serde(rename = "_deletedAt", default, deserialize_with = "date")]
+    #[serde(rename = "_deletedAt", default, deserialize_with = "lenient::date")]
     pub deleted_at: Option<Timestamp>,
 }
 
@@ -129,6 +123,7 @@ pub struct Rooms {
 #[non_exhaustive]
 pub struct ChangedRooms {
     /// The rooms. An answer without them is none.
+    #[serde(deserialize_with = "lenient::the_list")]
     pub update: Vec<ChangedRoom>,
 }
 
@@ -140,7 +135,7 @@ pub struct ChangedRoom {
     #[serde(rename = "_id")]
     pub id: RoomId,
     /// When its last message was written.
-    #[serde(rename = "lm", default, deserialize_with = "date")]
+    #[serde(rename = "lm", default, deserialize_with = "lenient::date")]
     pub last_message_at: Option<Timestamp>,
 }
 

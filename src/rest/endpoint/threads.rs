@@ -4,7 +4,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Endpoint;
+use super::{Endpoint, lenient};
 use crate::event::MessageId;
 
 /// `GET chat.getThreadMessages`: the replies of a thread, without its first message.
@@ -52,7 +52,7 @@ pub struct ThreadMessagesReply {
     /// Message objects. [`Message::from_json`](crate::event::Message::from_json) reads their text.
     pub messages: Vec<Value>,
     /// How many replies the thread has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::value")]
     pub total: usize,
 }
 

@@ -8,7 +8,7 @@ use crate::dispatch::Receipt;
 use crate::event::MessageId;
 use crate::response::{FollowThread, MarkRead, Pin, SetStatus, UnfollowThread, Unpin};
 use crate::rest::endpoint::{
-    self, Done, Endpoint, FollowMessage, GetMessage, PinMessage, UnfollowMessage, UnpinMessage,
+    self, Done, Endpoint, FollowMessage, GetMessage, PinMessage, RateLimit, UnfollowMessage, UnpinMessage,
 };
 use crate::rest::{Client, RestError, RestErrorKind};
 
@@ -51,7 +51,7 @@ async fn is_pinned(client: &Client, message_id: &MessageId) -> Result<bool, Rest
             message_id: message_id.clone(),
         })
         .await?;
-    Ok(found.message.is_pinned.unwrap_or_default())
+    Ok(found.message.is_pinned())
 }
 
 pub(super) async fn unpin(client: &Client, action: Unpin) -> Result<Receipt, RestError> {
@@ -121,5 +121,6 @@ impl Endpoint for StatusCall<'_> {
     const METHOD: Method = Method::POST;
     const PATH: &'static str = "users.setStatus";
     const IDEMPOTENT: bool = true;
+    const LIMIT: RateLimit = endpoint::SetStatus::LIMIT;
     type Reply = Done;
 }

@@ -6,7 +6,7 @@ use super::{Call, Outcome, object, rooms::not_found};
 use crate::sandbox::{refusal::Refusal, state::rooms::RoomKind};
 
 /// The room of any kind that query or body name, if the caller may look into it.
-fn any(call: &Call<'_>) -> Result<String, Refusal> {
+pub(super) fn any(call: &Call<'_>) -> Result<String, Refusal> {
     let id = call.query("roomId").or(call.text("roomId"));
     let name = call.query("roomName").or(call.text("roomName"));
     let room = match (id, name) {

@@ -1,6 +1,8 @@
 //! Which endpoints there are, and from which version to which.
 
-use super::{Call, Outcome, account, any_room, bridge, chat, files, looking, marks, people, rooms, sync};
+use super::{
+    Call, Outcome, account, any_room, bridge, chat, files, looking, marks, people, rooms, settings, sync,
+};
 
 #[derive(Clone, Copy)]
 pub(super) struct Endpoint {
@@ -111,6 +113,18 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     post("groups.kick", rooms::kick_group),
     post("channels.setTopic", rooms::set_channel_topic),
     post("groups.setTopic", rooms::set_group_topic),
+    post("im.setTopic", settings::set_direct_topic),
+    post("channels.setAnnouncement", settings::set_channel_announcement),
+    post("groups.setAnnouncement", settings::set_group_announcement),
+    post("channels.setDescription", settings::set_channel_description),
+    post("groups.setDescription", settings::set_group_description),
+    since((3, 13), post("rooms.saveRoomSettings", settings::save)),
+    since(
+        (7, 3),
+        get("rooms.membersOrderedByRole", settings::members_by_role),
+    ),
+    get("rooms.getDiscussions", settings::discussions),
+    post("subscriptions.unread", settings::unread),
     post("rooms.createDiscussion", rooms::create_discussion),
     post("chat.starMessage", marks::star),
     post("chat.unStarMessage", marks::unstar),

@@ -12,6 +12,7 @@ mod marks;
 mod people;
 mod rooms;
 mod schema;
+mod settings;
 mod sync;
 
 use axum::{

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     State, date,
     messages::avatar,
-    rooms::{NewRoom, RoomKind},
+    rooms::{NewRoom, Room, RoomKind},
 };
 use crate::sandbox::refusal::Refusal;
 
@@ -143,11 +143,17 @@ impl State {
     }
 
     pub(crate) fn set_topic(&mut self, rid: &str, by: &str, topic: &str) -> Result<(), Refusal> {
+        self.set_line(rid, by, Line::Topic, topic)
+    }
+
+    pub(crate) fn set_line(&mut self, rid: &str, by: &str, line: Line, text: &str) -> Result<(), Refusal> {
         self.room_exists(rid, "saveRoomSettings")?;
+        let now = self.now();
         if let Some(room) = self.rooms.get_mut(rid) {
-            room.topic = Some(super::weight::kept(topic));
+            *line.of(room) = Some(super::weight::kept(text));
+            room.updated = now.max(room.updated + 1);
         }
-        self.system_message(rid, by, "room_changed_topic", topic, Map::new());
+        self.system_message(rid, by, line.told_as(), text, Map::new());
         self.notify_room(rid);
         Ok(())
     }
@@ -236,6 +242,33 @@ impl State {
             self.insert(uid, reply);
         }
         Ok(rid)
+    }
+}
+
+/// A text of a room that its page shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    Topic,
+    Announcement,
+    Description,
+}
+
+impl Line {
+    fn of(self, room: &mut Room) -> &mut Option<String> {
+        match self {
+            Self::Topic => &mut room.topic,
+            Self::Announcement => &mut room.announcement,
+            Self::Description => &mut room.description,
+        }
+    }
+
+    /// The type of the message that says so in the room.
+    fn told_as(self) -> &'static str {
+        match self {
+            Self::Topic => "room_changed_topic",
+            Self::Announcement => "room_changed_announcement",
+            Self::Description => "room_changed_description",
+        }
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) struct Room {
     pub(crate) name: Option<String>,
     pub(crate) fname: Option<String>,
     pub(crate) topic: Option<String>,
+    pub(crate) announcement: Option<String>,
     pub(crate) description: Option<String>,
     /// The room of which this is a discussion.
     pub(crate) parent: Option<String>,
@@ -153,6 +154,7 @@ impl State {
             name: new.name.map(str::to_owned),
             fname: new.fname.or(new.name).map(str::to_owned),
             topic: new.topic.map(str::to_owned),
+            announcement: None,
             description: new.description.map(str::to_owned),
             parent: new.parent.map(str::to_owned),
             creator,
@@ -333,6 +335,19 @@ impl State {
             .get(uid)
             .map(|user| user.username.clone())
             .unwrap_or_default()
+    }
+
+    /// Marks a room as unread from a point of time on; false for who is not in it.
+    pub(crate) fn unread_from(&mut self, rid: &str, uid: &str, first: i64) -> bool {
+        let now = self.now();
+        let Some(member) = self.rooms.get_mut(rid).and_then(|room| room.members.get_mut(uid)) else {
+            return false;
+        };
+        member.alert = true;
+        member.seen = Some(first.saturating_sub(1));
+        member.updated = now.max(member.updated + 1);
+        self.notify_subscription(rid, uid);
+        true
     }
 
     /// Marks a room as read.

@@ -37,6 +37,11 @@ impl State {
         put(&mut object, "topic", room.topic.as_deref().map(Value::from));
         put(
             &mut object,
+            "announcement",
+            room.announcement.as_deref().map(Value::from),
+        );
+        put(
+            &mut object,
             "description",
             room.description.as_deref().map(Value::from),
         );

@@ -7,6 +7,8 @@ pub(super) enum Kind {
     /// Text with something in it.
     Filled,
     Number,
+    /// A number without a fraction.
+    Whole,
     Flag,
     Texts,
     /// A list of anything.
@@ -329,13 +331,84 @@ pub(super) const FORMS: &[(&str, &[Form])] = &[
             &[text("roomName").must(), text("name").must()],
         ],
     ),
+    ("channels.setTopic", TOPIC),
+    ("channels.setAnnouncement", ANNOUNCEMENT),
+    ("groups.setAnnouncement", ANNOUNCEMENT),
+    ("channels.setDescription", DESCRIPTION),
+    ("groups.setDescription", DESCRIPTION),
     (
-        "groups.setTopic",
+        "channels.invite",
         &[
-            &[text("roomId").must(), text("topic").must()],
-            &[text("roomName").must(), text("topic").must()],
+            &[
+                text("roomId").must(),
+                text("userId").or_null(),
+                text("username").or_null(),
+                text("user").or_null(),
+            ],
+            &[
+                text("roomName").must(),
+                text("userId").or_null(),
+                text("username").or_null(),
+                text("user").or_null(),
+            ],
         ],
     ),
+    (
+        "rooms.saveRoomSettings",
+        &[&[
+            text("rid").must(),
+            text("roomAvatar").or_null(),
+            flag("featured").or_null(),
+            text("roomName").or_null(),
+            text("roomTopic").or_null(),
+            text("roomAnnouncement").or_null(),
+            text("roomDescription").or_null(),
+            object("roomCustomFields").or_null(),
+            text("roomType").or_null(),
+            flag("readOnly").or_null(),
+            flag("reactWhenReadOnly").or_null(),
+            texts("systemMessages").or_null(),
+            flag("default").or_null(),
+            text("joinCode").or_null(),
+            flag("encrypted").or_null(),
+            key("favorite", Kind::Open(FAVORITE)).or_null(),
+            flag("retentionEnabled").or_null(),
+            number("retentionMaxAge").or_null(),
+            flag("retentionExcludePinned").or_null(),
+            flag("retentionFilesOnly").or_null(),
+            flag("retentionIgnoreThreads").or_null(),
+            flag("retentionOverrideGlobal").or_null(),
+        ]],
+    ),
+    (
+        "rooms.membersOrderedByRole",
+        &[
+            &[
+                text("roomId").must(),
+                key("status", Kind::TextOrTexts),
+                text("filter"),
+                key("count", Kind::Whole),
+                key("offset", Kind::Whole),
+                text("sort"),
+            ],
+            &[
+                text("roomName").must(),
+                key("status", Kind::TextOrTexts),
+                text("filter"),
+                key("count", Kind::Whole),
+                key("offset", Kind::Whole),
+                text("sort"),
+            ],
+        ],
+    ),
+    (
+        "subscriptions.unread",
+        &[
+            &[text("roomId").must()],
+            &[key("firstUnreadMessage", Kind::Closed(&[text("_id").must()])).must()],
+        ],
+    ),
+    ("groups.setTopic", TOPIC),
     (
         "channels.create",
         &[&[
@@ -440,6 +513,23 @@ pub(super) const FORMS: &[(&str, &[Form])] = &[
             text("query"),
         ]],
     ),
+];
+
+const FAVORITE: Form = &[flag("defaultValue").must(), flag("favorite").must()];
+
+const TOPIC: &[Form] = &[
+    &[text("roomId").must(), text("topic").must()],
+    &[text("roomName").must(), text("topic").must()],
+];
+
+const ANNOUNCEMENT: &[Form] = &[
+    &[text("roomId").must(), text("announcement").must()],
+    &[text("roomName").must(), text("announcement").must()],
+];
+
+const DESCRIPTION: &[Form] = &[
+    &[text("roomId").must(), text("description").must()],
+    &[text("roomName").must(), text("description").must()],
 ];
 
 const METHOD: &[Form] = &[&[text("message").must()]];

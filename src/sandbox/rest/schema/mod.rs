@@ -80,6 +80,18 @@ fn fit_value(key: &Key, value: &mut Value) -> Result<(), String> {
             Value::String(text) => text.trim().parse::<f64>().ok().map(|number| json!(number)),
             Value::Array(_) | Value::Object(_) => None,
         },
+        Kind::Whole => {
+            let number = match &*value {
+                Value::Number(number) => number.as_f64(),
+                Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
+                Value::Null => Some(0.0),
+                Value::String(text) => text.trim().parse::<f64>().ok(),
+                Value::Array(_) | Value::Object(_) => None,
+            };
+            number
+                .filter(|number| number.fract() == 0.0)
+                .map(|number| json!(number))
+        }
         Kind::Flag => match &*value {
             Value::Bool(_) => return Ok(()),
             Value::Null => Some(json!(false)),
@@ -120,6 +132,7 @@ fn fit_value(key: &Key, value: &mut Value) -> Result<(), String> {
         return must(match key.kind {
             Kind::Text | Kind::Filled | Kind::Word(_) | Kind::TextOrTexts => "string",
             Kind::Number => "number",
+            Kind::Whole => "integer",
             Kind::Flag => "boolean",
             Kind::Texts | Kind::Objects | Kind::List => "array",
             Kind::Object | Kind::Open(_) | Kind::Closed(_) => "object",
