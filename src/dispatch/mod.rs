@@ -7,6 +7,7 @@ mod dispatcher;
 mod handle;
 pub(crate) mod ids;
 mod kept;
+pub(crate) mod lane_exits;
 mod lane_key;
 mod lanes;
 pub(crate) mod loops;
@@ -18,7 +19,8 @@ mod run;
 mod serve;
 mod settled;
 pub(crate) mod stack_info;
-mod text;
+pub(crate) mod tasks;
+pub(crate) mod text;
 mod vigil;
 
 #[cfg(feature = "client")]
@@ -37,3 +39,4 @@ pub use self::resolve::ResolveError;
 #[cfg(feature = "client")]
 pub(crate) use self::serve::{OnReady, Settings};
 pub use self::serve::{Overflow, Serve};
+pub use self::tasks::TooManyTasks;
