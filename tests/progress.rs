@@ -85,7 +85,10 @@ async fn the_end_is_told_however_it_comes() {
             }),
         ] {
             let chat = Chat::with(app()).await;
-            chat.sandbox.user("ann").say("general", &format!("!work 35 {end}")).await;
+            chat.sandbox
+                .user("ann")
+                .say("general", &format!("!work 35 {end}"))
+                .await;
             after(Duration::from_millis(3400)).await;
             if let Some(fault) = &fault {
                 chat.sandbox.fail_next("chat.update", fault.clone());

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use rocketbotte::command::CommandLayer;
-use rocketbotte::dispatch::TooManyTasks;
+use rocketbotte::dispatch::SpawnError;
 use rocketbotte::extract::{Args, Outbox, Tasks};
 use rocketbotte::{BoxError, Request, Response, Router};
 use support::{Log, after, after_secs, drive};
@@ -22,12 +22,12 @@ async fn begin(Args(seconds): Args<u64>, tasks: Tasks, outbox: Outbox) -> Result
     Ok("It begins.")
 }
 
-async fn panics(tasks: Tasks) -> Result<(), TooManyTasks> {
+async fn panics(tasks: Tasks) -> Result<(), SpawnError> {
     tasks.spawn("broken", async { panic!("it broke") })
 }
 
 /// Ends as soon as the bot stops.
-async fn patient(tasks: Tasks, outbox: Outbox) -> Result<(), TooManyTasks> {
+async fn patient(tasks: Tasks, outbox: Outbox) -> Result<(), SpawnError> {
     let task = tasks.clone();
     tasks.spawn("patient", async move {
         assert!(!task.is_stopping());
@@ -76,7 +76,10 @@ async fn a_stop_waits_for_tasks_and_cuts_off_what_takes_too_long() {
         assert_eq!(report.to_string().contains("tasks done"), !tasks.is_empty());
         let said = sent.texts();
         assert_eq!(said.contains(&"60 seconds are over".to_owned()), false);
-        assert_eq!(said.contains(&"3 seconds are over".to_owned()), tasks.contains(&"!begin 3"));
+        assert_eq!(
+            said.contains(&"3 seconds are over".to_owned()),
+            tasks.contains(&"!begin 3")
+        );
         assert_eq!(said.contains(&"bye".to_owned()), tasks.contains(&"!patient"));
     }
 }

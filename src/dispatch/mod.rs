@@ -39,4 +39,4 @@ pub use self::resolve::ResolveError;
 #[cfg(feature = "client")]
 pub(crate) use self::serve::{OnReady, Settings};
 pub use self::serve::{Overflow, Serve};
-pub use self::tasks::TooManyTasks;
+pub use self::tasks::SpawnError;

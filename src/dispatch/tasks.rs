@@ -26,29 +26,38 @@ pub(crate) struct TaskPool {
     abort: CancellationToken,
 }
 
-/// So many tasks run that there is no place for another one.
+/// Why a task was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{MOST} tasks run already")]
-pub struct TooManyTasks;
+#[non_exhaustive]
+pub enum SpawnError {
+    /// There is no place for another one.
+    #[error("{MOST} tasks run already")]
+    TooMany,
+    /// The bot has stopped, or has no time left for tasks.
+    #[error("the bot has stopped")]
+    Stopped,
+}
 
 impl TaskPool {
     /// Runs a task of a handler. A panic ends the task and is logged by its name.
-    pub(crate) fn spawn<F>(self: &Arc<Self>, name: &'static str, task: F) -> Result<(), TooManyTasks>
+    pub(crate) fn spawn<F>(self: &Arc<Self>, name: &'static str, task: F) -> Result<(), SpawnError>
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        if self.abort.is_cancelled() {
+            return Err(SpawnError::Stopped);
+        }
         let take = |running| (running < MOST).then_some(running + 1);
         self.running
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .map_err(|_| TooManyTasks)?;
+            .map_err(|_| SpawnError::TooMany)?;
         let place = Place(Arc::clone(self));
         let task = async move {
             let ended = place.0.abort.run_until_cancelled(guarded(name, task)).await;
-            let count = match ended {
-                Some(()) => &place.0.done,
-                None => &place.0.aborted,
-            };
-            count.fetch_add(1, Ordering::Relaxed);
+            // The others are counted where they are ended.
+            if ended.is_some() {
+                place.0.done.fetch_add(1, Ordering::Relaxed);
+            }
         };
         self.tracker.spawn(task);
         Ok(())
@@ -71,7 +80,13 @@ impl TaskPool {
 
     /// Ends those that still run.
     pub(crate) fn abort(&self) {
+        if self.abort.is_cancelled() {
+            return;
+        }
         self.abort.cancel();
+        let running = self.running.load(Ordering::Relaxed);
+        self.aborted
+            .fetch_add(u64::try_from(running).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

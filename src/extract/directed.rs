@@ -11,6 +11,10 @@ use crate::request::Request;
 /// Whether a message is meant for the bot: it was written in a direct conversation with the bot alone, or mentions it. No
 /// command of the bot is: that has a route of its own. For `Router::listen`.
 ///
+/// What follows a mention is a command where there is one of that name. For all other words the router says that it does
+/// not know the command: a bot that answers freely switches that off by
+/// [`unknown_command`](crate::Router::unknown_command).
+///
 /// A thread in which the bot talks with somebody is known only where the server is asked: take
 /// [`DirectedAtMe`] for that.
 ///
@@ -20,7 +24,7 @@ use crate::request::Request;
 ///
 /// async fn answer() -> &'static str { "You called?" }
 ///
-/// let router: Router = Router::new().listen(directed_at_me, answer);
+/// let router: Router = Router::new().listen(directed_at_me, answer).unknown_command(async || {});
 /// ```
 pub fn directed_at_me(request: &Request) -> bool {
     let Event::Message(message) = request.event() else {

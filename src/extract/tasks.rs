@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::FromRequest;
-use crate::dispatch::TooManyTasks;
+use crate::dispatch::SpawnError;
 use crate::dispatch::tasks::TaskPool;
 use crate::request::Request;
 
@@ -40,12 +40,12 @@ impl Tasks {
     ///
     /// # Errors
     ///
-    /// 1024 tasks of the bot run already.
+    /// 1024 tasks of the bot run already, or it has no time left for tasks because it stops.
     ///
     /// # Panics
     ///
     /// It is called outside of a tokio runtime.
-    pub fn spawn<F>(&self, name: &'static str, task: F) -> Result<(), TooManyTasks>
+    pub fn spawn<F>(&self, name: &'static str, task: F) -> Result<(), SpawnError>
     where
         F: Future<Output = ()> + Send + 'static,
     {

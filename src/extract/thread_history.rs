@@ -1,5 +1,6 @@
 //! What was said before in a conversation.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use http::Method;
@@ -132,6 +133,8 @@ struct Budget<'a> {
     most: usize,
     chars: usize,
     is_cut: bool,
+    /// The message that is answered was among those that were taken.
+    has_passed_asked: bool,
 }
 
 impl Budget<'_> {
@@ -141,8 +144,17 @@ impl Budget<'_> {
         let Ok(message) = Message::from_json(&value.to_string()) else {
             return true;
         };
-        let is_later = message.created_at() > self.asked.created_at();
-        if is_later || message.system_type().is_some() || message.id() == self.asked.id() {
+        if message.id() == self.asked.id() {
+            self.has_passed_asked = true;
+            return true;
+        }
+        let is_later = match message.created_at().cmp(&self.asked.created_at()) {
+            Ordering::Less => false,
+            // The same millisecond: they come in order.
+            Ordering::Equal => !self.has_passed_asked,
+            Ordering::Greater => true,
+        };
+        if is_later || message.system_type().is_some() {
             return true;
         }
         let chars = message.text().chars().count();
@@ -174,6 +186,8 @@ impl Budget<'_> {
             }
         }
         if let Some(root) = message_object(client, thread_id).await? {
+            // It is before all others.
+            self.has_passed_asked = true;
             self.take(&root);
         }
         Ok(())
@@ -276,6 +290,7 @@ impl<const MESSAGES: usize, const CHARS: usize> ThreadHistory<MESSAGES, CHARS> {
             most: MESSAGES.saturating_sub(1),
             chars: CHARS.saturating_sub(own_chars),
             is_cut: false,
+            has_passed_asked: false,
         };
         budget.messages.push_front(HistoryMessage::of(asked, request));
         let client = request.context().client();

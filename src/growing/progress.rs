@@ -64,6 +64,7 @@ impl Progress {
             message_id: message_id.clone(),
             shown: (!receipt.is_old()).then_some(text),
             pace: Pace::new(EVERY),
+            is_gone: false,
         };
         writer.pace.wrote(Instant::now());
         let tasks = &request.context().shared().tasks;
@@ -136,6 +137,8 @@ struct Writer {
     /// None where nobody knows.
     shown: Option<String>,
     pace: Pace,
+    /// Somebody deleted the message.
+    is_gone: bool,
 }
 
 impl Writer {
@@ -154,7 +157,7 @@ impl Writer {
         let mut is_open = true;
         loop {
             let text = one_message(&self.desk, &said.borrow_and_update());
-            let is_news = !text.trim().is_empty() && self.shown.as_deref() != Some(&text);
+            let is_news = !self.is_gone && !text.trim().is_empty() && self.shown.as_deref() != Some(&text);
             let now = Instant::now();
             let due = match is_news {
                 false if !is_open => return,
@@ -174,26 +177,22 @@ impl Writer {
                     Err(_) => is_open = false,
                 },
                 () = &mut stopping, if !is_stopping => is_stopping = true,
-                () = sleep_until(due.unwrap_or(now)), if due.is_some() => {
-                    if !self.show(text).await {
-                        return;
-                    }
-                }
+                () = sleep_until(due.unwrap_or(now)), if due.is_some() => self.show(text).await,
                 Ok(()) = said.changed() => {}
                 else => {}
             }
         }
     }
 
-    /// Whether it is of use to go on.
-    async fn show(&mut self, text: String) -> bool {
+    async fn show(&mut self, text: String) {
         let result = self.desk.edit(&self.message_id, text.clone()).await;
         self.pace.wrote(Instant::now());
         // What was refused is not said again in the same words.
         self.shown = Some(text);
-        let Err(error) = result else { return true };
-        tracing::warn!(message_id = %self.message_id, error = %Causes(&*error), "progress can not be shown");
-        refusal(&error) != Refusal::Gone
+        if let Err(error) = result {
+            tracing::warn!(message_id = %self.message_id, error = %Causes(&*error), "progress can not be shown");
+            self.is_gone |= refusal(&error) == Refusal::Gone;
+        }
     }
 
     async fn finish(&self, text: &str) -> Result<Receipt, BoxError> {
