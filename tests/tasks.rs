@@ -75,7 +75,7 @@ async fn a_stop_waits_for_tasks_and_cuts_off_what_takes_too_long() {
         assert_eq!(report.aborted, 0, "their handlers have ended");
         assert_eq!(report.to_string().contains("tasks done"), !tasks.is_empty());
         let said = sent.texts();
-        assert_eq!(said.contains(&"60 seconds are over".to_owned()), false);
+        assert!(!said.contains(&"60 seconds are over".to_owned()));
         assert_eq!(
             said.contains(&"3 seconds are over".to_owned()),
             tasks.contains(&"!begin 3")

@@ -55,6 +55,7 @@ table![
     DeleteMessage,
     React,
     SyncMessages,
+    GetThreadMessages,
     Rooms,
     Subscriptions,
     RoomInfo,
