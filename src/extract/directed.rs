@@ -3,7 +3,7 @@
 use tower::BoxError;
 
 use super::FromRequest;
-use crate::event::{Event, Message, MessageId};
+use crate::event::{Event, Mention, Message, MessageId};
 use crate::growing::talks::ThreadTalk;
 use crate::rejection::Rejection;
 use crate::request::Request;
@@ -44,7 +44,9 @@ fn mentions_me(message: &Message, request: &Request) -> bool {
         // Not every way to post a message makes the list.
         return has_mention(message.text(), bot.username());
     }
-    mentions.iter().any(|mention| mention.id == *bot.id())
+    mentions
+        .iter()
+        .any(|mention| matches!(mention, Mention::User(user) if user.id() == bot.id()))
 }
 
 /// Whether a text has `@name` as a word.
