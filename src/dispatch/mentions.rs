@@ -100,6 +100,11 @@ impl<'a> Mentionable<'a> {
     }
 }
 
+/// Takes the effect of `@all` and `@here` alone.
+pub(crate) fn neutralise_group_mentions(text: &str) -> Cow<'_, str> {
+    Mentionable::new(&AllowedMentions::all_users(), None, false).neutralise(text)
+}
+
 /// A name that may be mentioned.
 struct Allowed {
     length: usize,

@@ -62,6 +62,7 @@ table![
     UnfollowMessage,
     ReportMessage,
     SyncMessages,
+    GetThreadMessages,
     Rooms,
     Subscriptions,
     RoomInfo,
