@@ -182,6 +182,9 @@ pub struct Context {
     happened_at: Option<Instant>,
     /// It happened so long ago that only the routes hear it that say so.
     is_too_old: bool,
+    /// Who waits for an answer.
+    #[cfg(feature = "webhook")]
+    exchange: Option<Arc<crate::transport::webhook::Exchange>>,
 }
 
 impl Context {
@@ -195,6 +198,8 @@ impl Context {
             received_at: None,
             happened_at: None,
             is_too_old: false,
+            #[cfg(feature = "webhook")]
+            exchange: None,
         }
     }
 
@@ -205,6 +210,8 @@ impl Context {
             received_at: Some(received_at),
             happened_at: None,
             is_too_old: false,
+            #[cfg(feature = "webhook")]
+            exchange: None,
         }
     }
 
@@ -216,6 +223,31 @@ impl Context {
     pub(crate) fn too_old(mut self, is_too_old: bool) -> Self {
         self.is_too_old = is_too_old;
         self
+    }
+
+    #[cfg(feature = "webhook")]
+    pub(crate) fn answering(mut self, exchange: Option<Arc<crate::transport::webhook::Exchange>>) -> Self {
+        self.exchange = exchange;
+        self
+    }
+
+    #[cfg(feature = "webhook")]
+    pub(crate) fn exchange(&self) -> Option<&Arc<crate::transport::webhook::Exchange>> {
+        self.exchange.as_ref()
+    }
+
+    /// Whether an action is the answer that somebody waits for, so that nothing else has to be done with it.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn answers(&self, action: &Action) -> bool {
+        self.exchange
+            .as_ref()
+            .is_some_and(|exchange| exchange.takes(action))
+    }
+
+    #[cfg(not(feature = "webhook"))]
+    #[expect(clippy::unused_self, reason = "nobody waits")]
+    pub(crate) fn answers(&self, _action: &Action) -> bool {
+        false
     }
 
     pub(crate) fn is_too_old(&self) -> bool {
@@ -236,6 +268,8 @@ impl Context {
             received_at: None,
             happened_at: None,
             is_too_old: false,
+            #[cfg(feature = "webhook")]
+            exchange: None,
         }
     }
 

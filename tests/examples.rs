@@ -71,6 +71,7 @@ fn command(example: &str) -> Command {
         "ROCKETCHAT_URL",
         "ROCKETCHAT_USER_ID",
         "ROCKETCHAT_AUTH_TOKEN",
+        "WEBHOOK_TOKEN",
         "RUST_LOG",
         "http_proxy",
         "HTTP_PROXY",
@@ -145,6 +146,37 @@ rocketbotte: I'm busy right now, please try again in a moment.
 rocketbotte: That takes too long, I gave up.
 bob: !version
 rocketbotte: version 1.2.3
+"
+    );
+}
+
+#[test]
+fn reminder() {
+    assert_eq!(
+        output_of("reminder"),
+        "\
+ann in #general: !remind soon tea
+rocketbotte in #general: When? For example `!remind 10m tea` or `!remind 2days report`.
+ann in #general: !remind 1s tea
+rocketbotte in #general: I will remind you in 1s.
+rocketbotte to ann alone: You wanted to be reminded: tea
+"
+    );
+}
+
+#[test]
+fn webhook() {
+    assert_eq!(
+        output_of("webhook"),
+        "\
+ann: !add 2 40
+rocketbotte: 42
+ann: !status
+rocketbotte: ann asks, through this program
+ann: !add 2 apples
+rocketbotte: Argument 2 should be a number, but `apples` is none.
+Usage: `!add <number> <number>`
+5 events done, 0 handlers aborted, 0 events not started, 0 replies undelivered
 "
     );
 }

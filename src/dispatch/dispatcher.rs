@@ -209,6 +209,8 @@ where
     /// Takes an event: it waits in its lane, or is ignored.
     pub(super) fn accept(&mut self, delivery: Delivery) {
         let (happened_at, is_too_old) = (delivery.happened_at(), delivery.is_too_old());
+        #[cfg(feature = "webhook")]
+        let exchange = delivery.exchange();
         let (event, arrival, ack) = delivery.into_parts();
         self.counters.received += 1;
         self.handle.vitals().received(arrival);
@@ -226,6 +228,8 @@ where
         let context = Context::new(Arc::clone(&self.shared), arrival, Instant::now())
             .happened_at(happened_at)
             .too_old(is_too_old);
+        #[cfg(feature = "webhook")]
+        let context = context.answering(exchange);
         let mut request = Request::with_context(event, context);
         if let Some(inspector) = self.shared.inspector.as_ref().filter(|_| !request.is_from_self()) {
             inspector.begin(&mut request);

@@ -97,6 +97,12 @@ impl Open {
         self.current.as_ref().map(|item| item.routed.action.clone())
     }
 
+    /// Whether somebody waits for the answer, and this is it.
+    fn answers(&self, action: &Action) -> bool {
+        let request = self.request.as_ref();
+        request.is_some_and(|request| request.context().answers(action))
+    }
+
     /// Where the inspector has it, if it looks.
     fn visit(&self, action: &Action) -> Option<ActionVisit> {
         trail_of(self.request.as_ref()?)?.next_action(&action.lane()?)
@@ -203,6 +209,13 @@ pub(super) async fn deliver(sink: Sink, mut open: Open) -> Option<Box<Stuck>> {
     while let Some(action) = open.current() {
         // A sink that panics harms its action only.
         let visit = open.visit(&action);
+        if open.answers(&action) {
+            if let Some(visit) = visit {
+                visit.done();
+            }
+            open.delivered();
+            continue;
+        }
         match AssertUnwindSafe(scope(visit.clone(), sink.clone().oneshot(action)))
             .catch_unwind()
             .await

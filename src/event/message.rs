@@ -144,7 +144,7 @@ impl Message {
     }
 
     /// Says in which room it was written, with its kind and name.
-    #[cfg(feature = "test-util")]
+    #[cfg(any(feature = "test-util", feature = "webhook"))]
     pub(crate) fn in_room(mut self, room: Room) -> Self {
         self.room = room;
         self

@@ -71,6 +71,12 @@ impl Outbox {
             let mut receipt = Receipt::default();
             for action in resolver.resolve(action, self.request.route(), position)? {
                 let visit = trail_of(&self.request).and_then(|trail| trail.acts(&action));
+                if self.request.context().answers(&action) {
+                    if let Some(visit) = visit {
+                        visit.done();
+                    }
+                    continue;
+                }
                 receipt = scope(visit, perform.perform(action)).await?;
             }
             Ok(receipt)

@@ -58,7 +58,7 @@ impl ActionVisit {
         self.trail.update_action(self.index, change);
     }
 
-    fn done(&self) {
+    pub(crate) fn done(&self) {
         let begun = self.begun_us;
         self.update(|action, now| {
             action.state = ActionState::Done;

@@ -40,6 +40,7 @@ mod faults;
 pub(crate) mod fuzzing;
 mod limits;
 mod observe;
+mod outgoing;
 mod page;
 mod refusal;
 mod rest;
@@ -61,6 +62,7 @@ pub use builder::{SandboxBuilder, UserSpec};
 pub use error::{SandboxError, SandboxRefusal, WaitError};
 pub use faults::{RestFault, Step};
 pub use observe::{Inbound, MessageFeed, SandboxMessage};
+pub use outgoing::OutgoingWebhook;
 pub use user::SandboxUser;
 
 pub use crate::transcript::{Transcript, TranscriptMismatch};

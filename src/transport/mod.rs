@@ -31,6 +31,8 @@ mod state;
 mod stream;
 #[cfg(feature = "client")]
 mod tls;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 #[cfg(feature = "client")]
 pub(crate) use self::backoff::{Backoff, BackoffConfig, Next as RetryDecision};
@@ -103,6 +105,8 @@ pub struct Delivery {
     ack: Ack,
     happened_at: Option<Instant>,
     is_too_old: bool,
+    #[cfg(feature = "webhook")]
+    exchange: Option<Arc<webhook::Exchange>>,
 }
 
 impl Delivery {
@@ -114,6 +118,8 @@ impl Delivery {
             ack: Ack::none(),
             happened_at: None,
             is_too_old: false,
+            #[cfg(feature = "webhook")]
+            exchange: None,
         }
     }
 
@@ -137,6 +143,18 @@ impl Delivery {
 
     pub(crate) fn happened_at(&self) -> Option<Instant> {
         self.happened_at
+    }
+
+    /// Who waits for an answer to it.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn with_exchange(mut self, exchange: Arc<webhook::Exchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
+    #[cfg(feature = "webhook")]
+    pub(crate) fn exchange(&self) -> Option<Arc<webhook::Exchange>> {
+        self.exchange.clone()
     }
 
     /// Says how it arrived.
