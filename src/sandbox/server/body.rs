@@ -79,12 +79,12 @@ impl HttpBody for Bounded {
             return Poll::Ready(Some(Err(axum::Error::new(error))));
         }
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame {
-            if !this.held.take(frame.data_ref().map_or(0, Bytes::len)) {
-                this.fate.is_too_much.store(true, Ordering::Relaxed);
-                let error = io::Error::from(io::ErrorKind::OutOfMemory);
-                return Poll::Ready(Some(Err(axum::Error::new(error))));
-            }
+        if let Some(Ok(frame)) = &frame
+            && !this.held.take(frame.data_ref().map_or(0, Bytes::len))
+        {
+            this.fate.is_too_much.store(true, Ordering::Relaxed);
+            let error = io::Error::from(io::ErrorKind::OutOfMemory);
+            return Poll::Ready(Some(Err(axum::Error::new(error))));
         }
         Poll::Ready(frame)
     }
