@@ -9,9 +9,13 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::dispatch::Receipt;
+use crate::dispatch::lane_exits::LaneExits;
 use crate::dispatch::loops::LoopBreaker;
 use crate::dispatch::stack_info::StackInfo;
+use crate::dispatch::tasks::TaskPool;
 use crate::event::{Message, MessageId, RoomId, RoomKind, User, UserId};
+use crate::growing::registry::GrowingReplies;
+use crate::growing::talks::ThreadTalks;
 use crate::inspect::Inspector;
 use crate::journal::Ledger;
 use crate::response::{Action, AllowedMentions};
@@ -87,6 +91,12 @@ pub(crate) struct Shared {
     pub(crate) typing: Option<Arc<dyn ShowTyping>>,
     pub(crate) ids: crate::dispatch::ids::IdSource,
     pub(crate) loops: LoopBreaker,
+    pub(crate) lane_exits: LaneExits,
+    pub(crate) tasks: Arc<TaskPool>,
+    /// Replies that grow at this moment.
+    pub(crate) growing: Arc<GrowingReplies>,
+    /// Who has written in the threads that the bot was asked in.
+    pub(crate) talks: ThreadTalks,
     /// Who looks at what becomes of each event.
     pub(crate) inspector: Option<Inspector>,
     /// What is remembered of events that are on their way.
@@ -119,6 +129,10 @@ impl Shared {
             typing: None,
             ids,
             loops: LoopBreaker::default(),
+            lane_exits: LaneExits::default(),
+            tasks: Arc::default(),
+            growing: Arc::default(),
+            talks: ThreadTalks::default(),
             inspector: None,
             ledger: None,
             at_most_once: false,

@@ -31,6 +31,7 @@ pub mod dispatch;
 pub mod docs;
 pub mod event;
 pub mod extract;
+pub mod growing;
 pub mod handler;
 pub mod health;
 pub mod inspect;

@@ -1,6 +1,7 @@
 //! The request: an event on its way through the pipeline.
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Request {
     refusal: Option<Arc<Rejection>>,
     deadline: Option<Deadline>,
     hold: Option<Duration>,
+    /// Its number among those that hold a lane.
+    in_lane: Option<NonZeroU64>,
     route: Option<(RouteName, RouteKind)>,
     /// Where the route said that its answers go.
     place: Option<Arc<Place>>,
@@ -74,6 +77,7 @@ impl Request {
             refusal: None,
             deadline: None,
             hold: None,
+            in_lane: None,
             route: None,
             place: None,
             outbox_position: OnceLock::new(),
@@ -200,6 +204,17 @@ impl Request {
 
     pub(crate) fn set_hold(&mut self, hold: Duration) {
         self.hold = Some(hold);
+    }
+
+    pub(crate) fn set_in_lane(&mut self, number: NonZeroU64) {
+        self.in_lane = Some(number);
+    }
+
+    /// Lets what comes next in its room or thread begin, although its own handler goes on.
+    pub(crate) fn leave_lane(&self) {
+        if let Some(number) = self.in_lane {
+            self.context.shared().lane_exits.leave(number.get());
+        }
     }
 
     pub(crate) fn place(&self) -> Option<&Place> {

@@ -224,6 +224,42 @@ acknowledged: Done
     );
 }
 
+#[test]
+fn assistant() {
+    let printed = output_of("assistant");
+    let (answered, stopped) = printed
+        .split_once("ann: count to 100000\n")
+        .expect("three questions");
+    assert_eq!(
+        answered,
+        "\
+ann: @rocketbotte what are you?
+  rocketbotte: You said “what are you?”, and that was your message number 1 here.
+ann: And what do you remember?
+  rocketbotte: You said “And what do you remember?”, and that was your message number 2 here.
+"
+    );
+    assert_eq!(stopped, "ann: !stop\n_Stopped._\n");
+}
+
+#[test]
+fn deploy() {
+    assert_eq!(
+        output_of("deploy"),
+        "\
+bob: !deploy v1.2
+  rocketbotte, in the room: Ask a moderator of this room.
+ann: !deploy v1.2
+  rocketbotte, in the thread: v1.2 is live.
+ann: !rollback
+  rocketbotte, in the room: You are not allowed to do this here.
+bob: !rollback
+  rocketbotte, in the room: Rolled back.
+Old versions are cleaned up.
+"
+    );
+}
+
 /// A bot in another process that answers probes. It is killed when it is dropped.
 struct Probed {
     child: Child,

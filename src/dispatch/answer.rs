@@ -67,6 +67,7 @@ where
                 Task {
                     lane: None,
                     counts: true,
+                    in_lane: None,
                 },
             );
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::{Future, poll_fn};
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -18,6 +19,7 @@ use super::lane_key::LaneKey;
 use super::lanes::Lanes;
 use super::serve::{OnReady, Overflow, Settings};
 use super::settled::Piece;
+use super::tasks::AbortOnDrop;
 use super::vigil::Vigil;
 use super::{Counters, ShutdownReport};
 use crate::context::{Context, Shared};
@@ -59,6 +61,7 @@ pub(super) struct Parts<'a, S> {
     pub(super) service: &'a mut CatchPanic<S>,
     pub(super) running: &'a mut JoinSet<Ended>,
     pub(super) deliveries: &'a mut Deliveries,
+    pub(super) shared: &'a Shared,
 }
 
 /// Drives one service.
@@ -66,6 +69,8 @@ pub(super) struct Dispatcher<S: Service<Request>>
 where
     S::Error: Into<BoxError>,
 {
+    /// First, so that it is dropped first: what is cut off says nothing more.
+    _tasks: AbortOnDrop,
     service: CatchPanic<S>,
     /// A box for the future that is polled in place; only one that does not end at once takes it along into a task.
     slot: Option<Pin<Box<Option<ServiceFuture<S>>>>>,
@@ -87,6 +92,7 @@ where
     aborted: u64,
     not_started: u64,
     next_alone: u64,
+    last_in_lane: u64,
     warned_of_shared_account: bool,
     /// Lanes whose people have read that the bot is busy, until one of their events starts.
     busy_rooms: HashSet<LaneKey>,
@@ -101,6 +107,8 @@ pub(super) struct Task {
     pub(super) lane: Option<LaneKey>,
     /// Control routes are past every bound, so they do not count.
     pub(super) counts: bool,
+    /// Its number, where it holds a lane.
+    pub(super) in_lane: Option<NonZeroU64>,
 }
 
 impl<S> Dispatcher<S>
@@ -120,6 +128,7 @@ where
     ) -> Self {
         let deliveries = Deliveries::new(sink, dead_letters, shared.ledger.clone());
         Self {
+            _tasks: AbortOnDrop(Arc::clone(&shared.tasks)),
             service: CatchPanicLayer::hidden().layer(service),
             slot: None,
             shared,
@@ -137,6 +146,7 @@ where
             aborted: 0,
             not_started: 0,
             next_alone: 0,
+            last_in_lane: 0,
             warned_of_shared_account: false,
             busy_rooms: HashSet::new(),
             rooms_in_the_log: HashSet::new(),
@@ -151,6 +161,7 @@ where
             service: &mut self.service,
             running: &mut self.running,
             deliveries: &mut self.deliveries,
+            shared: &self.shared,
         }
     }
 
@@ -183,19 +194,25 @@ where
     }
 
     pub(super) fn report(&self) -> ShutdownReport {
+        let (tasks_done, tasks_aborted) = self.shared.tasks.counts();
         ShutdownReport {
             done: self.done,
             aborted: self.aborted,
             not_started: self.not_started,
             undelivered: self.counters.undelivered,
             undelivered_at_the_stop: self.counters.undelivered - self.undelivered_before_the_stop,
+            tasks_done,
+            tasks_aborted,
         }
     }
 
     /// Whether nothing runs and nothing is to be delivered; and nothing waits, if it may still be started.
     pub(super) fn is_idle(&self, starts: bool) -> bool {
         let waits = self.lanes.waiting() > 0 || !self.urgent.is_empty();
-        self.running.is_empty() && self.deliveries.is_idle() && !(starts && waits)
+        self.running.is_empty()
+            && self.shared.tasks.is_empty()
+            && self.deliveries.is_idle()
+            && !(starts && waits)
     }
 
     pub(super) fn can_start(&self) -> bool {
@@ -214,6 +231,8 @@ where
         let (event, arrival, ack) = delivery.into_parts();
         self.counters.received += 1;
         self.handle.vitals().received(arrival);
+        self.shared.growing.heard(&event);
+        self.shared.talks.heard(&event);
         match &event {
             Event::Deleted(deleted) => self.deliveries.note_deleted(deleted.message_id()),
             Event::Ready | Event::Reconnected(_) => self.deliveries.resend(true, &mut self.counters),
@@ -316,6 +335,10 @@ where
         };
         self.vigil.moves();
         let Pending { mut request, ack } = pending;
+        let in_lane = lane.as_ref().and_then(|_| self.number_in_lane());
+        if let Some(number) = in_lane {
+            request.set_in_lane(number);
+        }
         if let Some(trail) = trail_of(&request) {
             trail.started();
         }
@@ -384,7 +407,14 @@ where
                     self.holds.insert((at, self.next_alone), id);
                     self.next_alone += 1;
                 }
-                self.tasks.insert(id, Task { lane, counts });
+                self.tasks.insert(
+                    id,
+                    Task {
+                        lane,
+                        counts,
+                        in_lane,
+                    },
+                );
             }
         }
     }
@@ -409,6 +439,10 @@ where
     pub(super) fn stopping(&mut self) {
         self.undelivered_before_the_stop = self.counters.undelivered;
         self.is_stopping = true;
+        self.shared.tasks.stop();
+        self.shared
+            .growing
+            .shut_down(Instant::now() + self.settings.shutdown_timeout / 5 * 2);
     }
 
     pub(super) fn handler_ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
@@ -454,8 +488,33 @@ where
         }
     }
 
+    /// A number for a handler that holds a lane.
+    fn number_in_lane(&mut self) -> Option<NonZeroU64> {
+        self.last_in_lane += 1;
+        NonZeroU64::new(self.last_in_lane)
+    }
+
+    /// Lets the lanes go on whose handlers have said that nobody has to wait for them.
+    pub(super) fn lanes_left(&mut self) {
+        for number in self.shared.lane_exits.take() {
+            let number = NonZeroU64::new(number);
+            let found = self
+                .tasks
+                .iter_mut()
+                .find(|(_, task)| task.in_lane == number && task.lane.is_some());
+            if let Some((id, task)) = found {
+                let (id, lane) = (*id, task.lane.take());
+                self.holds.retain(|_, held| *held != id);
+                if let Some(lane) = lane {
+                    self.lanes.free(&lane);
+                }
+            }
+        }
+    }
+
     /// Ends what runs and forgets what waits, and counts both.
     pub(super) fn abort_handlers(&mut self) {
+        self.shared.tasks.abort();
         self.aborted += self.running.len() as u64;
         self.running.abort_all();
         self.running.detach_all();

@@ -100,6 +100,20 @@ impl<'a> Mentionable<'a> {
     }
 }
 
+/// Who may be mentioned by a text that comes bit by bit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptMentions {
+    pub(crate) allowed: AllowedMentions,
+    pub(crate) author: Option<String>,
+}
+
+impl KeptMentions {
+    /// See [`Mentionable::neutralise`].
+    pub(crate) fn neutralise<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Mentionable::new(&self.allowed, self.author.as_deref(), false).neutralise(text)
+    }
+}
+
 /// A name that may be mentioned.
 struct Allowed {
     length: usize,

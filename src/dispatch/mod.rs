@@ -7,10 +7,11 @@ mod dispatcher;
 mod handle;
 pub(crate) mod ids;
 mod kept;
+pub(crate) mod lane_exits;
 mod lane_key;
 mod lanes;
 pub(crate) mod loops;
-mod mentions;
+pub(crate) mod mentions;
 mod open;
 mod receipt;
 mod report;
@@ -19,7 +20,8 @@ mod run;
 mod serve;
 mod settled;
 pub(crate) mod stack_info;
-mod text;
+pub(crate) mod tasks;
+pub(crate) mod text;
 mod vigil;
 
 #[cfg(feature = "client")]
@@ -38,3 +40,4 @@ pub use self::resolve::ResolveError;
 #[cfg(feature = "client")]
 pub(crate) use self::serve::{OnReady, Settings};
 pub use self::serve::{Overflow, Serve};
+pub use self::tasks::SpawnError;

@@ -8,6 +8,8 @@ use crate::response::{Delete, Edit};
 pub struct Receipt {
     message_id: Option<MessageId>,
     room_id: Option<RoomId>,
+    /// The message was posted before, maybe with another text.
+    is_old: bool,
 }
 
 impl Receipt {
@@ -16,6 +18,7 @@ impl Receipt {
         Self {
             message_id: Some(message_id),
             room_id: None,
+            is_old: false,
         }
     }
 
@@ -24,6 +27,17 @@ impl Receipt {
     pub fn in_room(mut self, room_id: RoomId) -> Self {
         self.room_id = Some(room_id);
         self
+    }
+
+    /// Says that the message was there before.
+    #[cfg(feature = "client")]
+    pub(crate) fn posted_before(mut self) -> Self {
+        self.is_old = true;
+        self
+    }
+
+    pub(crate) fn is_old(&self) -> bool {
+        self.is_old
     }
 
     /// The message that was posted or changed.

@@ -21,12 +21,19 @@ pub struct ShutdownReport {
     pub undelivered: u64,
     /// Of these, the ones that the stop is to blame for: a message that was refused last week is none of them.
     pub undelivered_at_the_stop: u64,
+    /// [Tasks](crate::extract::Tasks) that ran to their end.
+    pub tasks_done: u64,
+    /// Tasks that were still running when the time was up.
+    pub tasks_aborted: u64,
 }
 
 impl ShutdownReport {
     /// Whether nothing was cut off by the stop.
     pub fn is_complete(&self) -> bool {
-        self.aborted == 0 && self.not_started == 0 && self.undelivered_at_the_stop == 0
+        self.aborted == 0
+            && self.not_started == 0
+            && self.undelivered_at_the_stop == 0
+            && self.tasks_aborted == 0
     }
 }
 
@@ -36,7 +43,15 @@ impl fmt::Display for ShutdownReport {
             f,
             "{} events done, {} handlers aborted, {} events not started, {} replies undelivered",
             self.done, self.aborted, self.not_started, self.undelivered
-        )
+        )?;
+        match self.tasks_done + self.tasks_aborted {
+            0 => Ok(()),
+            _ => write!(
+                f,
+                ", {} tasks done, {} tasks aborted",
+                self.tasks_done, self.tasks_aborted
+            ),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::context::Shared;
 use crate::dispatch::ids::{Channel, MessageOrigin};
-use crate::dispatch::mentions::Mentionable;
+use crate::dispatch::mentions::{KeptMentions, Mentionable};
 use crate::dispatch::text::split;
 use crate::event::{Message, MessageId, RoomId, User};
 use crate::request::Request;
@@ -185,15 +185,65 @@ impl Resolver {
         self.shared.quote_of(self.message.as_ref()?)
     }
 
-    fn resolve_send(&self, send: &Send, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
-        let thread = match send.thread() {
+    /// A message without its text and ids: where it goes.
+    pub(crate) fn place(&self, mut send: Send, route: Option<&RouteName>) -> Result<Send, ResolveError> {
+        let room_id = send.room_id().or(self.room_id.as_ref()).cloned();
+        let room_id = room_id.ok_or_else(|| ResolveError::NoRoom {
+            route: route.map_or(NO_ROUTE, RouteName::as_str).to_owned(),
+            event: self.event,
+        })?;
+        let thread = self.thread_of(&send, Some(&room_id) == self.room_id.as_ref());
+        *send.room_id_mut() = Some(room_id);
+        send.set_thread(thread.map_or(Thread::Never, Thread::Of));
+        Ok(send)
+    }
+
+    /// The message of which the reply consists in part, where it is known where it goes.
+    pub(crate) fn part(
+        &self,
+        mut send: Send,
+        route: Option<&RouteName>,
+        position: u32,
+        part: u32,
+        text: String,
+    ) -> Send {
+        send.set_text(text);
+        send.set_ids(self.shared.ids.derive(&MessageOrigin {
+            event_key: &self.event_key,
+            route: route.map_or(NO_ROUTE, RouteName::as_str),
+            channel: self.channel,
+            position,
+            part,
+        }));
+        send
+    }
+
+    /// Who may be mentioned.
+    pub(crate) fn kept_mentions(&self) -> KeptMentions {
+        KeptMentions {
+            allowed: self.shared.allowed_mentions.clone(),
+            author: self.author.as_ref().map(|author| author.username().to_owned()),
+        }
+    }
+
+    /// What a text that answers late begins with.
+    pub(crate) fn quote(&self) -> &str {
+        self.quote.as_deref().unwrap_or_default()
+    }
+
+    fn thread_of(&self, send: &Send, is_answer: bool) -> Option<MessageId> {
+        match send.thread() {
             Thread::AsAsked if is_answer && !self.shared.always_in_thread => self.thread_id.clone(),
             Thread::AsAsked | Thread::Always if is_answer => {
                 self.thread_id.clone().or_else(|| self.message_id().cloned())
             }
             Thread::AsAsked | Thread::Always | Thread::Never => None,
             Thread::Of(id) => Some(id.clone()),
-        };
+        }
+    }
+
+    fn resolve_send(&self, send: &Send, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
+        let thread = self.thread_of(send, is_answer);
         let mentionable = self.mentionable(send.allowed_mentions(), send.allows_group_mentions());
         let mut text = mentionable.neutralise(send.content());
         let is_quoting = send.extras().is_some_and(|extras| extras.is_quoting);

@@ -64,6 +64,8 @@ enum Step {
     HandlerEnded(Result<(Id, Ended), JoinError>),
     DeliveryEnded(DeliveryEnded),
     HoldOver,
+    LaneLeft,
+    TasksEnded,
     Beat,
     Stop,
     TimeUp,
@@ -217,6 +219,9 @@ where
             Step::HandlerEnded(ended) => dispatcher.handler_ended(ended),
             Step::DeliveryEnded(ended) => dispatcher.delivery_ended(ended),
             Step::HoldOver => dispatcher.detach_held(),
+            Step::LaneLeft => dispatcher.lanes_left(),
+            // It is to be seen whether anything is left to wait for.
+            Step::TasksEnded => {}
             Step::Beat => dispatcher.beat(),
             Step::TimeUp => return Paused::TimeUp,
             Step::Stop => match *sources.stop.borrow_and_update() {
@@ -250,6 +255,8 @@ where
         Some(ended) = parts.running.join_next_with_id() => Step::HandlerEnded(ended),
         ended = parts.deliveries.next() => Step::DeliveryEnded(ended),
         () = sleep_until(hold_over_at.unwrap_or_else(Instant::now)), if hold_over_at.is_some() => Step::HoldOver,
+        () = parts.shared.lane_exits.any() => Step::LaneLeft,
+        () = parts.shared.tasks.ended(), if !limits.pulls && !parts.shared.tasks.is_empty() => Step::TasksEnded,
         ready = poll_fn(|cx| parts.service.poll_ready(cx)), if can_start => Step::ServiceReady(ready),
         () = sleep_until(job_at.unwrap_or_else(Instant::now)), if job_at.is_some() => Step::Jobs,
         Some(told) = sources.fired.next(), if limits.pulls => match told {

@@ -28,67 +28,109 @@ pub(crate) fn split(text: &str, limit: usize) -> Vec<Cow<'_, str>> {
     }
     // Any character fits into two units.
     let limit = limit.max(2);
-    let has_fences = limit >= LEAST_FOR_FENCES;
     let mut parts: Vec<Cow<'_, str>> = Vec::new();
     let mut rest = text.trim_end();
-    // The language of the code block that `rest` begins in.
     let mut open: Option<&str> = None;
     while !rest.is_empty() {
         let is_last = parts.len() + 1 == MOST_PARTS;
-        let reopened = open.map_or_else(String::new, |info| format!("{FENCE}{info}\n"));
+        let reopened = reopened(open);
         if utf16_length(&reopened) + utf16_length(rest) <= limit {
             parts.push(Cow::Owned(reopened + rest));
             break;
         }
-        let note = if is_last && has_fences { CUT_NOTE } else { "" };
-        let close_room = if has_fences { utf16_length(CLOSE) } else { 0 };
-        let room = limit - utf16_length(&reopened) - close_room - utf16_length(note);
-        let mut end = break_before(rest, room);
-        let mut fence = if has_fences {
-            open_at(rest, end, open)
-        } else {
-            None
-        };
-        let mut next = end;
-        if let Some(Fence {
-            at: Some(at),
-            code_at,
-            ..
-        }) = fence
-            && rest[code_at.min(end)..end].trim().is_empty()
-        {
-            // It opens only just before the cut: it goes into the next part as a whole, or no part holds its start.
-            end = at;
-            if rest[..at].trim().is_empty() {
-                next = code_at.max(next);
-            } else {
-                next = at;
-                fence = None;
-            }
-        }
-        let piece = rest[..end].trim_end_matches(['\n', ' ']);
-        if !piece.trim().is_empty() {
-            let close = if fence.is_some() { CLOSE } else { "" };
-            parts.push(Cow::Owned(format!("{reopened}{piece}{close}{note}")));
+        let cut = cut(rest, open, limit, if is_last { CUT_NOTE } else { "" });
+        if let Some(piece) = cut.piece {
+            parts.push(Cow::Owned(piece));
             if is_last {
                 break;
             }
         }
-        open = fence.map(|fence| fence.info);
-        rest = if open.is_some() {
-            rest[next..].trim_start_matches('\n')
-        } else {
-            rest[next..].trim_start()
-        };
-        if open.is_some()
-            && let Some(behind) = rest.strip_prefix(FENCE)
-        {
-            // The block ends where the part does.
-            open = None;
-            rest = behind.trim_start();
-        }
+        (rest, open) = (cut.rest, cut.open);
     }
     parts
+}
+
+/// What a message begins with that goes on in a code block of this language.
+pub(crate) fn reopened(open: Option<&str>) -> String {
+    open.map_or_else(String::new, |info| format!("{FENCE}{info}\n"))
+}
+
+/// What a message ends with for its code block to be closed, if it has to be; nothing where messages are so short that
+/// there is no room for fences.
+pub(crate) fn closing(text: &str, open: Option<&str>, limit: usize) -> &'static str {
+    match limit >= LEAST_FOR_FENCES && open_at(text, text.len(), open).is_some() {
+        true => CLOSE,
+        false => "",
+    }
+}
+
+/// The language of the code block that is open behind so many bytes of a text.
+pub(crate) fn open_behind<'a>(text: &'a str, end: usize, open: Option<&'a str>) -> Option<&'a str> {
+    open_at(text, end, open).map(|fence| fence.info)
+}
+
+/// What becomes of a text that does not fit.
+pub(crate) struct Cut<'a> {
+    /// The message that it begins with; none where that would show nothing.
+    pub(crate) piece: Option<String>,
+    /// What is left for the messages behind it.
+    pub(crate) rest: &'a str,
+    /// The language of the code block that the rest begins in.
+    pub(crate) open: Option<&'a str>,
+}
+
+/// Cuts the first message off a text that does not fit into one. `open` is the language of the code block that the text
+/// begins in; the note comes behind what is cut off.
+pub(crate) fn cut<'a>(rest: &'a str, open: Option<&'a str>, limit: usize, note: &str) -> Cut<'a> {
+    // Any character fits into two units.
+    let limit = limit.max(2);
+    let has_fences = limit >= LEAST_FOR_FENCES;
+    let reopened = reopened(open);
+    let note = if has_fences { note } else { "" };
+    let close_room = if has_fences { utf16_length(CLOSE) } else { 0 };
+    let room = limit.saturating_sub(utf16_length(&reopened) + close_room + utf16_length(note));
+    let mut end = break_before(rest, room);
+    let mut fence = if has_fences {
+        open_at(rest, end, open)
+    } else {
+        None
+    };
+    let mut next = end;
+    if let Some(Fence {
+        at: Some(at),
+        code_at,
+        ..
+    }) = fence
+        && rest[code_at.min(end)..end].trim().is_empty()
+    {
+        // It opens only just before the cut: it goes into the next part as a whole, or no part holds its start.
+        end = at;
+        if rest[..at].trim().is_empty() {
+            next = code_at.max(next);
+        } else {
+            next = at;
+            fence = None;
+        }
+    }
+    let piece = rest[..end].trim_end_matches(['\n', ' ']);
+    let piece = (!piece.trim().is_empty()).then(|| {
+        let close = if fence.is_some() { CLOSE } else { "" };
+        format!("{reopened}{piece}{close}{note}")
+    });
+    let mut open = fence.map(|fence| fence.info);
+    let mut rest = if open.is_some() {
+        rest[next..].trim_start_matches('\n')
+    } else {
+        rest[next..].trim_start()
+    };
+    if open.is_some()
+        && let Some(behind) = rest.strip_prefix(FENCE)
+    {
+        // The block ends where the part does.
+        open = None;
+        rest = behind.trim_start();
+    }
+    Cut { piece, rest, open }
 }
 
 pub(crate) fn utf16_length(text: &str) -> usize {

@@ -2,20 +2,28 @@
 //!
 //! Extractors read the request and take nothing away, so a handler may have up to eight in any order.
 
+mod directed;
 mod event;
 mod option;
 mod outbox;
 mod request;
 mod state;
+mod tasks;
+#[cfg(feature = "client")]
+mod thread_history;
 
 use std::future::Future;
 
 use tower::BoxError;
 
+pub use self::directed::{DirectedAtMe, directed_at_me};
 pub use self::event::{Author, Payload, Quoted};
 pub use self::outbox::Outbox;
 pub use self::request::Extension;
 pub use self::state::{FromRef, State};
+pub use self::tasks::Tasks;
+#[cfg(feature = "client")]
+pub use self::thread_history::{HistoryError, HistoryMessage, ThreadHistory};
 pub use crate::args::Args;
 use crate::args::ArgsInfo;
 use crate::request::Request;

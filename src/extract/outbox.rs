@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{FromRequest, MissingPart};
 use crate::dispatch::Receipt;
 use crate::dispatch::resolve::Resolver;
+use crate::growing::{self, GrowOptions, Grown, IntoText, Progress};
 use crate::inspect::{scope, trail_of};
 use crate::request::Request;
 use crate::response::{Action, Send};
@@ -93,6 +95,44 @@ impl Outbox {
             return result.map(|made| receipt.unwrap_or(made));
         }
         result
+    }
+
+    /// Writes a stream of text as a reply that grows: the first words as soon as they come, and edits as more do. It ends
+    /// when the stream does, or when something [ends it before](crate::growing).
+    ///
+    /// # Errors
+    ///
+    /// The server refused to have it posted, or could not be reached for too long. A stream that fails is no error here:
+    /// the reply says so itself, and [`Grown::ending`] tells.
+    pub async fn grow<T>(&self, stream: T) -> Result<Grown, BoxError>
+    where
+        T: Stream<Item: IntoText> + std::marker::Send + 'static,
+    {
+        self.grow_with(&GrowOptions::new(), stream).await
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`grow`](Self::grow).
+    pub async fn grow_with<T>(&self, options: &GrowOptions, stream: T) -> Result<Grown, BoxError>
+    where
+        T: Stream<Item: IntoText> + std::marker::Send + 'static,
+    {
+        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let stream = stream.map(IntoText::into_text).boxed();
+        growing::grow(&self.request, position, options.clone(), stream).await
+    }
+
+    /// Posts a message that tells how a long job gets on, to be edited.
+    ///
+    /// # Errors
+    ///
+    /// As [`perform`](Self::perform).
+    pub async fn progress(&self, text: impl Into<String>) -> Result<Progress, BoxError> {
+        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        Progress::begin(&self.request, position, text.into()).await
     }
 
     /// Whether the request is recorded.

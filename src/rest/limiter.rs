@@ -13,6 +13,7 @@ use super::endpoint::RateLimit;
 use super::limit;
 use super::quota::{Answer, Hold, Knowledge, Quota, Ticket};
 use super::version::Version;
+use crate::growing::pace::Outlook;
 use crate::health::meter;
 
 /// No call is the first in its line for longer than this, unless it is told otherwise. How long the line before it takes
@@ -169,6 +170,22 @@ impl Limiter {
                 .collect()
         };
         first.into_iter().for_each(Waker::wake);
+    }
+
+    /// What the server lets pass of calls of an endpoint, less those that wait and are under way.
+    pub(crate) fn outlook(&self, method: Method, route: &'static str, now: Instant) -> Outlook {
+        let endpoints = self.lock();
+        let key = (method, Cow::Borrowed(route));
+        let Some(line) = endpoints.lines.get(&key) else {
+            return Outlook::Free;
+        };
+        match line.quota.left(now) {
+            None => Outlook::Free,
+            Some((left, opens_at)) => Outlook::Window {
+                left: left.saturating_sub(u32::try_from(line.waiting.len()).unwrap_or(u32::MAX)),
+                opens_at,
+            },
+        }
     }
 
     /// Whether the server limits the account.

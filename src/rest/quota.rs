@@ -129,6 +129,22 @@ impl Quota {
         self.limit
     }
 
+    /// How many more calls the server lets pass, and when it begins to count anew; none where it counts none, or nothing
+    /// is known yet.
+    pub(crate) fn left(&self, now: Instant) -> Option<(u32, Option<Instant>)> {
+        if let Some(until) = self.refused_until.filter(|at| *at > now) {
+            return Some((0, Some(until)));
+        }
+        if self.knowledge != Knowledge::Limited {
+            return None;
+        }
+        let left = match self.opens_at {
+            Some(at) if at <= now => return Some((self.limit.saturating_sub(self.under_way), None)),
+            _ => self.left.saturating_sub(self.lost),
+        };
+        Some((left.saturating_sub(self.under_way), self.opens_at))
+    }
+
     /// Whether it may be forgotten: nothing is under way, and a new one would say the same.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         let is_over = |at: Option<Instant>| at.is_none_or(|at| at <= now);

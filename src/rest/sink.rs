@@ -168,7 +168,7 @@ async fn send_to(client: &Client, action: &Send, room_id: &RoomId) -> Result<Rec
             Posted::New(in_room) => return Ok(receipt.in_room(in_room)),
             Posted::Before(in_room) => {
                 tracing::debug!(%message_id, "the message was posted before, its receipt was lost");
-                return Ok(receipt.in_room(in_room));
+                return Ok(receipt.in_room(in_room).posted_before());
             }
             Posted::Taken(error) => {
                 tracing::warn!(%message_id, %room_id, "a message of another has the id of ours");
