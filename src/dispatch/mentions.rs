@@ -100,9 +100,18 @@ impl<'a> Mentionable<'a> {
     }
 }
 
-/// Takes the effect of `@all` and `@here` alone.
-pub(crate) fn neutralise_group_mentions(text: &str) -> Cow<'_, str> {
-    Mentionable::new(&AllowedMentions::all_users(), None, false).neutralise(text)
+/// Who may be mentioned by a text that comes bit by bit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptMentions {
+    pub(crate) allowed: AllowedMentions,
+    pub(crate) author: Option<String>,
+}
+
+impl KeptMentions {
+    /// See [`Mentionable::neutralise`].
+    pub(crate) fn neutralise<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Mentionable::new(&self.allowed, self.author.as_deref(), false).neutralise(text)
+    }
 }
 
 /// A name that may be mentioned.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::context::Shared;
 use crate::dispatch::ids::{Channel, MessageOrigin};
-use crate::dispatch::mentions::Mentionable;
+use crate::dispatch::mentions::{KeptMentions, Mentionable};
 use crate::dispatch::text::split;
 use crate::event::{Message, MessageId, RoomId, User};
 use crate::request::Request;
@@ -216,6 +216,14 @@ impl Resolver {
             part,
         }));
         send
+    }
+
+    /// Who may be mentioned.
+    pub(crate) fn kept_mentions(&self) -> KeptMentions {
+        KeptMentions {
+            allowed: self.shared.allowed_mentions.clone(),
+            author: self.author.as_ref().map(|author| author.username().to_owned()),
+        }
     }
 
     /// What a text that answers late begins with.

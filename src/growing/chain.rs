@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::dispatch::mentions::neutralise_group_mentions;
+use crate::dispatch::mentions::KeptMentions;
 use crate::dispatch::text::{closing, cut, open_behind, reopened, utf16_length};
 
 /// A reply as it grows.
@@ -15,6 +15,7 @@ pub(crate) struct Chain {
     /// UTF-16 units of a message.
     limit: usize,
     most_messages: u32,
+    mentions: KeptMentions,
     /// What the first message begins with.
     quote: String,
     /// What the last message that there may be ends with, if the text is longer.
@@ -64,7 +65,13 @@ struct Next {
 }
 
 impl Chain {
-    pub(crate) fn new(limit: usize, most_messages: u32, quote: &str, cut_note: &str) -> Self {
+    pub(crate) fn new(
+        limit: usize,
+        most_messages: u32,
+        quote: &str,
+        cut_note: &str,
+        mentions: KeptMentions,
+    ) -> Self {
         // What leaves no room for text is left out.
         let short = |text: &str| {
             let is_short = utf16_length(text) <= limit / 2;
@@ -73,6 +80,7 @@ impl Chain {
         Self {
             limit,
             most_messages: most_messages.max(1),
+            mentions,
             quote: short(quote),
             cut_note: short(cut_note),
             rest: String::new(),
@@ -142,7 +150,7 @@ impl Chain {
     pub(crate) fn next(&mut self) -> Option<Write> {
         while !self.is_too_long {
             let open = self.open.as_deref();
-            let text = neutralise_group_mentions(&self.rest);
+            let text = self.mentions.neutralise(&self.rest);
             let quote = if self.part == 0 { self.quote.as_str() } else { "" };
             let begin = format!("{quote}{}", reopened(open));
             let close = closing(&text, open, self.limit);
@@ -350,7 +358,7 @@ mod tests {
             limit in 200_usize..700,
             note in prop::option::of(Just("_Stopped._")),
         ) {
-            let mut chain = Chain::new(limit, 10_000, "[ ](quote) ", "cut");
+            let mut chain = Chain::new(limit, 10_000, "[ ](quote) ", "cut", KeptMentions::default());
             let (mut server, mut whole) = (Server::default(), String::new());
             for (chunk, is_written, refuses, comes_meanwhile) in chunks {
                 chain.push(&chunk);
@@ -372,7 +380,7 @@ mod tests {
             prop_assert_eq!(server.words(), format!("{quote}{}{}", bare(&whole), note.unwrap_or_default()));
             for (text, _) in &server.messages {
                 prop_assert!(text.matches("```").count().is_multiple_of(2), "{}", text);
-                prop_assert_eq!(neutralise_group_mentions(text), text.as_str());
+                prop_assert_eq!(KeptMentions::default().neutralise(text), text.as_str());
             }
             prop_assert_eq!(usize::try_from(chain.messages()).unwrap(), server.messages.len());
         }
@@ -380,7 +388,7 @@ mod tests {
         /// Where another process has posted some of the messages with other texts, they get these.
         #[test]
         fn a_second_run_overwrites_the_first(words in prop::collection::vec("[a-z]{1,12} ", 1..300), old in 0_usize..6) {
-            let mut chain = Chain::new(200, 10_000, "", "");
+            let mut chain = Chain::new(200, 10_000, "", "", KeptMentions::default());
             let mut server = Server::default();
             for word in &words {
                 chain.push(word);
@@ -400,7 +408,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_is_cut_with_a_note() {
-        let mut chain = Chain::new(200, 3, "", "\n(cut)");
+        let mut chain = Chain::new(200, 3, "", "\n(cut)", KeptMentions::default());
         let mut server = Server::default();
         chain.push(&"word ".repeat(1000));
         server.finish(&mut chain);
@@ -416,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_code_block_is_shown_closed_while_it_grows() {
-        let mut chain = Chain::new(5000, 3, "", "");
+        let mut chain = Chain::new(5000, 3, "", "", KeptMentions::default());
         chain.push("See:\n```rust\nlet x");
         let write = chain.next().unwrap();
         assert_eq!(write.text, "See:\n```rust\nlet x\n```");
@@ -430,7 +438,7 @@ mod tests {
 
     #[test]
     fn the_first_words_take_the_place_of_what_was_shown_before() {
-        let mut chain = Chain::new(5000, 3, "", "");
+        let mut chain = Chain::new(5000, 3, "", "", KeptMentions::default());
         chain.placeholder_written(Some("…".to_owned()));
         assert_eq!(chain.next(), None);
         chain.push(" \n hello");

@@ -10,6 +10,7 @@ use tower::BoxError;
 use super::pace::Outlook;
 use crate::context::{Perform, Shared};
 use crate::dispatch::Receipt;
+use crate::dispatch::mentions::KeptMentions;
 use crate::dispatch::resolve::Resolver;
 use crate::event::{MessageId, RoomId};
 use crate::inspect::{scope, trail_of};
@@ -94,6 +95,11 @@ impl Desk {
     /// What a reply begins with that comes late.
     pub(crate) fn quote(&self) -> &str {
         self.resolver.quote()
+    }
+
+    /// Who may be mentioned.
+    pub(crate) fn mentions(&self) -> KeptMentions {
+        self.resolver.kept_mentions()
     }
 
     fn part(&self, part: u32, text: String) -> Send {

@@ -10,7 +10,6 @@ use tower::BoxError;
 use super::desk::{Desk, Refusal, refusal};
 use super::pace::Pace;
 use crate::dispatch::Receipt;
-use crate::dispatch::mentions::neutralise_group_mentions;
 use crate::dispatch::text::{split, utf16_length};
 use crate::error_chain::Chain as Causes;
 use crate::event::MessageId;
@@ -117,7 +116,8 @@ impl fmt::Debug for Progress {
 
 /// As much of a text as a message holds.
 fn one_message(desk: &Desk, text: &str) -> String {
-    let text = neutralise_group_mentions(text);
+    let mentions = desk.mentions();
+    let text = mentions.neutralise(text);
     let limit = desk.limit();
     if utf16_length(&text) <= limit {
         return text.into_owned();
@@ -197,7 +197,8 @@ impl Writer {
     }
 
     async fn finish(&self, text: &str) -> Result<Receipt, BoxError> {
-        let text = neutralise_group_mentions(text);
+        let mentions = self.desk.mentions();
+        let text = mentions.neutralise(text);
         let parts = split(&text, self.desk.limit());
         let mut receipt = Receipt::of_message(self.message_id.clone());
         for (part, text) in (0_u32..).zip(parts) {

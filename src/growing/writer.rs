@@ -83,7 +83,13 @@ impl Writer {
         let cut_note = options
             .note_for(Ending::TooLong, "")
             .map_or_else(String::new, |note| format!("\n\n{note}"));
-        let chain = Chain::new(desk.limit(), options.most_messages, desk.quote(), &cut_note);
+        let chain = Chain::new(
+            desk.limit(),
+            options.most_messages,
+            desk.quote(),
+            &cut_note,
+            desk.mentions(),
+        );
         Ok(Self {
             pace: Pace::new(options.throttle),
             chain,
