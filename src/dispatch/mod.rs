@@ -10,7 +10,7 @@ mod kept;
 mod lane_key;
 mod lanes;
 pub(crate) mod loops;
-mod mentions;
+pub(crate) mod mentions;
 mod open;
 mod receipt;
 mod report;
@@ -19,7 +19,7 @@ mod run;
 mod serve;
 mod settled;
 pub(crate) mod stack_info;
-mod text;
+pub(crate) mod text;
 mod vigil;
 
 #[cfg(feature = "client")]

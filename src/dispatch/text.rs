@@ -23,8 +23,13 @@ const LONGEST_INFO: usize = 32;
 /// a paragraph, of a line, of a word; a code block that is cut is closed and opened again. What is more than three
 /// messages is cut with a note.
 pub(crate) fn split(text: &str, limit: usize) -> Vec<Cow<'_, str>> {
+    split_or_cut(text, limit).0
+}
+
+/// The same, and whether it was cut.
+pub(crate) fn split_or_cut(text: &str, limit: usize) -> (Vec<Cow<'_, str>>, bool) {
     if utf16_length(text) <= limit {
-        return vec![Cow::Borrowed(text)];
+        return (vec![Cow::Borrowed(text)], false);
     }
     // Any character fits into two units.
     let limit = limit.max(2);
@@ -71,7 +76,7 @@ pub(crate) fn split(text: &str, limit: usize) -> Vec<Cow<'_, str>> {
             let close = if fence.is_some() { CLOSE } else { "" };
             parts.push(Cow::Owned(format!("{reopened}{piece}{close}{note}")));
             if is_last {
-                break;
+                return (parts, true);
             }
         }
         open = fence.map(|fence| fence.info);
@@ -88,7 +93,7 @@ pub(crate) fn split(text: &str, limit: usize) -> Vec<Cow<'_, str>> {
             rest = behind.trim_start();
         }
     }
-    parts
+    (parts, false)
 }
 
 pub(crate) fn utf16_length(text: &str) -> usize {
