@@ -152,6 +152,26 @@ front said 3, ops said 4
 }
 
 #[test]
+fn files() {
+    assert_eq!(
+        output_of("files"),
+        "\
+ann sends 38 bytes of 38
+ann: Have a look at this.
+rocketbotte: 3 lines, 3 words
+  cities.csv.summary.txt
+  | 3 lines, 3 words
+  | people: 306000
+ann: !report
+rocketbotte: What I have read so far.
+  report.csv
+  | who,files
+  | ann,1
+"
+    );
+}
+
+#[test]
 fn tower_layers() {
     assert_eq!(
         output_of("tower_layers"),
@@ -220,6 +240,42 @@ in: \"!add 2 apples\"
 out: \"Argument 2 should be a number, but `apples` is none.\\nUsage: `!add <number> <number>`\" to GENERAL
 acknowledged: Done
 6 events done, 0 handlers aborted, 0 events not started, 0 replies undelivered
+"
+    );
+}
+
+#[test]
+fn assistant() {
+    let printed = output_of("assistant");
+    let (answered, stopped) = printed
+        .split_once("ann: count to 100000\n")
+        .expect("three questions");
+    assert_eq!(
+        answered,
+        "\
+ann: @rocketbotte what are you?
+  rocketbotte: You said “what are you?”, and that was your message number 1 here.
+ann: And what do you remember?
+  rocketbotte: You said “And what do you remember?”, and that was your message number 2 here.
+"
+    );
+    assert_eq!(stopped, "ann: !stop\n_Stopped._\n");
+}
+
+#[test]
+fn deploy() {
+    assert_eq!(
+        output_of("deploy"),
+        "\
+bob: !deploy v1.2
+  rocketbotte, in the room: Ask a moderator of this room.
+ann: !deploy v1.2
+  rocketbotte, in the thread: v1.2 is live.
+ann: !rollback
+  rocketbotte, in the room: You are not allowed to do this here.
+bob: !rollback
+  rocketbotte, in the room: Rolled back.
+Old versions are cleaned up.
 "
     );
 }

@@ -1,5 +1,10 @@
 //! Files up and down against the sandbox, and against servers that behave as none should.
-#![cfg(all(feature = "client", feature = "sandbox", feature = "test-util"))]
+#![cfg(all(
+    feature = "client",
+    feature = "journal",
+    feature = "sandbox",
+    feature = "test-util"
+))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
 #[path = "../support/live.rs"]
@@ -10,6 +15,7 @@ mod pipes;
 #[path = "../support/process.rs"]
 mod process;
 
+mod bot;
 mod down;
 mod large;
 mod up;
