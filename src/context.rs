@@ -107,6 +107,8 @@ pub(crate) struct Shared {
     pub(crate) always_in_thread: bool,
     /// Whom texts may mention unless they say otherwise.
     pub(crate) allowed_mentions: AllowedMentions,
+    /// Whether a reply that is too long for the chat becomes a file.
+    pub(crate) long_replies_as_files: bool,
     /// Whether messages of bots go through the pipeline, also where no route asked for them.
     pub(crate) hears_bots: bool,
     /// UTF-16 units of a message's text, by the server's settings.
@@ -138,6 +140,7 @@ impl Shared {
             at_most_once: false,
             always_in_thread: false,
             allowed_mentions: AllowedMentions::default(),
+            long_replies_as_files: false,
             hears_bots: false,
             message_size_limit: DEFAULT_MESSAGE_SIZE_LIMIT,
             site_url: None,

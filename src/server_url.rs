@@ -188,7 +188,7 @@ pub(crate) fn is_plain_path(path: &str) -> bool {
 }
 
 /// Appends `text` percent-encoded: only the unreserved characters of RFC 3986 stay as they are.
-fn push_encoded(out: &mut String, text: &str) {
+pub(crate) fn push_encoded(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

@@ -152,6 +152,26 @@ front said 3, ops said 4
 }
 
 #[test]
+fn files() {
+    assert_eq!(
+        output_of("files"),
+        "\
+ann sends 38 bytes of 38
+ann: Have a look at this.
+rocketbotte: 3 lines, 3 words
+  cities.csv.summary.txt
+  | 3 lines, 3 words
+  | people: 306000
+ann: !report
+rocketbotte: What I have read so far.
+  report.csv
+  | who,files
+  | ann,1
+"
+    );
+}
+
+#[test]
 fn tower_layers() {
     assert_eq!(
         output_of("tower_layers"),

@@ -48,6 +48,7 @@ pub struct BotBuilder {
     pub(super) hears_bots: bool,
     pub(super) always_in_thread: bool,
     pub(super) allowed_mentions: AllowedMentions,
+    pub(super) long_replies_as_files: bool,
     pub(super) dispatch: Settings,
     pub(super) catches_up: bool,
     pub(super) catch_up_age: Option<Duration>,
@@ -86,6 +87,7 @@ impl BotBuilder {
             hears_bots: false,
             always_in_thread: false,
             allowed_mentions: AllowedMentions::default(),
+            long_replies_as_files: false,
             dispatch: Settings::default(),
             catches_up: true,
             catch_up_age: None,
@@ -335,6 +337,13 @@ impl BotBuilder {
     /// ```
     pub fn allow_mentions(mut self, allowed: AllowedMentions) -> Self {
         self.allowed_mentions = allowed;
+        self
+    }
+
+    /// Whether a reply that would be more than three messages becomes a file, `reply.txt`, and a line that says so. It is
+    /// cut with a note unless switched on here or by [`Send::as_file_if_long`](crate::response::Send::as_file_if_long).
+    pub fn long_replies_as_files(mut self, is_on: bool) -> Self {
+        self.long_replies_as_files = is_on;
         self
     }
 

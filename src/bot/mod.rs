@@ -173,7 +173,8 @@ where
     };
     let connection = transport.handle();
     let _watch = watch::watch(session, handle.clone(), connection.state());
-    let sink = Sink::new(RestSink::new(session.client.clone()).map_err(Into::into));
+    let sink = RestSink::new(session.client.clone()).kept_in(ledger.clone());
+    let sink = Sink::new(sink.map_err(Into::into));
     let report = Serve::with_handle(transport, sink, handle, fired)
         .identity(session.identity.clone())
         .id_secret(&id_secret)
@@ -192,6 +193,7 @@ where
             }
             shared.always_in_thread = settings.always_in_thread;
             shared.allowed_mentions.clone_from(&settings.allowed_mentions);
+            shared.long_replies_as_files = settings.long_replies_as_files;
             shared.site_url = Some(session.site_url.clone());
             *own = settings.dispatch;
             if settings.catches_up && own.overflow == Overflow::Park {

@@ -57,11 +57,20 @@ pub(super) fn quote(action: &mut RoutedAction, room_id: &RoomId, request: &Reque
     if request.event().room_id() != Some(room_id) {
         return false;
     }
-    let (Some(quote), Action::Send(send)) = (
-        request.message().and_then(|message| shared.quote_of(message)),
-        &mut action.action,
-    ) else {
+    let Some(quote) = request.message().and_then(|message| shared.quote_of(message)) else {
         return false;
+    };
+    let send = match &mut action.action {
+        Action::Send(send) => send,
+        Action::Upload(upload) => {
+            let text = format!("{quote}{}", upload.content());
+            let fits = utf16_length(&text) <= shared.message_size_limit();
+            if fits {
+                upload.fields.text = text;
+            }
+            return fits;
+        }
+        _ => return false,
     };
     if send.extras().is_some_and(|extras| extras.is_quoting) {
         return true;

@@ -119,8 +119,8 @@ impl Kept {
             });
             if let Some(oldest) = oldest {
                 given_up += 1;
-                let key = oldest.event_key.clone();
-                self.dead_letters.give_up(routed_of(oldest), too_many(), &key);
+                let (key, why) = (oldest.event_key.clone(), why_not_kept(&oldest));
+                self.dead_letters.give_up(routed_of(oldest), why, &key);
             }
             self.adopt();
         }
@@ -335,6 +335,16 @@ fn age(kept_at: Option<u64>) -> Duration {
     Duration::from_millis(kept_at.map_or(0, |kept_at| unix_millis().saturating_sub(kept_at)))
 }
 
-pub(super) fn too_many() -> DeadLetterError {
+/// Why the journal gives an action back.
+pub(super) fn why_not_kept(undelivered: &Undelivered) -> DeadLetterError {
+    match undelivered.action.is_storable() {
+        true => too_many(),
+        false => {
+            DeadLetterError::Failed("the server did not take it, and it is too large for the journal".into())
+        }
+    }
+}
+
+fn too_many() -> DeadLetterError {
     DeadLetterError::Failed("too many actions wait for the server".into())
 }

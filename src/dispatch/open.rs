@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 use super::Counters;
 use super::dead_letter::{DeadLetterError, DeadLetters};
 use super::deliver::{Sink, quote};
-use super::kept::{routed_of, too_many, unix_millis};
+use super::kept::{routed_of, unix_millis, why_not_kept};
 use super::settled::Piece;
 use crate::inspect::{ActionState, ActionVisit, scope, trail_of};
 use crate::journal::{Ledger, Undelivered};
@@ -189,8 +189,8 @@ impl Open {
             });
             if let Some(oldest) = oldest {
                 self.progress.undelivered.fetch_add(1, Ordering::Relaxed);
-                let key = oldest.event_key.clone();
-                self.dead_letters.give_up(routed_of(oldest), too_many(), &key);
+                let (key, why) = (oldest.event_key.clone(), why_not_kept(&oldest));
+                self.dead_letters.give_up(routed_of(oldest), why, &key);
             }
         }
         self.finish();

@@ -7,15 +7,19 @@ use std::time::Duration;
 use crate::context::Shared;
 use crate::dispatch::ids::{Channel, MessageOrigin};
 use crate::dispatch::mentions::{KeptMentions, Mentionable};
-use crate::dispatch::text::split;
+use crate::dispatch::text::{split, split_or_cut};
 use crate::event::{Message, MessageId, RoomId, User};
 use crate::request::Request;
 use crate::response::{
-    Action, AllowedMentions, FollowThread, React, RouteName, Send, Thread, UnfollowThread,
+    Action, AllowedMentions, DerivedIds, FollowThread, React, RouteName, Send, Thread, UnfollowThread, Upload,
 };
 
 /// A reply that is later than this quotes the message that it answers: the talk has gone on since.
 pub(crate) const QUOTE_AFTER: Duration = Duration::from_secs(60);
+
+/// The file that a reply becomes which is too long for the chat, and what is said with it.
+const LONG_REPLY: &str = "reply.txt";
+const LONG_REPLY_NOTE: &str = "This is too long for the chat: it is in the file.";
 
 /// The route name of what no router answered. No command's path begins with a blank.
 pub(crate) const NO_ROUTE: &str = " service";
@@ -143,6 +147,7 @@ impl Resolver {
                 return Ok(Vec::new());
             }
             Action::Send(send) => return Ok(self.resolve_send(send, route, position, is_answer)),
+            Action::Upload(upload) => return Ok(self.resolve_upload(upload, route, position, is_answer)),
             Action::React(React { message_id, .. }) => {
                 if message_id.is_none() {
                     *message_id = Some(self.message_id().cloned().ok_or_else(no_message)?);
@@ -192,9 +197,9 @@ impl Resolver {
             route: route.map_or(NO_ROUTE, RouteName::as_str).to_owned(),
             event: self.event,
         })?;
-        let thread = self.thread_of(&send, Some(&room_id) == self.room_id.as_ref());
+        let thread = self.thread(send.thread(), Some(&room_id) == self.room_id.as_ref());
         *send.room_id_mut() = Some(room_id);
-        send.set_thread(thread.map_or(Thread::Never, Thread::Of));
+        send.set_thread(thread);
         Ok(send)
     }
 
@@ -208,13 +213,7 @@ impl Resolver {
         text: String,
     ) -> Send {
         send.set_text(text);
-        send.set_ids(self.shared.ids.derive(&MessageOrigin {
-            event_key: &self.event_key,
-            route: route.map_or(NO_ROUTE, RouteName::as_str),
-            channel: self.channel,
-            position,
-            part,
-        }));
+        send.set_ids(self.ids(route.map_or(NO_ROUTE, RouteName::as_str), position, part));
         send
     }
 
@@ -231,19 +230,101 @@ impl Resolver {
         self.quote.as_deref().unwrap_or_default()
     }
 
-    fn thread_of(&self, send: &Send, is_answer: bool) -> Option<MessageId> {
-        match send.thread() {
+    /// The thread that is meant.
+    fn thread(&self, thread: &Thread, is_answer: bool) -> Thread {
+        let id = match thread {
             Thread::AsAsked if is_answer && !self.shared.always_in_thread => self.thread_id.clone(),
             Thread::AsAsked | Thread::Always if is_answer => {
                 self.thread_id.clone().or_else(|| self.message_id().cloned())
             }
             Thread::AsAsked | Thread::Always | Thread::Never => None,
             Thread::Of(id) => Some(id.clone()),
+        };
+        id.map_or(Thread::Never, Thread::Of)
+    }
+
+    fn ids(&self, route: &str, position: u32, part: impl TryInto<u32>) -> DerivedIds {
+        self.shared.ids.derive(&MessageOrigin {
+            event_key: &self.event_key,
+            route,
+            channel: self.channel,
+            position,
+            part: part.try_into().unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The message with the file, and what of its text does not fit into it.
+    fn resolve_upload(&self, upload: &Upload, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
+        let mut upload = upload.clone();
+        let thread = self.thread(upload.thread(), is_answer);
+        let mentionable = self.mentionable(None, upload.fields.allows_group_mentions);
+        let mut text = mentionable.neutralise(&upload.fields.text).into_owned();
+        if let Some(description) = &mut upload.fields.description {
+            mentionable.neutralise_in_place(description);
         }
+        if let Some(quote) = self.quote.as_ref().filter(|_| is_answer) {
+            text.insert_str(0, quote);
+        }
+        let mut rest_of_it = Send::text("").in_thread(thread.clone());
+        rest_of_it.go_with(upload.room_id(), upload.destination());
+        let mut parts = split(&text, self.shared.message_size_limit()).into_iter();
+        upload.fields.text = parts.next().unwrap_or_default().into_owned();
+        upload.fields.thread = thread;
+        upload.fields.ids = Some(self.ids(route, position, 0));
+        let rest = parts.enumerate().map(|(index, text)| {
+            let mut send = rest_of_it.clone();
+            send.set_text(text.into_owned());
+            send.set_ids(self.ids(route, position, index + 1));
+            Action::Send(send)
+        });
+        std::iter::once(Action::Upload(upload)).chain(rest).collect()
+    }
+
+    /// A text that is too long for the chat, as a file, and what a file's message has no place for.
+    fn resolve_long(&self, send: &Send, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
+        let mut upload = Upload::from_bytes(LONG_REPLY, send.content().to_owned())
+            .message(LONG_REPLY_NOTE)
+            .in_thread(send.thread().clone());
+        upload.fields.room_id = send.room_id().cloned();
+        upload.fields.destination = send.destination().cloned();
+        let mut actions = self.resolve_upload(&upload, route, position, is_answer);
+        if !send.attachments().is_empty() {
+            let mut boxes = send.clone();
+            boxes.set_text(String::new());
+            boxes.set_thread(self.thread(send.thread(), is_answer));
+            boxes.set_ids(self.ids(route, position, actions.len()));
+            actions.push(Action::Send(boxes));
+        }
+        actions
+    }
+
+    /// Completes what goes out while a handler runs and is no value.
+    #[cfg(feature = "client")]
+    pub(crate) fn place_upload(
+        &self,
+        fields: &mut crate::response::UploadFields,
+        route: Option<&RouteName>,
+        position: u32,
+    ) -> Result<(), ResolveError> {
+        let route = route.map_or(NO_ROUTE, RouteName::as_str);
+        if fields.room_id.is_none() && fields.destination.is_none() {
+            let room_id = self.room_id.clone().ok_or_else(|| ResolveError::NoRoom {
+                route: route.to_owned(),
+                event: self.event,
+            })?;
+            fields.room_id = Some(room_id);
+        }
+        let is_answer = fields.room_id.is_some() && fields.room_id == self.room_id;
+        if let Some(quote) = self.quote.as_ref().filter(|_| is_answer) {
+            fields.text.insert_str(0, quote);
+        }
+        fields.thread = self.thread(&fields.thread, is_answer);
+        fields.ids = Some(self.ids(route, position, 0));
+        Ok(())
     }
 
     fn resolve_send(&self, send: &Send, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
-        let thread = self.thread_of(send, is_answer);
+        let thread = self.thread(send.thread(), is_answer);
         let mentionable = self.mentionable(send.allowed_mentions(), send.allows_group_mentions());
         let mut text = mentionable.neutralise(send.content());
         let is_quoting = send.extras().is_some_and(|extras| extras.is_quoting);
@@ -255,7 +336,10 @@ impl Resolver {
         if let Some(quote) = quote.filter(|_| is_answer) {
             text = Cow::Owned(format!("{quote}{text}"));
         }
-        let parts = split(&text, self.shared.message_size_limit());
+        let (parts, is_cut) = split_or_cut(&text, self.shared.message_size_limit());
+        if is_cut && (self.shared.long_replies_as_files || send.is_file_if_long()) {
+            return self.resolve_long(send, route, position, is_answer);
+        }
         let last = parts.len().saturating_sub(1);
         parts
             .into_iter()
@@ -266,16 +350,9 @@ impl Resolver {
                     true => piece.map_attachments(|text| mentionable.neutralise_in_place(text)),
                     false => piece = piece.without_attachments(),
                 }
-                let part = u32::try_from(index).unwrap_or(u32::MAX);
                 piece.set_text(text.into_owned());
-                piece.set_thread(thread.clone().map_or(Thread::Never, Thread::Of));
-                piece.set_ids(self.shared.ids.derive(&MessageOrigin {
-                    event_key: &self.event_key,
-                    route,
-                    channel: self.channel,
-                    position,
-                    part,
-                }));
+                piece.set_thread(thread.clone());
+                piece.set_ids(self.ids(route, position, index));
                 Action::Send(piece)
             })
             .collect()

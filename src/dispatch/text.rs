@@ -23,8 +23,13 @@ const LONGEST_INFO: usize = 32;
 /// a paragraph, of a line, of a word; a code block that is cut is closed and opened again. What is more than three
 /// messages is cut with a note.
 pub(crate) fn split(text: &str, limit: usize) -> Vec<Cow<'_, str>> {
+    split_or_cut(text, limit).0
+}
+
+/// The same, and whether it was cut.
+pub(crate) fn split_or_cut(text: &str, limit: usize) -> (Vec<Cow<'_, str>>, bool) {
     if utf16_length(text) <= limit {
-        return vec![Cow::Borrowed(text)];
+        return (vec![Cow::Borrowed(text)], false);
     }
     // Any character fits into two units.
     let limit = limit.max(2);
@@ -42,12 +47,12 @@ pub(crate) fn split(text: &str, limit: usize) -> Vec<Cow<'_, str>> {
         if let Some(piece) = cut.piece {
             parts.push(Cow::Owned(piece));
             if is_last {
-                break;
+                return (parts, true);
             }
         }
         (rest, open) = (cut.rest, cut.open);
     }
-    parts
+    (parts, false)
 }
 
 /// What a message begins with that goes on in a code block of this language.

@@ -135,6 +135,52 @@ impl Outbox {
         Progress::begin(&self.request, position, text.into()).await
     }
 
+    /// Posts a file while it is read: from a stream, or with its progress told. The receipt is that of its message. It goes
+    /// up as [`Client::upload`](crate::rest::Client::upload) says, and where the bot has a journal it is posted at most once,
+    /// also when the process ends in between. What is a value may also be [performed](Self::perform) or returned.
+    ///
+    /// ```
+    /// use rocketbotte::{BoxError, extract::Outbox, response::Upload};
+    ///
+    /// async fn backup(outbox: Outbox) -> Result<&'static str, BoxError> {
+    ///     let dump = tokio::fs::File::open("/srv/backup.sql").await?;
+    ///     outbox.upload(Upload::from_reader("backup.sql", dump).message("The backup")).await?;
+    ///     Ok("That was all of it.")
+    /// }
+    /// # let _ = rocketbotte::Router::<()>::new().command("backup", backup);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`perform`](Self::perform); the [`RestError`](crate::rest::RestError) tells why. A bot that is connected to no
+    /// server has nowhere to stream to.
+    #[cfg(feature = "client")]
+    pub async fn upload(
+        &self,
+        upload: impl Into<crate::response::Upload<crate::rest::file::Transfer>>,
+    ) -> Result<Receipt, BoxError> {
+        let shared = self.request.context().shared();
+        let client = shared
+            .client
+            .as_ref()
+            .ok_or("this bot is connected to no server")?;
+        let now = Instant::now();
+        if !shared.loops.may_reply(&self.request, now) {
+            return Err("this bot and another seem to answer each other".into());
+        }
+        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let mut upload = upload.into();
+        if let Some(place) = self.request.place() {
+            place.apply_to_upload(&mut upload.fields);
+        }
+        let delay = self.request.context().lateness(now);
+        let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
+        resolver.place_upload(&mut upload.fields, self.request.route(), position)?;
+        let performed = crate::rest::file::perform(client, shared.ledger.as_ref(), upload);
+        // The future of an upload is large, and few handlers have one.
+        Ok(Box::pin(performed).await?)
+    }
+
     /// Whether the request is recorded.
     #[cfg(feature = "test-util")]
     fn tap(&self) -> Option<crate::testing::record::tap::Tap> {

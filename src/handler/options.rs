@@ -73,10 +73,23 @@ impl Place {
         if let Some(room_id) = self.room_id.as_ref().filter(|_| action.lane().is_none()) {
             action.set_room_id(room_id.clone());
         }
-        if let (Some(thread), Action::Send(send)) = (&self.thread, action)
-            && *send.thread() == Thread::AsAsked
+        self.apply_to_thread(action.thread_mut());
+    }
+
+    /// The same for what is no value.
+    #[cfg(feature = "client")]
+    pub(crate) fn apply_to_upload(&self, fields: &mut crate::response::UploadFields) {
+        if fields.room_id.is_none() {
+            fields.room_id.clone_from(&self.room_id);
+        }
+        self.apply_to_thread(Some(&mut fields.thread));
+    }
+
+    fn apply_to_thread(&self, thread_of_action: Option<&mut Thread>) {
+        if let (Some(thread), Some(of_action)) = (&self.thread, thread_of_action)
+            && *of_action == Thread::AsAsked
         {
-            send.set_thread(thread.clone());
+            *of_action = thread.clone();
         }
     }
 }

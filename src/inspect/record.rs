@@ -202,6 +202,7 @@ impl InspectedAction {
                 Some(send.content()),
                 send.ids().map(|ids| ids.first()),
             ),
+            Action::Upload(upload) => (upload.thread_id(), Some(upload.name()), None),
             Action::Edit(edit) => (None, Some(edit.content()), Some(edit.message_id())),
             Action::Delete(delete) => (None, None, Some(delete.message_id())),
             Action::React(react) => (None, Some(react.emoji()), react.message_id()),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AllowedMentions, FollowThread, MarkRead, Pin, Send, SetStatus, UnfollowThread, Unpin};
+use super::{
+    AllowedMentions, FollowThread, MarkRead, Pin, Send, SetStatus, Thread, UnfollowThread, Unpin, Upload,
+};
 use crate::event::{MessageId, RoomId};
 
 /// Something to do in a chat. A value: it can be compared, stored and carried out later, again, or not at all.
@@ -37,6 +39,8 @@ pub enum Action {
     MarkRead(MarkRead),
     /// Sets the status of the account.
     SetStatus(SetStatus),
+    /// Posts a file.
+    Upload(Upload),
 }
 
 /// Where what happens in no room waits for its turn. No room has such an id.
@@ -57,6 +61,7 @@ impl Action {
             Self::UnfollowThread(unfollow) => unfollow.room_id.as_ref(),
             Self::MarkRead(read) => read.room_id.as_ref(),
             Self::SetStatus(_) => None,
+            Self::Upload(upload) => upload.room_id(),
         }
     }
 
@@ -73,6 +78,7 @@ impl Action {
             Self::UnfollowThread(unfollow) => &mut unfollow.room_id,
             Self::MarkRead(read) => &mut read.room_id,
             Self::SetStatus(_) => return,
+            Self::Upload(upload) => &mut upload.fields.room_id,
         };
         *room = Some(room_id);
     }
@@ -85,6 +91,10 @@ impl Action {
                 let destination = send.destination()?;
                 Some(RoomId::from(destination.to_string()))
             }),
+            Self::Upload(upload) => upload.room_id().cloned().or_else(|| {
+                let destination = upload.destination()?;
+                Some(RoomId::from(destination.to_string()))
+            }),
             Self::SetStatus(_) => Some(RoomId::from(ACCOUNT)),
             other => other.room_id().cloned(),
         }
@@ -95,7 +105,28 @@ impl Action {
     pub(crate) fn without_ids(self) -> Self {
         match self {
             Self::Send(send) => Self::Send(send.without_ids()),
+            Self::Upload(mut upload) => {
+                upload.fields.ids = None;
+                Self::Upload(upload)
+            }
             other => other,
+        }
+    }
+
+    /// In which thread it posts something, where it does.
+    pub(crate) fn thread_mut(&mut self) -> Option<&mut Thread> {
+        match self {
+            Self::Send(send) => Some(send.thread_mut()),
+            Self::Upload(upload) => Some(&mut upload.fields.thread),
+            _ => None,
+        }
+    }
+
+    /// Whether a journal keeps it.
+    pub(crate) fn is_storable(&self) -> bool {
+        match self {
+            Self::Upload(upload) => upload.is_storable(),
+            _ => true,
         }
     }
 
@@ -112,6 +143,7 @@ impl Action {
             Self::UnfollowThread(_) => "unfollow_thread",
             Self::MarkRead(_) => "mark_read",
             Self::SetStatus(_) => "set_status",
+            Self::Upload(_) => "upload",
         }
     }
 }
@@ -272,7 +304,8 @@ into_action!(
     FollowThread,
     UnfollowThread,
     MarkRead,
-    SetStatus
+    SetStatus,
+    Upload
 );
 
 #[cfg(test)]

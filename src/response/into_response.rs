@@ -6,7 +6,7 @@ use tower::BoxError;
 
 use super::{
     Action, Delete, Edit, FollowThread, MarkRead, Pin, React, Response, Send, SetStatus, UnfollowThread,
-    Unpin,
+    Unpin, Upload,
 };
 use crate::Rejection;
 
@@ -99,7 +99,8 @@ action!(
     FollowThread,
     UnfollowThread,
     MarkRead,
-    SetStatus
+    SetStatus,
+    Upload
 );
 
 impl<T: IntoResponse> IntoResponse for Option<T> {

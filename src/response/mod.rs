@@ -8,6 +8,7 @@ mod mentions;
 mod outcome;
 mod send;
 mod status;
+mod upload;
 
 use std::fmt;
 use std::future::Future;
@@ -25,6 +26,9 @@ pub use self::mentions::AllowedMentions;
 pub use self::outcome::{Outcome, RouteKind, RouteName, RouteOutcome};
 pub use self::send::{DerivedIds, Destination, Send, Thread};
 pub use self::status::{SetStatus, Status};
+pub use self::upload::{FileSource, Upload};
+#[cfg(feature = "client")]
+pub(crate) use self::upload::{UploadFields, UploadSource};
 
 /// The answer to a request: what to do in the chat, and what became of each route that ran.
 ///

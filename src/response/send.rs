@@ -23,6 +23,16 @@ pub enum Thread {
     Of(MessageId),
 }
 
+impl Thread {
+    /// The thread's message, where it is said which.
+    pub(crate) fn id(&self) -> Option<&MessageId> {
+        match self {
+            Self::Of(id) => Some(id),
+            Self::AsAsked | Self::Always | Self::Never => None,
+        }
+    }
+}
+
 /// A room that is known by something else than its id. It is looked up when the message goes out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -231,6 +241,15 @@ impl Send {
         self
     }
 
+    /// Makes it a file, `reply.txt`, and a line that says so, if it would be more than three messages. Otherwise it is cut
+    /// with a note, unless the bot does
+    /// [so for all](crate::bot::BotBuilder::long_replies_as_files). What is short stays a message.
+    #[must_use]
+    pub fn as_file_if_long(mut self) -> Self {
+        self.extras.edit().is_file_if_long = true;
+        self
+    }
+
     /// Has the server show no previews of the links in the text. Old servers show them all the same.
     #[must_use]
     pub fn without_previews(mut self) -> Self {
@@ -260,10 +279,7 @@ impl Send {
 
     /// The thread's message, once the action is resolved.
     pub fn thread_id(&self) -> Option<&MessageId> {
-        match &self.thread {
-            Thread::Of(id) => Some(id),
-            Thread::AsAsked | Thread::Always | Thread::Never => None,
-        }
+        self.thread.id()
     }
 
     /// Whether `@all` and `@here` are left as they are, whatever the bot allows by default.
@@ -289,6 +305,10 @@ impl Send {
         self.extras.0.as_deref()?.alias.as_deref()
     }
 
+    pub(crate) fn is_file_if_long(&self) -> bool {
+        self.extras().is_some_and(|extras| extras.is_file_if_long)
+    }
+
     pub(crate) fn extras(&self) -> Option<&SendExtras> {
         self.extras.0.as_deref()
     }
@@ -310,6 +330,14 @@ impl Send {
             .flat_map(|extras| &mut extras.attachments)
         {
             attachment.map_texts(&change);
+        }
+    }
+
+    /// To the same place as something else.
+    pub(crate) fn go_with(&mut self, room_id: Option<&RoomId>, destination: Option<&Destination>) {
+        self.room_id = room_id.cloned();
+        if let Some(destination) = destination {
+            self.extras.edit().destination = Some(destination.clone());
         }
     }
 
@@ -338,6 +366,10 @@ impl Send {
 
     pub(crate) fn set_thread(&mut self, thread: Thread) {
         self.thread = thread;
+    }
+
+    pub(crate) fn thread_mut(&mut self) -> &mut Thread {
+        &mut self.thread
     }
 }
 
@@ -371,6 +403,8 @@ pub(crate) struct SendExtras {
     pub(crate) is_also_in_room: bool,
     pub(crate) is_quoting: bool,
     pub(crate) has_no_previews: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_file_if_long: bool,
 }
 
 impl Extras {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -17,6 +16,7 @@ use tower::BoxError;
 use tower::retry::Policy;
 
 use super::auth::SentWith;
+use super::body::Body;
 use super::call::Meta;
 use super::token_source::{NotRenewed, TokenSource};
 use super::two_factor::{self, MAX_CODES, TwoFactor, TwoFactorMethod};
@@ -109,16 +109,16 @@ fn lacks(response: &Response<Bytes>) -> Option<Lacks> {
     }
 }
 
-impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for AccountPolicy {
+impl Policy<Request<Body>, Response<Bytes>, BoxError> for AccountPolicy {
     type Future = Preparing;
 
     fn retry(
         &mut self,
-        request: &mut Request<Full<Bytes>>,
+        request: &mut Request<Body>,
         result: &mut Result<Response<Bytes>, BoxError>,
     ) -> Option<Preparing> {
         let response = result.as_ref().ok()?;
-        if request.extensions().get::<Meta>()?.anonymous {
+        if request.extensions().get::<Meta>()?.anonymous || !request.body().can_be_sent() {
             return None;
         }
         let tokens = self.tokens.as_ref()?;
@@ -180,7 +180,7 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for AccountPolicy {
         }
     }
 
-    fn clone_request(&mut self, request: &Request<Full<Bytes>>) -> Option<Request<Full<Bytes>>> {
+    fn clone_request(&mut self, request: &Request<Body>) -> Option<Request<Body>> {
         Some(request.clone())
     }
 }

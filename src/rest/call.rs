@@ -7,12 +7,16 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
-use http_body_util::Full;
 use pin_project::pin_project;
 use tower::{BoxError, Layer, Service};
 
+use super::body::Body;
 use super::limiter::{Estimate, Turn};
 use crate::server_url::{ServerUrl, is_plain_path};
+
+/// Who calls.
+pub(super) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("rocketbotte/", env!("CARGO_PKG_VERSION")));
 
 /// One REST call.
 #[derive(Clone)]
@@ -70,7 +74,7 @@ pub(crate) struct Encode<S> {
 }
 
 impl EncodeLayer {
-    fn encode(&self, call: Call) -> Result<Request<Full<Bytes>>, BoxError> {
+    fn encode(&self, call: Call) -> Result<Request<Body>, BoxError> {
         if !is_plain_path(&call.path) || call.path.contains('%') {
             return Err(InvalidPath(call.path.into_owned()).into());
         }
@@ -87,23 +91,20 @@ impl EncodeLayer {
             .method(call.method)
             .uri(self.url.rest_uri(&path, &query)?)
             .header(header::ACCEPT, HeaderValue::from_static("application/json"))
-            .header(
-                header::USER_AGENT,
-                HeaderValue::from_static(concat!("rocketbotte/", env!("CARGO_PKG_VERSION"))),
-            );
+            .header(header::USER_AGENT, USER_AGENT);
         if call.body.is_some() {
             request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         Ok(request
             .extension(call.meta)
             .extension(Turn::new(call.path, call.order, call.limit))
-            .body(Full::new(call.body.unwrap_or_default()))?)
+            .body(Body::from(call.body.unwrap_or_default()))?)
     }
 }
 
 impl<S> Service<Call> for Encode<S>
 where
-    S: Service<Request<Full<Bytes>>>,
+    S: Service<Request<Body>>,
     S::Error: Into<BoxError>,
 {
     type Response = S::Response;
@@ -156,7 +157,7 @@ where
 mod tests {
     use super::*;
 
-    fn encode(path: &'static str, query: &[(&str, &str)]) -> Result<Request<Full<Bytes>>, BoxError> {
+    fn encode(path: &'static str, query: &[(&str, &str)]) -> Result<Request<Body>, BoxError> {
         let layer = EncodeLayer {
             url: "https://example.org/chat".parse().expect("an address"),
             api: "api/v1".into(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Response};
+use http::{Method, Request, Response};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
@@ -16,15 +16,18 @@ use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
 use super::account_policy::AccountPolicy;
 use super::auth::AuthLayer;
+use super::body::Body;
 use super::call::{Call, EncodeLayer, Meta};
 use super::clock::ServerClock;
 use super::collect::{Collect, HttpClient};
 use super::endpoint::{self, Endpoint, Info, InfoReply, Login, Logout, RateLimit};
 use super::error::{RestError, RestErrorKind};
+use super::file::limits::FileLimits;
 use super::limit_layer::LimitLayer;
 use super::limiter::{Estimate, LONGEST_WAIT, Limiter, route_of};
 use super::reply;
 use super::retry::{Retries, RetryPolicy};
+use super::timeout::TimeoutLayer;
 use super::token_source::{LoginAgain, TokenSource};
 use super::trace::TraceLayer;
 use super::two_factor::{self, MAX_CODES, TwoFactor, TwoFactorRequest};
@@ -39,6 +42,9 @@ use crate::transport::Connector;
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
 type Stack = BoxCloneSyncService<Call, Response<Bytes>, BoxError>;
+
+/// The same below what turns a call into a request.
+type RequestStack = BoxCloneSyncService<Request<Body>, Response<Bytes>, BoxError>;
 
 /// A REST client. Cheap to clone; all clones share their connections and limits.
 ///
@@ -60,6 +66,7 @@ type Stack = BoxCloneSyncService<Call, Response<Bytes>, BoxError>;
 #[derive(Clone)]
 pub struct Client {
     stack: Stack,
+    requests: RequestStack,
     config: Arc<ClientBuilder>,
     http: HttpClient,
     shared: Shared,
@@ -73,6 +80,7 @@ struct Shared {
     limiter: Limiter,
     retries: Retries,
     version: ServerVersion,
+    file_limits: FileLimits,
 }
 
 impl Client {
@@ -86,6 +94,7 @@ impl Client {
             api: Cow::Borrowed("api/v1"),
             timeout: Duration::from_secs(30),
             concurrency: 32,
+            max_file_size: None,
             max_retries: None,
             longest_wait: LONGEST_WAIT,
             is_in_a_hurry: false,
@@ -158,6 +167,40 @@ impl Client {
     /// The server's version, once anybody asked for it.
     pub(crate) fn version(&self) -> &ServerVersion {
         &self.shared.version
+    }
+
+    /// What is known of the server's limits for files.
+    pub(super) fn file_limits(&self) -> &FileLimits {
+        &self.shared.file_limits
+    }
+
+    /// The builder's own limit for files, in bytes.
+    pub(super) fn max_file_size(&self) -> Option<u64> {
+        self.config.max_file_size
+    }
+
+    /// How long an attempt, or a part of a file, may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.config.timeout
+    }
+
+    /// The path of the API.
+    pub(super) fn api(&self) -> &str {
+        &self.config.api
+    }
+
+    /// Sends a request that is no call with a JSON body.
+    pub(super) async fn request(
+        &self,
+        name: &str,
+        request: Request<Body>,
+    ) -> Result<Response<Bytes>, RestError> {
+        let requests = self.requests.clone();
+        let response = requests
+            .oneshot(request)
+            .await
+            .map_err(|error| RestError::from_stack(name, &self.config.url, error))?;
+        Ok(response)
     }
 
     /// What is known of the server's limits.
@@ -357,7 +400,7 @@ impl Client {
         error.into_kind(RestErrorKind::Unsupported { since, until }, message)
     }
 
-    fn estimate(&self, limit: RateLimit) -> Estimate {
+    pub(super) fn estimate(&self, limit: RateLimit) -> Estimate {
         Estimate {
             limit,
             version: self.shared.version.known(),
@@ -424,6 +467,8 @@ pub struct ClientBuilder {
     api: Cow<'static, str>,
     timeout: Duration,
     concurrency: usize,
+    /// Bytes.
+    max_file_size: Option<u64>,
     max_retries: Option<u32>,
     /// For a limit.
     longest_wait: Duration,
@@ -478,7 +523,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one attempt may take: 30 seconds by default.
+    /// How long one attempt may take: 30 seconds by default. While a file goes up or comes down it is the longest time in
+    /// which nothing of it moves.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -487,6 +533,13 @@ impl ClientBuilder {
     /// How many calls may be under way at the same time: 32 by default, at least 1.
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.concurrency = calls.max(1);
+        self
+    }
+
+    /// How large a file may be that goes up or comes down, in bytes: by default what the server takes, and any that it
+    /// has. Never more than the server takes.
+    pub fn max_file_size(mut self, bytes: u64) -> Self {
+        self.max_file_size = Some(bytes);
         self
     }
 
@@ -509,12 +562,7 @@ impl ClientBuilder {
     }
 
     fn stack_over(self, http: HttpClient, shared: Shared, tokens: Option<TokenSource>) -> Client {
-        let stack = ServiceBuilder::new()
-            .layer(TraceLayer)
-            .layer(EncodeLayer {
-                url: self.url.clone(),
-                api: self.api.clone(),
-            })
+        let requests = ServiceBuilder::new()
             .retry(RetryPolicy::new(self.max_retries, shared.retries.clone()))
             .retry(AccountPolicy::new(
                 tokens.clone(),
@@ -527,11 +575,19 @@ impl ClientBuilder {
                 is_in_a_hurry: self.is_in_a_hurry,
             })
             .layer(AuthLayer::new(self.url.clone(), tokens.clone()))
-            .timeout(self.timeout)
+            .layer(TimeoutLayer(self.timeout))
             .concurrency_limit(self.concurrency)
             .service(Collect(http.clone()));
+        let stack = ServiceBuilder::new()
+            .layer(TraceLayer)
+            .layer(EncodeLayer {
+                url: self.url.clone(),
+                api: self.api.clone(),
+            })
+            .service(requests.clone());
         Client {
             stack: BoxCloneSyncService::new(stack),
+            requests: BoxCloneSyncService::new(requests),
             config: Arc::new(self),
             http,
             shared,

@@ -8,6 +8,7 @@ use hyper_util::client::legacy;
 use tower::BoxError;
 
 use super::call::InvalidPath;
+use super::file::form::SourceError;
 use super::limiter::LimitExceeded;
 use super::two_factor::TwoFactorMethod;
 use super::version::Version;
@@ -65,7 +66,7 @@ pub enum RestErrorKind {
         /// How long the server wants us to wait.
         retry_after: Duration,
     },
-    /// The message is longer than the server allows.
+    /// The message is longer, or the file larger, than is allowed.
     TooLarge,
     /// This version of the server does not have the call: not before `since`, no more from `until` on.
     Unsupported {
@@ -74,6 +75,16 @@ pub enum RestErrorKind {
         /// The first version that has it no more.
         until: Option<Version>,
     },
+    /// The server does not take files of this type.
+    UnsupportedType,
+    /// The connection was lost in the middle of a file, and it could not go on from there. There is no part of it
+    /// anywhere.
+    Cut,
+    /// The file is on the server, and nobody knows whether its message was posted: the answer was lost, and the message
+    /// was not to be found. It is not tried again, since that might post it twice.
+    Unconfirmed,
+    /// The file on this machine, or the stream, could not be read or written.
+    LocalFile,
     /// The server refused it for another reason, or failed (status 5xx).
     Api,
     /// What answered is no Rocket.Chat: a web page, a redirect, no JSON.
@@ -152,6 +163,15 @@ impl RestError {
         if error.is::<http::Error>() {
             return Self::new(RestErrorKind::InvalidCall, call, "it does not fit into a request")
                 .with_source(error);
+        }
+        if let Some(failed) = SourceError::find(&*error) {
+            let kind = match failed {
+                SourceError::TooLarge(_) => RestErrorKind::TooLarge,
+                SourceError::Read(_) | SourceError::OtherLength(_) | SourceError::Spent => {
+                    RestErrorKind::LocalFile
+                }
+            };
+            return Self::new(kind, call, failed.to_string()).with_source(failed.clone());
         }
         if error.is::<http_body_util::LengthLimitError>() {
             return Self::new(

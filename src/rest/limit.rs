@@ -102,11 +102,11 @@ pub(crate) fn is_json(response: &Response<Bytes>) -> bool {
 }
 
 /// Whether it is a web page: a proxy's, or the web client.
-pub(crate) fn is_html(response: &Response<Bytes>) -> bool {
+pub(crate) fn is_html<B>(response: &Response<B>) -> bool {
     has_type(response, b"text/html")
 }
 
-fn has_type(response: &Response<Bytes>, name: &[u8]) -> bool {
+fn has_type<B>(response: &Response<B>, name: &[u8]) -> bool {
     let value = response.headers().get(header::CONTENT_TYPE);
     value.is_some_and(|value| {
         let start = value.as_bytes().get(..name.len());

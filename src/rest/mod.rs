@@ -54,11 +54,13 @@
 
 mod account_policy;
 mod auth;
+mod body;
 mod call;
 mod client;
 mod clock;
 mod collect;
 mod error;
+pub mod file;
 mod handle;
 mod history;
 mod limit;
@@ -70,6 +72,7 @@ mod reply;
 mod retry;
 mod retry_budget;
 mod sink;
+mod timeout;
 pub(crate) mod token_source;
 mod trace;
 pub(crate) mod two_factor;

@@ -195,8 +195,12 @@ fn refusal(call: &str, response: &Response<Bytes>, body: Option<Body>) -> RestEr
         RestErrorKind::Unauthorized
     } else if status == StatusCode::FORBIDDEN || is(&FORBIDDEN) {
         RestErrorKind::Forbidden
-    } else if is(&["error-message-size-exceeded"]) || status == StatusCode::PAYLOAD_TOO_LARGE {
+    } else if is(&["error-message-size-exceeded", "error-file-too-large"])
+        || status == StatusCode::PAYLOAD_TOO_LARGE
+    {
         RestErrorKind::TooLarge
+    } else if is(&["error-invalid-file-type"]) {
+        RestErrorKind::UnsupportedType
     } else if status == StatusCode::NOT_FOUND
         || is(&NOT_FOUND)
         || text.starts_with("No message found with the id")

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper_util::client::legacy;
 use pin_project::pin_project;
 use serde::de::IgnoredAny;
@@ -18,7 +17,10 @@ use tokio::time::{Instant, Sleep};
 use tower::BoxError;
 use tower::retry::Policy;
 
+use super::body::Body;
 use super::call::Meta;
+use super::collect::Streamed;
+use super::file::form::SourceError;
 use super::limit;
 use super::retry_budget::RetryBudget;
 use crate::health::meter;
@@ -66,7 +68,8 @@ impl Retries {
 /// Which calls are made again: those that were refused for a limit, or for which no connection could be opened, as
 /// nothing was done; and those that may be done twice, when nobody knows whether they were done: the connection or the
 /// time was lost, a proxy answered (502, 503, 504, a web page, a redirect), or, for a shorter time, the server says that
-/// it failed (500). Everything else is the server's word. What is given up after that is [`Transient`].
+/// it failed (500). Everything else is the server's word. What is given up after that is [`Transient`]. A file that is
+/// read from a stream goes up once.
 ///
 /// A host that is unknown or a certificate that is refused may be right again in a minute, so only those who connect
 /// for the first time give up on them. A web page instead of the very first answer is no proxy's trouble: the address
@@ -132,6 +135,8 @@ impl RetryPolicy {
                     (Pause::AtLeast(pause, longest), response.status().to_string())
                 })
             }
+            // It is this machine that can not read the file.
+            Err(error) if SourceError::find(&**error).is_some() => None,
             Err(error) => {
                 let is_connect = error
                     .downcast_ref::<legacy::Error>()
@@ -230,15 +235,20 @@ fn is_transport(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<legacy::Error>() || error.is::<hyper::Error>() || error.is::<tower::timeout::error::Elapsed>()
 }
 
-impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
+impl Policy<Request<Body>, Response<Bytes>, BoxError> for RetryPolicy {
     type Future = Wait;
 
     fn retry(
         &mut self,
-        request: &mut Request<Full<Bytes>>,
+        request: &mut Request<Body>,
         result: &mut Result<Response<Bytes>, BoxError>,
     ) -> Option<Wait> {
         let meta = *request.extensions().get::<Meta>()?;
+        if let Ok(response) = result
+            && response.extensions().get::<Streamed>().is_some()
+        {
+            return None;
+        }
         if let Ok(response) = result
             && response.status().is_success()
             && limit::is_json(response)
@@ -254,7 +264,7 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
         {
             response.extensions_mut().insert(Transient);
         }
-        if self.max_retries.is_some_and(|most| self.done >= most) {
+        if self.max_retries.is_some_and(|most| self.done >= most) || !request.body().can_be_sent() {
             return None;
         }
         let (pause, why) = self.next(meta, result)?;
@@ -280,7 +290,7 @@ impl Policy<Request<Full<Bytes>>, Response<Bytes>, BoxError> for RetryPolicy {
         Some(Wait(tokio::time::sleep(wait)))
     }
 
-    fn clone_request(&mut self, request: &Request<Full<Bytes>>) -> Option<Request<Full<Bytes>>> {
+    fn clone_request(&mut self, request: &Request<Body>) -> Option<Request<Body>> {
         Some(request.clone())
     }
 }
@@ -371,7 +381,7 @@ mod tests {
         assert!(!retried(&page(200), true));
         let plain = |status| answer(status, "text/plain", "404 page not found");
         let mut policy = policy();
-        let mut request = Request::new(Full::default());
+        let mut request = Request::new(Body::default());
         request.extensions_mut().insert(meta(true));
         assert!(policy.retry(&mut request, &mut response(200)).is_none());
         assert!(policy.next(meta(true), &page(200)).is_some());
@@ -416,7 +426,7 @@ mod tests {
             "the address is wrong"
         );
         let mut policy = policy();
-        let mut request = Request::new(Full::default());
+        let mut request = Request::new(Body::default());
         request.extensions_mut().insert(meta(true));
         assert!(policy.retry(&mut request, &mut response(200)).is_none());
         for status in [401, 403, 404] {
@@ -437,7 +447,7 @@ mod tests {
         let page = || answer(403, "text/html", "<h1>Forbidden</h1>");
         for (others_pass, longest) in [(true, REJECTED), (false, BUDGET)] {
             let retries = Retries::default();
-            let mut request = Request::new(Full::default());
+            let mut request = Request::new(Body::default());
             request.extensions_mut().insert(meta(true));
             let mut passes = RetryPolicy::new(None, retries.clone());
             assert!(passes.retry(&mut request, &mut response(200)).is_none());
@@ -459,7 +469,7 @@ mod tests {
     fn transient_is_what_is_tried_again() {
         let url = "https://chat.example.org".parse().expect("an address");
         let mut policy = RetryPolicy::new(Some(0), Retries::default());
-        let mut request = Request::new(Full::default());
+        let mut request = Request::new(Body::default());
         request.extensions_mut().insert(meta(true));
         assert!(policy.retry(&mut request, &mut response(200)).is_none());
         for content_type in ["application/json", "text/html", "text/plain"] {
@@ -501,7 +511,7 @@ mod tests {
 
     async fn tries_at(mut policy: RetryPolicy, status: u16) -> (u32, Duration) {
         let start = Instant::now();
-        let mut request = Request::new(Full::default());
+        let mut request = Request::new(Body::default());
         request.extensions_mut().insert(meta(true));
         while let Some(wait) = policy.retry(&mut request, &mut response(status)) {
             wait.await;
@@ -527,7 +537,7 @@ mod tests {
     async fn trouble_of_its_own_has_its_time_also_behind_that_of_a_proxy() {
         let start = Instant::now();
         let mut policy = policy();
-        let mut request = Request::new(Full::default());
+        let mut request = Request::new(Body::default());
         request.extensions_mut().insert(meta(true));
         let mut retry = |status| policy.retry(&mut request, &mut response(status));
         while start.elapsed() < Duration::from_secs(120) {

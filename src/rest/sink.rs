@@ -6,6 +6,7 @@ mod places;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::StatusCode;
@@ -16,9 +17,11 @@ use self::places::Places;
 use super::client::Client;
 use super::endpoint::{DeleteMessage, GetMessage, OutgoingMessage, React, SendMessage, UpdateMessage};
 use super::error::{RestError, RestErrorKind};
+use super::file;
 use crate::dispatch::Receipt;
 use crate::event::{Message, MessageId, RoomId, UserId};
-use crate::response::{Action, Delete, Edit, Send};
+use crate::journal::Ledger;
+use crate::response::{Action, Delete, Edit, Send, Upload};
 
 /// Carries out resolved actions: those that have their room, thread and ids.
 ///
@@ -28,11 +31,13 @@ use crate::response::{Action, Delete, Edit, Send};
 /// Where a message goes to somebody, or to a room by its name, the room is looked up first and remembered for five
 /// minutes. Its id does not depend on what is found.
 ///
-/// Deleting a message that is gone already is no error.
-#[derive(Debug, Clone)]
+/// Deleting a message that is gone already is no error. A [file](crate::response::Upload) is posted at most once.
+#[derive(Clone)]
 pub struct RestSink {
     client: Client,
     places: Places,
+    /// Where it is kept that a file's message is about to be posted.
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl RestSink {
@@ -41,12 +46,26 @@ impl RestSink {
         Self {
             client,
             places: Places::default(),
+            ledger: None,
         }
+    }
+
+    pub(crate) fn kept_in(mut self, ledger: Option<Arc<Ledger>>) -> Self {
+        self.ledger = ledger;
+        self
     }
 
     /// The client.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+}
+
+impl fmt::Debug for RestSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestSink")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,7 +79,7 @@ impl Service<Action> for RestSink {
     }
 
     fn call(&mut self, action: Action) -> SinkFuture {
-        let client = self.client.clone();
+        let (client, ledger) = (self.client.clone(), self.ledger.clone());
         let places = self.places.clone();
         SinkFuture(Box::pin(async move {
             match action {
@@ -83,6 +102,7 @@ impl Service<Action> for RestSink {
                 Action::UnfollowThread(action) => marks::unfollow(&client, action).await,
                 Action::MarkRead(action) => marks::mark_read(&client, action).await,
                 Action::SetStatus(action) => marks::set_status(&client, action).await,
+                Action::Upload(action) => upload(&client, &places, ledger.as_ref(), action).await,
             }
         }))
     }
@@ -127,6 +147,33 @@ async fn delete(client: &Client, action: &Delete) -> Result<Receipt, RestError> 
     };
     marks::unless_gone(client.call(&delete).await, "the message to delete")?;
     Ok(Receipt::of_message(delete.message_id).in_room(delete.room_id))
+}
+
+/// The room is looked up where it is not known. What is not there any more is no trouble of the next attempt.
+async fn upload(
+    client: &Client,
+    places: &Places,
+    ledger: Option<&Arc<Ledger>>,
+    mut action: Upload,
+) -> Result<Receipt, RestError> {
+    let destination = action
+        .destination()
+        .filter(|_| action.room_id().is_none())
+        .cloned();
+    if let Some(destination) = &destination {
+        let room_id = match places.known(destination, Instant::now()) {
+            Some(room_id) => room_id,
+            None => places.look_up(client, destination).await?,
+        };
+        action = action.to(room_id);
+    }
+    let done = file::perform(client, ledger, action.into()).await;
+    if let (Some(destination), Err(error)) = (&destination, &done)
+        && *error.kind() == RestErrorKind::NotFound
+    {
+        places.forget(destination);
+    }
+    done
 }
 
 async fn send(client: &Client, places: &Places, action: &Send) -> Result<Receipt, RestError> {

@@ -69,6 +69,9 @@ const GUARDED_SYSTEM_MESSAGES: Version = Version::new(7, 2);
 /// The first version that tells of typing as one activity among others.
 const ACTIVITY: Version = Version::new(4, 0);
 
+/// The first version that is known to take files in two steps.
+const TWO_STEP_UPLOAD: Version = Version::new(6, 12);
+
 /// What all clones of a client know about the server's version.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerVersion(Arc<Mutex<Known>>);
@@ -130,6 +133,13 @@ impl ServerVersion {
         known
             .version
             .is_some_and(|version| version >= GUARDED_SYSTEM_MESSAGES)
+    }
+
+    /// Whether files go up in two steps: all that are not known to be too old.
+    pub(super) fn has_two_step_upload(&self) -> bool {
+        self.lock()
+            .version
+            .is_none_or(|version| version >= TWO_STEP_UPLOAD)
     }
 
     /// This server has none, until it has another version.

@@ -14,6 +14,7 @@
 //!
 //! | since | what differs |
 //! |---|---|
+//! | 6.12 | files go up by `rooms.media` and `rooms.mediaConfirm` too |
 //! | 7.1 | `chat.syncMessages` has pages with cursors; before, only `lastUpdate` |
 //! | 8.0 | a 401 has `success: false` and an `error`, a login says `success`; before, neither |
 //! | 8.0 | `rooms.upload` is gone: files go up by `rooms.media` and `rooms.mediaConfirm` |

@@ -314,6 +314,10 @@ impl Stage {
             Action::Send(send) => send
                 .ids()
                 .is_some_and(|ids| !log.known.insert(ids.first().clone())),
+            // The server gives it another id each time; a bot on one posts it once all the same.
+            Action::Upload(upload) => {
+                (upload.fields.ids.as_ref()).is_some_and(|ids| !log.known.insert(ids.first().clone()))
+            }
             _ => false,
         };
         if !is_known {
@@ -341,6 +345,7 @@ impl Log {
 pub(super) fn receipt_of(action: &Action) -> Receipt {
     let id = match action {
         Action::Send(send) => send.ids().map(|ids| ids.first().clone()),
+        Action::Upload(upload) => upload.fields.ids.as_ref().map(|ids| ids.first().clone()),
         Action::Edit(edit) => Some(edit.message_id().clone()),
         _ => None,
     };

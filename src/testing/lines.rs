@@ -79,6 +79,23 @@ pub(crate) fn of_action(bot: &str, action: &Action, room_id: Option<&str>) -> St
             }
             line
         }
+        Action::Upload(upload) => {
+            let thread = match upload.thread_id() {
+                Some(id) => format!(" (in the thread of {id})"),
+                None => String::new(),
+            };
+            let size = match upload.bytes() {
+                Some(bytes) => format!(" ({} bytes)", bytes.len()),
+                None => String::new(),
+            };
+            let mut line = format!("{bot}{thread} uploads {}{size}", upload.name());
+            for text in [upload.content(), upload.description().unwrap_or_default()] {
+                if !text.is_empty() {
+                    let _ = write!(line, ": {text}");
+                }
+            }
+            line
+        }
         Action::Edit(edit) => format!("{bot} edits {}: {}", edit.message_id(), edit.content()),
         Action::Delete(delete) => format!("{bot} deletes {}", delete.message_id()),
         Action::React(react) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rocketbotte::sandbox::{Sandbox, SandboxUser};
+use rocketbotte::sandbox::{RestFault, Sandbox, SandboxUser};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Ddp, get, post, request, request_over};
@@ -378,5 +378,97 @@ async fn a_picture_tells_its_size() {
         let (_, answer) = post(&sandbox, &ann, &confirm, json!({})).await;
         let shown = &answer["message"]["attachments"][0];
         assert_eq!(shown["image_dimensions"], size, "{answer}");
+    }
+}
+
+/// What is asked for of `0123456789`, and what comes: a real server knows ranges of two numbers and more than one byte.
+#[tokio::test]
+async fn down_in_parts() {
+    let sandbox = Sandbox::builder().start_in_memory();
+    let bot = sandbox.bot("rocketbotte");
+    let body = form(&[], "file", "a.txt", "text/plain", "0123456789");
+    let (_, answer) = send_form(&sandbox, &bot, "rooms.media/GENERAL", &body).await;
+    let path = answer["file"]["url"].as_str().expect("a path");
+    for (range, status, text, told) in [
+        ("bytes=0-4", 206, "01234", Some("bytes 0-4/10")),
+        ("bytes=8-9", 206, "89", Some("bytes 8-9/10")),
+        ("bytes=3-8", 206, "345678", Some("bytes 3-8/10")),
+        ("bytes=5-5", 416, "", Some("bytes */10")),
+        ("bytes=5-11", 416, "", Some("bytes */10")),
+        ("bytes=11-12", 416, "", Some("bytes */10")),
+        ("bytes=5-", 200, "0123456789", None),
+        ("bytes=-5", 200, "0123456789", None),
+        ("nonsense", 200, "0123456789", None),
+        ("bytes=99999999999999999999999-5", 200, "0123456789", None),
+    ] {
+        let headers = [("range", range)];
+        let answer = request_over(sandbox.connect(), Some(&bot), "GET", path, None, &headers).await;
+        let answer = answer.expect("answers");
+        assert_eq!((answer.status, answer.text.as_str()), (status, text), "{range}");
+        let range_told = answer
+            .headers
+            .get("content-range")
+            .map(|range| range.to_str().expect("text"));
+        assert_eq!(range_told, told, "{range}");
+    }
+}
+
+#[tokio::test]
+async fn faults_of_files() {
+    let sandbox = Sandbox::builder().start_in_memory();
+    let bot = sandbox.bot("rocketbotte");
+    let id = note(&sandbox, &bot).await;
+    let path = format!("/file-upload/{id}/note.txt");
+    for (fault, status) in [
+        (RestFault::Proxy(503), Some(503)),
+        (RestFault::Status(404), Some(404)),
+        (
+            RestFault::Redirect("http://files.example/x".to_owned()),
+            Some(302),
+        ),
+        (RestFault::HalfReply, None),
+        (RestFault::CloseBeforeActing, None),
+        (RestFault::Slow(Duration::from_millis(1)), Some(200)),
+    ] {
+        sandbox.fail_next("file-upload", fault.clone());
+        let answer = request(&sandbox, Some(&bot), "GET", &path, None).await;
+        assert_eq!(
+            answer.as_ref().ok().map(|answer| answer.status),
+            status,
+            "{fault:?}"
+        );
+        if status == Some(302) {
+            assert_eq!(
+                answer.expect("answers").headers["location"],
+                "http://files.example/x"
+            );
+        }
+    }
+    assert_eq!(download(&sandbox, Some(&bot), &path).await.text, "hello");
+
+    // The body is not read to its end, and nothing is kept of it.
+    sandbox.fail_next("rooms.media", RestFault::CloseWhileReading);
+    let body = form(&[], "file", "a.txt", "text/plain", &"x".repeat(200_000));
+    let path = "/api/v1/rooms.media/GENERAL";
+    let answer = request_over(sandbox.connect(), Some(&bot), "POST", path, Some(&body), &[FORM]).await;
+    assert!(answer.is_err());
+    assert_eq!(sandbox.faults_met()["half a call"], 1);
+    let (status, _) = send_form(&sandbox, &bot, "rooms.media/GENERAL", &body).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn there_was_one_step_before_there_were_two() {
+    for (version, one, two) in [("6.3.0", 200, 404), ("7.2.0", 200, 200), ("8.0.0", 404, 200)] {
+        let sandbox = Sandbox::builder().version(version).start_in_memory();
+        let bot = sandbox.bot("rocketbotte");
+        let body = form(&[], "file", "a.txt", "text/plain", "x");
+        for (path, expected) in [("rooms.upload/GENERAL", one), ("rooms.media/GENERAL", two)] {
+            assert_eq!(
+                send_form(&sandbox, &bot, path, &body).await.0,
+                expected,
+                "{version} {path}"
+            );
+        }
     }
 }

@@ -160,7 +160,37 @@ impl Ledger {
         route: &str,
     ) -> Result<bool, JournalError> {
         let name = claim_name(event_key, route);
-        if !self.change().claim(event, &name)? {
+        let place = {
+            let state = self.lock();
+            #[cfg(feature = "client")]
+            let place = state.place_of(event);
+            // Nobody says how far a room is settled.
+            #[cfg(not(feature = "client"))]
+            let place = {
+                let _ = (event, state);
+                None
+            };
+            place
+        };
+        self.claim_at(place, name).await
+    }
+
+    /// The same for what has no place in a room: it is remembered until there are too many.
+    #[cfg(feature = "client")]
+    pub(crate) async fn claim_anywhere(&self, key: &str, route: &str) -> Result<bool, JournalError> {
+        self.claim_at(None, claim_name(key, route)).await
+    }
+
+    /// What was claimed has surely not been done.
+    #[cfg(feature = "client")]
+    pub(crate) fn unclaim(&self, key: &str, route: &str) {
+        let mut state = self.change();
+        let State { claims, changes, .. } = &mut *state;
+        claims.remove(&claim_name(key, route), changes);
+    }
+
+    async fn claim_at(&self, place: Option<(RoomId, Timestamp)>, name: String) -> Result<bool, JournalError> {
+        if !self.change().claim(place, &name)? {
             return Ok(false);
         }
         if let Err(error) = self.try_flush().await {
@@ -172,8 +202,12 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Keeps an action that could not be carried out. Gives the oldest back where there are too many.
+    /// Keeps an action that could not be carried out. Gives the oldest back where there are too many, and one that has no
+    /// stored form, or too large a one.
     pub(crate) fn keep_undelivered(&self, undelivered: Undelivered) -> Option<Undelivered> {
+        if !undelivered.action.is_storable() {
+            return Some(undelivered);
+        }
         let mut state = self.change();
         // The same message may be given up twice, by two runs of its handler.
         if state
@@ -369,7 +403,7 @@ impl State {
         }
     }
 
-    fn claim(&mut self, event: &Event, name: &str) -> Result<bool, JournalError> {
+    fn claim(&mut self, place: Option<(RoomId, Timestamp)>, name: &str) -> Result<bool, JournalError> {
         if self.claims.contains(name) {
             return Ok(false);
         }
@@ -383,14 +417,6 @@ impl State {
             ));
         }
         let number = self.number();
-        #[cfg(feature = "client")]
-        let place = self.place_of(event);
-        // Nobody says how far a room is settled.
-        #[cfg(not(feature = "client"))]
-        let place = {
-            let _ = event;
-            None
-        };
         self.put(Entry::Claimed(number, place.clone(), name.into()));
         self.claims.insert(number, place, name);
         Ok(true)

@@ -74,6 +74,23 @@ fn rows() -> Vec<(Action, &'static str)> {
             SetStatus::to(Status::Busy).with_text("deploying").into(),
             r#"{"set_status":{"status":"busy","text":"deploying"}}"#,
         ),
+        (
+            Upload::from_bytes("a.txt", "hello")
+                .to("r")
+                .in_thread(Thread::Of("m".into()))
+                .into(),
+            r#"{"upload":{"source":{"bytes":"aGVsbG8="},"name":"a.txt","room_id":"r","thread":{"of":"m"},"allows_group_mentions":false}}"#,
+        ),
+        (
+            Upload::from_path("/a/b.pdf")
+                .named("c.pdf")
+                .content_type("application/pdf")
+                .message("here")
+                .described("a file")
+                .to_room_named("#dev")
+                .into(),
+            r#"{"upload":{"source":{"path":"/a/b.pdf"},"name":"c.pdf","content_type":"application/pdf","description":"a file","text":"here","destination":{"room_named":"dev"},"thread":"as_asked","allows_group_mentions":false}}"#,
+        ),
         (SetStatus::text("").into(), r#"{"set_status":{"text":""}}"#),
     ]
 }

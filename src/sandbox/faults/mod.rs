@@ -41,6 +41,13 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
+    /// Whether a call of this endpoint is to be cut while its body is read.
+    pub(crate) fn take_cut(&mut self, endpoint: &str) -> bool {
+        let queue = self.rest.get(endpoint).or_else(|| self.rest.get("*"));
+        let is_next = queue.is_some_and(|queue| queue.front() == Some(&RestFault::CloseWhileReading));
+        is_next && self.take(endpoint).is_some()
+    }
+
     /// The next fault for this endpoint, if one is waiting.
     pub(crate) fn take(&mut self, endpoint: &str) -> Option<RestFault> {
         let name = if self.rest.contains_key(endpoint) {

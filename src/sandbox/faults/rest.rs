@@ -30,6 +30,11 @@ pub enum RestFault {
     Slow(Duration),
     /// The connection ends and nothing was done.
     CloseBeforeActing,
+    /// The connection ends in the middle of the body of the request, and nothing was done. For a call with no body it is
+    /// the same as [`CloseBeforeActing`](Self::CloseBeforeActing).
+    CloseWhileReading,
+    /// 302 to this address, as for a file that lies in a storage.
+    Redirect(String),
 }
 
 impl RestFault {
@@ -44,13 +49,15 @@ impl RestFault {
             Self::HalfReply => "half a reply",
             Self::Slow(_) => "slow call",
             Self::CloseBeforeActing => "call lost",
+            Self::CloseWhileReading => "half a call",
+            Self::Redirect(_) => "redirect",
         }
     }
 }
 
 impl Sandbox {
-    /// The next call of this endpoint (`"chat.sendMessage"`, `"info"` for `/api/info`, or `"*"` for any)
-    /// meets the fault. Faults queue up: call it three times for three calls.
+    /// The next call of this endpoint (`"chat.sendMessage"`, `"info"` for `/api/info`, `"file-upload"` for a download, or
+    /// `"*"` for any) meets the fault. Faults queue up: call it three times for three calls.
     pub fn fail_next(&self, endpoint: &str, fault: RestFault) {
         self.fail_next_calls(endpoint, 1, fault);
     }

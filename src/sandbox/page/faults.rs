@@ -85,6 +85,7 @@ enum Kind {
     LoseReply,
     HalfReply,
     LoseCall,
+    HalfCall,
     Slow,
 }
 
@@ -299,6 +300,7 @@ fn rest_fault(kind: Kind, status: Option<u16>, given: Option<u64>) -> Result<Res
         Kind::LoseReply => RestFault::LoseReply,
         Kind::HalfReply => RestFault::HalfReply,
         Kind::LoseCall => RestFault::CloseBeforeActing,
+        Kind::HalfCall => RestFault::CloseWhileReading,
         Kind::Slow => RestFault::Slow(time),
     })
 }

@@ -112,6 +112,11 @@ pub(super) fn body(status: u16, json: String) -> Response<Body> {
     (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
+pub(super) fn redirect(to: &str) -> Response<Body> {
+    let to = HeaderValue::from_str(to).unwrap_or_else(|_| HeaderValue::from_static("/"));
+    (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
+}
+
 pub(super) fn wrong_verb() -> Response<Body> {
     let text = "API endpoint does not exist";
     json_response(

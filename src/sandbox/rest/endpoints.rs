@@ -163,7 +163,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     post("users.regeneratePersonalAccessToken", people::remake_token),
     get("users.getPersonalAccessTokens", people::tokens),
     post("users.removePersonalAccessToken", people::remove_token),
-    below(1, post("rooms.media", files::media)),
-    below(2, post("rooms.mediaConfirm", files::confirm)),
+    since((6, 12), below(1, post("rooms.media", files::media))),
+    since((6, 12), below(2, post("rooms.mediaConfirm", files::confirm))),
     until((8, 0), below(1, post("rooms.upload", files::upload))),
 ];

@@ -1,18 +1,24 @@
 //! Files over REST: sending one in one step or two, and having it back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io, ops::RangeInclusive};
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, Bytes, to_bytes},
     http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts},
-    response::IntoResponse,
+    response::{Html, IntoResponse},
 };
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use multer::{Constraints, Multipart, SizeLimit};
 use serde_json::{Map, Value, json};
 
-use super::{Call, Outcome, endpoints::ALWAYS, object};
-use crate::sandbox::{Shared, refusal::Refusal, state::files::Upload};
+use super::{Call, Outcome, answer, endpoints::ALWAYS, object};
+use crate::sandbox::{
+    RestFault, Shared,
+    observe::{Inbound, cut},
+    refusal::Refusal,
+    server::HttpContext,
+    state::files::Upload,
+};
 
 /// Bytes of one text field, and of all that is read for an upload: the largest file and what is around it.
 const FIELD_MAX: u64 = 1024 * 1024;
@@ -167,7 +173,80 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Answers `GET /file-upload/ID/NAME`. Who asks is told by headers, cookies or the query.
-pub(crate) fn download(shared: &Shared, id: &str, parts: &Parts) -> Response<Body> {
+pub(crate) async fn download(context: &HttpContext, id: &str, parts: &Parts) -> Response<Body> {
+    let (fault, slow, version) = {
+        let mut state = context.shared.lock();
+        let name = "file-upload";
+        let path = parts.uri.path().to_owned();
+        state.log.push(Inbound::Request {
+            method: parts.method.to_string(),
+            path: cut(&path),
+            body: cut(""),
+        });
+        state.log.count(name);
+        state.touch();
+        (state.faults.take(name), state.faults.slowness(), state.version())
+    };
+    if !slow.is_zero() {
+        tokio::time::sleep(slow).await;
+    }
+    match fault {
+        Some(RestFault::CloseBeforeActing | RestFault::CloseWhileReading | RestFault::LoseReply) => {
+            return context.line.hang_up().await;
+        }
+        Some(RestFault::Proxy(status)) => return answer::proxy(status),
+        Some(RestFault::Html) => return Html("<html><body><h1>It works!</h1></body></html>").into_response(),
+        Some(RestFault::Body(status, body)) => return answer::body(status, body),
+        Some(RestFault::Status(status)) => return answer::status(status, version),
+        Some(RestFault::Redirect(to)) => return answer::redirect(&to),
+        // No limit is for files: a proxy's.
+        Some(RestFault::TooManyRequests { .. }) => return answer::proxy(429),
+        Some(RestFault::Slow(delay)) => tokio::time::sleep(delay).await,
+        Some(RestFault::HalfReply) | None => {}
+    }
+    let response = found(&context.shared, id, parts);
+    match fault {
+        Some(RestFault::HalfReply) => halved(response).await,
+        _ => response,
+    }
+}
+
+/// The same answer, whose connection ends in the middle.
+async fn halved(response: Response<Body>) -> Response<Body> {
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let half = bytes.slice(..bytes.len() / 2);
+    // What is too much at once would leave with the end of the connection, or not.
+    let pieces: Vec<_> = half.chunks(64 * 1024).map(Bytes::copy_from_slice).collect();
+    let cut = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    let pieces = stream::iter(pieces).map(Ok).chain(cut);
+    let mut response = Response::from_parts(parts, Body::from_stream(pieces));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    response
+}
+
+/// The part that is asked for, if that is one. As a real server reads it: both ends have to be there, and there is more than
+/// one byte between them.
+fn range(headers: &HeaderMap, size: usize) -> Option<Result<RangeInclusive<usize>, ()>> {
+    let text = super::header(headers, header::RANGE.as_str());
+    let (before, behind) = text.split_once('-')?;
+    let digits = |part: &str| part.bytes().take_while(u8::is_ascii_digit).count();
+    let start = before
+        .rsplit(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()?;
+    let stop: usize = behind[..digits(behind)].parse().ok()?;
+    let fits = start <= size && stop > start && stop <= size;
+    Some(if fits { Ok(start..=stop) } else { Err(()) })
+}
+
+fn found(shared: &Shared, id: &str, parts: &Parts) -> Response<Body> {
     let state = shared.lock();
     let query = super::queries(parts);
     let asked = |name: &str| {
@@ -190,8 +269,25 @@ pub(crate) fn download(shared: &Shared, id: &str, parts: &Parts) -> Response<Bod
     if !state.may_download(uid.as_deref(), file) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let mut response = file.upload.bytes.clone().into_response();
+    let bytes = &file.upload.bytes;
+    let (mut response, range) = match range(&parts.headers, bytes.len()) {
+        None => (bytes.clone().into_response(), None),
+        Some(Ok(range)) => {
+            let shown = format!("bytes {}-{}/{}", range.start(), range.end(), bytes.len());
+            // It is one more than there is, if that is asked for.
+            let end = bytes.len().min(range.end() + 1);
+            let part = bytes.slice(*range.start()..end);
+            ((StatusCode::PARTIAL_CONTENT, part).into_response(), Some(shown))
+        }
+        Some(Err(())) => {
+            let size = format!("bytes */{}", bytes.len());
+            return (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, size)]).into_response();
+        }
+    };
     let headers = response.headers_mut();
+    if let Some(Ok(range)) = range.map(|range| HeaderValue::from_str(&range)) {
+        headers.insert(header::CONTENT_RANGE, range);
+    }
     let kind = HeaderValue::from_str(&file.upload.kind);
     headers.insert(
         header::CONTENT_TYPE,

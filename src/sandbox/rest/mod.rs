@@ -236,7 +236,10 @@ pub(crate) async fn serve(context: &HttpContext, path: &str, parts: &Parts, body
         tokio::time::sleep(slow).await;
     }
     match fault {
-        Some(RestFault::CloseBeforeActing) => return context.line.hang_up().await,
+        Some(RestFault::CloseBeforeActing | RestFault::CloseWhileReading) => {
+            return context.line.hang_up().await;
+        }
+        Some(RestFault::Redirect(to)) => return answer::redirect(&to),
         Some(RestFault::Proxy(status)) => return answer::proxy(status),
         Some(RestFault::Html) => return Html("<html><body><h1>It works!</h1></body></html>").into_response(),
         Some(RestFault::Body(status, body)) => return answer::body(status, body),

@@ -11,6 +11,7 @@ use axum::{
     response::{Html, IntoResponse},
     routing::{any, get},
 };
+use futures_util::StreamExt as _;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -116,6 +117,11 @@ async fn api(endpoint: String, axum::Extension(context): Connection, request: Re
     } else {
         BODY_MAX
     };
+    let name = endpoint.split('/').next().unwrap_or_default();
+    if context.shared.lock().faults.take_cut(name) {
+        read_half(&parts.headers, body).await;
+        return context.line.hang_up().await;
+    }
     let Ok(body) = axum::body::to_bytes(body, most).await else {
         if upload {
             return rest::files::too_large();
@@ -133,13 +139,30 @@ async fn api(endpoint: String, axum::Extension(context): Connection, request: Re
     response
 }
 
+/// Reads about half of a body, and forgets it.
+async fn read_half(headers: &HeaderMap, body: Body) {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
+    let half = length
+        .and_then(|length| length.parse::<usize>().ok())
+        .unwrap_or_default()
+        / 2;
+    let (mut body, mut read) = (body.into_data_stream(), 0);
+    while read < half
+        && let Some(Ok(bytes)) = body.next().await
+    {
+        read += bytes.len();
+    }
+}
+
 async fn file(
     Path((id, _name)): Path<(String, String)>,
     axum::Extension(context): Connection,
     request: Request,
 ) -> Response<Body> {
     let (parts, _) = request.into_parts();
-    rest::files::download(&context.shared, &id, &parts)
+    rest::files::download(&context, &id, &parts).await
 }
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {

@@ -32,6 +32,9 @@ impl Job {
         let texts = actions.map(|stored| match &stored.action {
             Action::Send(send) => send.content().len() + 4096 * send.attachments().len(),
             Action::Edit(edit) => edit.content().len(),
+            Action::Upload(upload) => {
+                upload.content().len() + upload.bytes().map_or(0, |bytes| 2 * bytes.len())
+            }
             _ => 0,
         });
         event + texts.sum::<usize>() + 256
