@@ -596,6 +596,34 @@ async fn where_it_may_not_be_edited_it_goes_on_in_another_message() {
     assert_eq!(chain(&chat.sandbox), whole(40));
 }
 
+/// Edits may be switched off altogether: then the text comes in whole messages, and all of it.
+#[tokio::test(start_paused = true)]
+async fn where_nothing_may_be_edited_it_comes_in_few_messages() {
+    let off = r#"{"success":false,"error":"Message editing not allowed [error-action-not-allowed]","errorType":"error-action-not-allowed"}"#;
+    for (options, most) in [
+        (GrowOptions::new(), 2),
+        (GrowOptions::new().placeholder("…"), 2),
+    ] {
+        let setting = Setting::new(options);
+        let chat = Chat::with(setting.app()).await;
+        for _ in 0..1000 {
+            chat.sandbox
+                .fail_next("chat.update", RestFault::Body(400, off.to_owned()));
+        }
+        chat.ask("!say 120 500").await;
+        after_secs(90).await;
+        let said = texts(&chat);
+        assert!(said.len() <= most + 1, "{} messages: {said:?}", said.len());
+        let words = said.join(" ");
+        assert!(words.ends_with(&whole(120)[whole(120).len() - 40..]), "{words}");
+        for word in 0..120 {
+            assert!(words.contains(&format!("word{word}")), "word{word} is missing in {words}");
+        }
+        assert!(calls(&chat.sandbox, "chat.update") <= 2);
+        assert_eq!(setting.endings(), [Ending::Complete]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_server_refuses_to_post_is_an_error() {
     let setting = Setting::new(GrowOptions::new());

@@ -114,6 +114,33 @@ async fn who_may_not_run_a_command_does_not_read_of_it() {
     }
 }
 
+#[tokio::test]
+async fn what_can_not_be_found_out_lets_nobody_through() {
+    // There is no server that could be asked.
+    let owners = || Condition::room_roles(["owner"]);
+    let known = |holds: bool| Condition::when(move |_| holds);
+    let in_room = |kind| {
+        let message = Message::builder(Room::new("r", kind), User::new("uAnn", "ann"), "hi").build();
+        rocketbotte::Request::new(message)
+    };
+    for kind in [RoomKind::Channel, RoomKind::Private, RoomKind::Unknown] {
+        for condition in [
+            owners(),
+            owners().not(),
+            owners().not().not(),
+            known(true).and(owners()).not(),
+            known(false).or(owners()).not(),
+            owners().or(owners().not()),
+        ] {
+            assert!(!condition.holds(&in_room(kind)).await, "{condition} in {kind:?}");
+        }
+        assert!(owners().or(known(true)).holds(&in_room(kind)).await);
+        assert!(known(false).and(owners()).not().holds(&in_room(kind)).await);
+    }
+    assert!(!owners().holds(&in_room(RoomKind::Direct)).await);
+    assert!(owners().not().holds(&in_room(RoomKind::Direct)).await, "nobody has a role there");
+}
+
 /// Counts how often it is asked.
 struct Asked(Arc<AtomicUsize>);
 

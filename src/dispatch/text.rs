@@ -43,7 +43,7 @@ pub(crate) fn split_or_cut(text: &str, limit: usize) -> (Vec<Cow<'_, str>>, bool
             parts.push(Cow::Owned(reopened + rest));
             break;
         }
-        let cut = cut(rest, open, limit, if is_last { CUT_NOTE } else { "" });
+        let cut = cut(rest, open, limit, "", if is_last { CUT_NOTE } else { "" });
         if let Some(piece) = cut.piece {
             parts.push(Cow::Owned(piece));
             if is_last {
@@ -85,15 +85,22 @@ pub(crate) struct Cut<'a> {
 }
 
 /// Cuts the first message off a text that does not fit into one. `open` is the language of the code block that the text
-/// begins in; the note comes behind what is cut off.
-pub(crate) fn cut<'a>(rest: &'a str, open: Option<&'a str>, limit: usize, note: &str) -> Cut<'a> {
+/// begins in; the quote comes before what is cut off, the note behind it.
+pub(crate) fn cut<'a>(
+    rest: &'a str,
+    open: Option<&'a str>,
+    limit: usize,
+    quote: &str,
+    note: &str,
+) -> Cut<'a> {
     // Any character fits into two units.
     let limit = limit.max(2);
     let has_fences = limit >= LEAST_FOR_FENCES;
     let reopened = reopened(open);
     let note = if has_fences { note } else { "" };
     let close_room = if has_fences { utf16_length(CLOSE) } else { 0 };
-    let room = limit.saturating_sub(utf16_length(&reopened) + close_room + utf16_length(note));
+    let around = utf16_length(quote) + utf16_length(&reopened) + close_room + utf16_length(note);
+    let room = limit.saturating_sub(around);
     let mut end = break_before(rest, room);
     let mut fence = if has_fences {
         open_at(rest, end, open)
@@ -120,7 +127,7 @@ pub(crate) fn cut<'a>(rest: &'a str, open: Option<&'a str>, limit: usize, note: 
     let piece = rest[..end].trim_end_matches(['\n', ' ']);
     let piece = (!piece.trim().is_empty()).then(|| {
         let close = if fence.is_some() { CLOSE } else { "" };
-        format!("{reopened}{piece}{close}{note}")
+        format!("{quote}{reopened}{piece}{close}{note}")
     });
     let mut open = fence.map(|fence| fence.info);
     let mut rest = if open.is_some() {

@@ -74,7 +74,7 @@ impl Chain {
     ) -> Self {
         // What leaves no room for text is left out.
         let short = |text: &str| {
-            let is_short = utf16_length(text) <= limit / 2;
+            let is_short = utf16_length(text) <= limit / 3;
             if is_short { text.to_owned() } else { String::new() }
         };
         Self {
@@ -173,11 +173,7 @@ impl Chain {
             match piece {
                 Some(text) if !self.shows(&text) => return Some(self.write(text, Some(next))),
                 Some(_) => self.follow(next, true),
-                // Nothing to show but white space, or the start of a code block.
-                None => {
-                    let is_posted = self.shown.is_some();
-                    self.follow(next, is_posted);
-                }
+                None => self.skip_blank(next),
             }
         }
         None
@@ -188,13 +184,12 @@ impl Chain {
         let quote = if self.part == 0 { self.quote.as_str() } else { "" };
         let is_last = self.part + 1 >= self.most_messages;
         let note = if is_last { self.cut_note.as_str() } else { "" };
-        let room = self.limit.saturating_sub(utf16_length(quote));
-        let cut = cut(&self.rest, self.open.as_deref(), room, note);
+        let cut = cut(&self.rest, self.open.as_deref(), self.limit, quote, note);
         let next = Next {
             at: self.rest.len() - cut.rest.len(),
             open: cut.open.map(str::to_owned),
         };
-        (cut.piece.map(|piece| format!("{quote}{piece}")), next)
+        (cut.piece, next)
     }
 
     /// It was written. `is_old` where a message that was to be posted was there already, with an unknown text.
@@ -221,6 +216,21 @@ impl Chain {
             let at = shown.bytes.min(self.rest.len());
             let open = open_behind(&self.rest, at, self.open.as_deref()).map(str::to_owned);
             self.follow(Next { at, open }, true);
+        }
+    }
+
+    /// There is nothing to say before the cut but white space, or the start of a code block.
+    fn skip_blank(&mut self, next: Next) {
+        match &mut self.shown {
+            // When they were shown, words behind the cut had room in the message. They are not said again.
+            Some(shown) if shown.bytes > next.at => self.refused(),
+            shown => {
+                // What is shown is to be replaced by the words that come.
+                if let Some(shown) = shown {
+                    shown.bytes = 0;
+                }
+                self.follow(next, false);
+            }
         }
     }
 
@@ -279,170 +289,4 @@ fn offset_in(neutral: &str, text: &str, at: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What a server does with the writes: it keeps the texts, and may refuse an edit for good.
-    #[derive(Default)]
-    struct Server {
-        messages: Vec<(String, bool)>,
-    }
-
-    impl Server {
-        /// Carries it out, or refuses it; checks what holds for every write.
-        fn take(&mut self, chain: &mut Chain, write: Write, refuses: bool, is_old: bool) {
-            let part = usize::try_from(write.part).unwrap();
-            assert!(utf16_length(&write.text) <= chain.limit, "{}", write.text);
-            assert!(!write.text.trim().is_empty());
-            if write.is_new {
-                assert_eq!(part, self.messages.len(), "one behind the other");
-                let text = if is_old {
-                    "what was said before"
-                } else {
-                    &write.text
-                };
-                self.messages.push((text.to_owned(), write.is_final && !is_old));
-                return chain.written(write, is_old);
-            }
-            assert_eq!(part + 1, self.messages.len(), "only the last is edited");
-            assert!(!self.messages[part].1, "a final message is not edited");
-            assert_ne!(self.messages[part].0, write.text, "no edit without a change");
-            if refuses {
-                return chain.refused();
-            }
-            self.messages[part] = (write.text.clone(), write.is_final);
-            chain.written(write, false);
-        }
-
-        fn finish(&mut self, chain: &mut Chain) {
-            while let Some(write) = chain.next() {
-                self.take(chain, write, false, false);
-            }
-        }
-
-        /// All that is said, without fences and white space.
-        fn words(&self) -> String {
-            bare(
-                &self
-                    .messages
-                    .iter()
-                    .map(|(text, _)| text.as_str())
-                    .collect::<String>(),
-            )
-        }
-    }
-
-    fn bare(text: &str) -> String {
-        text.chars()
-            .filter(|character| !character.is_whitespace() && !matches!(character, '`' | '\u{200B}'))
-            .collect()
-    }
-
-    fn chunk() -> impl Strategy<Value = String> {
-        prop_oneof![
-            6 => "[a-z@é😀\u{200D} \n]{0,60}",
-            2 => Just("@all ".to_owned()),
-            1 => Just("\n```\n".to_owned()),
-            1 => "[a-z]{300,900}",
-            1 => "[ \n]{0,300}",
-        ]
-    }
-
-    proptest! {
-        /// Whatever comes in which pieces, whenever it is written, and whichever edits are refused.
-        #[test]
-        fn the_messages_are_the_text(
-            chunks in prop::collection::vec((chunk(), any::<bool>(), 0_u8..10, 0_u8..4), 0..60),
-            limit in 200_usize..700,
-            note in prop::option::of(Just("_Stopped._")),
-        ) {
-            let mut chain = Chain::new(limit, 10_000, "[ ](quote) ", "cut", KeptMentions::default());
-            let (mut server, mut whole) = (Server::default(), String::new());
-            for (chunk, is_written, refuses, comes_meanwhile) in chunks {
-                chain.push(&chunk);
-                whole.push_str(&chunk);
-                if !is_written {
-                    continue;
-                }
-                if let Some(write) = chain.next() {
-                    for _ in 0..comes_meanwhile {
-                        chain.push("while it is written @all ");
-                        whole.push_str("while it is written @all ");
-                    }
-                    server.take(&mut chain, write, refuses == 0, false);
-                }
-            }
-            chain.end(note);
-            server.finish(&mut chain);
-            let quote = if server.messages.is_empty() { "" } else { "[](quote)" };
-            prop_assert_eq!(server.words(), format!("{quote}{}{}", bare(&whole), note.unwrap_or_default()));
-            for (text, _) in &server.messages {
-                prop_assert!(text.matches("```").count().is_multiple_of(2), "{}", text);
-                prop_assert_eq!(KeptMentions::default().neutralise(text), text.as_str());
-            }
-            prop_assert_eq!(usize::try_from(chain.messages()).unwrap(), server.messages.len());
-        }
-
-        /// Where another process has posted some of the messages with other texts, they get these.
-        #[test]
-        fn a_second_run_overwrites_the_first(words in prop::collection::vec("[a-z]{1,12} ", 1..300), old in 0_usize..6) {
-            let mut chain = Chain::new(200, 10_000, "", "", KeptMentions::default());
-            let mut server = Server::default();
-            for word in &words {
-                chain.push(word);
-                if let Some(write) = chain.next() {
-                    let is_old = write.is_new && server.messages.len() < old;
-                    server.take(&mut chain, write, false, is_old);
-                }
-            }
-            chain.end(None);
-            while let Some(write) = chain.next() {
-                let is_old = write.is_new && server.messages.len() < old;
-                server.take(&mut chain, write, false, is_old);
-            }
-            prop_assert_eq!(server.words(), bare(&words.concat()));
-        }
-    }
-
-    #[test]
-    fn a_text_that_is_too_long_is_cut_with_a_note() {
-        let mut chain = Chain::new(200, 3, "", "\n(cut)", KeptMentions::default());
-        let mut server = Server::default();
-        chain.push(&"word ".repeat(1000));
-        server.finish(&mut chain);
-        assert!(chain.is_too_long());
-        assert_eq!(server.messages.len(), 3);
-        assert!(
-            server.messages[2].0.ends_with("word\n(cut)"),
-            "{:?}",
-            server.messages[2]
-        );
-        assert!(server.messages.iter().all(|(_, is_final)| *is_final));
-    }
-
-    #[test]
-    fn a_code_block_is_shown_closed_while_it_grows() {
-        let mut chain = Chain::new(5000, 3, "", "", KeptMentions::default());
-        chain.push("See:\n```rust\nlet x");
-        let write = chain.next().unwrap();
-        assert_eq!(write.text, "See:\n```rust\nlet x\n```");
-        chain.written(write, false);
-        chain.push(" = 1;\n```\nDone.");
-        assert_eq!(
-            chain.next().unwrap().text,
-            "See:\n```rust\nlet x = 1;\n```\nDone."
-        );
-    }
-
-    #[test]
-    fn the_first_words_take_the_place_of_what_was_shown_before() {
-        let mut chain = Chain::new(5000, 3, "", "", KeptMentions::default());
-        chain.placeholder_written(Some("…".to_owned()));
-        assert_eq!(chain.next(), None);
-        chain.push(" \n hello");
-        let write = chain.next().unwrap();
-        assert_eq!((write.text.as_str(), write.is_new), ("hello", false));
-    }
-}
+mod tests;

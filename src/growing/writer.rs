@@ -27,6 +27,9 @@ const FIRST_WORDS: Duration = Duration::from_millis(300);
 /// How often in a row a write may fail for a reason that passes. The client has tried it again each time.
 const MOST_FAILURES: u32 = 3;
 
+/// A server that blocks edits after a time does so after minutes. What is younger and may not be edited never may be.
+const NEVER_BLOCKED: Duration = Duration::from_secs(55);
+
 /// What of the text of another process's run is written over before it is deleted.
 const LEFT_OVER: &str = "…";
 
@@ -43,6 +46,9 @@ pub(super) struct Writer {
     /// Its messages, in order.
     ids: Vec<MessageId>,
     first_text_at: Option<Instant>,
+    last_posted_at: Option<Instant>,
+    /// Even a young message may not be edited: only whole messages are posted.
+    is_without_edits: bool,
     ending: Option<Ending>,
     reference: String,
     /// Nothing is shown but that something will come.
@@ -98,6 +104,8 @@ impl Writer {
             desk,
             ids: Vec::new(),
             first_text_at: None,
+            last_posted_at: None,
+            is_without_edits: false,
             ending: None,
             reference: String::new(),
             is_placeholder: false,
@@ -138,6 +146,7 @@ impl Writer {
             return Ok(());
         };
         let receipt = self.desk.post(0, text.clone().into_owned()).await?;
+        self.last_posted_at = Some(Instant::now());
         self.note_posted(0, &receipt);
         self.chain
             .placeholder_written((!receipt.is_old()).then(|| text.into_owned()));
@@ -166,6 +175,8 @@ impl Writer {
                 let now = Instant::now();
                 match self.chain.next() {
                     _ if self.ends_at_once() => return Ok(()),
+                    // It grows until it is full, or the text ends.
+                    Some(write) if self.is_without_edits && !write.is_final => {}
                     Some(write) => {
                         let at = self.due(&write, now);
                         if at <= now {
@@ -280,6 +291,7 @@ impl Writer {
                 self.failures = 0;
                 self.is_placeholder = false;
                 if write.is_new {
+                    self.last_posted_at = Some(now);
                     self.note_posted(write.part, &receipt);
                 }
                 let is_old = write.is_new && receipt.is_old();
@@ -297,6 +309,9 @@ impl Writer {
             Refusal::Refused if !write.is_new => {
                 tracing::warn!(error = %Causes(&*error), "a growing reply may not be edited any more: it goes on in another message");
                 self.is_placeholder = false;
+                self.is_without_edits |= self
+                    .last_posted_at
+                    .is_some_and(|at| now.duration_since(at) < NEVER_BLOCKED);
                 self.chain.refused();
                 Ok(())
             }

@@ -15,10 +15,14 @@ use pin_project::pin_project;
 use tower::{BoxError, Layer, Service};
 
 use super::announce::{Announcement, announce};
-use crate::inspect::{Visit, enter};
+use super::passage::Passage;
+use crate::inspect::enter;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::Request;
 use crate::response::Response;
+
+/// What the inspector says of it.
+const BUSY_NOTE: &str = "already running";
 
 /// What is said to who comes too early.
 const BUSY: &str = "That is already running: wait until it has ended, please.";
@@ -226,21 +230,19 @@ where
             // Inside a router nobody is left to look at the mark.
             Err(Full) if request.is_inside_router() => {
                 return ResponseFuture {
-                    state: State::Refused(Some(self.layer.refusal.clone())),
+                    passage: Passage::refused(self.layer.refusal.clone(), BUSY_NOTE, visit),
                     place: None,
-                    visit,
                 };
             }
             Err(Full) => {
-                visit.note("already running");
+                visit.note(BUSY_NOTE);
                 request.refuse_command(self.layer.refusal.clone());
                 None
             }
         };
         ResponseFuture {
-            state: State::Passed(self.inner.call(request)),
+            passage: Passage::passed(self.inner.call(request), visit),
             place,
-            visit,
         }
     }
 }
@@ -249,15 +251,8 @@ where
 #[pin_project]
 pub struct ResponseFuture<F> {
     #[pin]
-    state: State<F>,
+    passage: Passage<F>,
     place: Option<Place>,
-    visit: Visit,
-}
-
-#[pin_project(project = StateProj)]
-enum State<F> {
-    Passed(#[pin] F),
-    Refused(Option<Rejection>),
 }
 
 impl<F, E> Future for ResponseFuture<F>
@@ -269,27 +264,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match this.state.project() {
-            StateProj::Passed(inner) => {
-                let mut result = ready!(inner.poll(cx));
-                this.visit.leave(&result);
-                if let (Some(place), Ok(response)) = (this.place.take(), &mut result)
-                    && response.running() > 0
-                {
-                    keep_place(response, &Arc::new(place));
-                }
-                Poll::Ready(result.map_err(Into::into))
-            }
-            StateProj::Refused(rejection) => {
-                this.visit.leave_with("already running");
-                // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
-                Poll::Ready(
-                    rejection
-                        .take()
-                        .map_or_else(|| Ok(Response::empty()), |rejection| Err(rejection.into())),
-                )
-            }
+        let mut result = ready!(this.passage.poll(cx));
+        if let (Some(place), Ok(response)) = (this.place.take(), &mut result)
+            && response.running() > 0
+        {
+            keep_place(response, &Arc::new(place));
         }
+        Poll::Ready(result)
     }
 }
 

@@ -46,6 +46,7 @@ pub mod from_fn;
 pub mod handle_error;
 pub mod ignore;
 pub mod max_concurrency;
+mod passage;
 pub mod rate_limit;
 pub mod require;
 pub mod timeout;

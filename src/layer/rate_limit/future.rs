@@ -10,6 +10,7 @@ use tower::BoxError;
 
 use super::Taken;
 use crate::inspect::Visit;
+use crate::layer::passage::Passage;
 use crate::rejection::Rejection;
 use crate::response::{Response, RouteKind};
 
@@ -17,31 +18,22 @@ use crate::response::{Response, RouteKind};
 #[pin_project]
 pub struct ResponseFuture<F> {
     #[pin]
-    state: State<F>,
+    passage: Passage<F>,
     taken: Option<Taken>,
-    visit: Visit,
-}
-
-#[pin_project(project = StateProj)]
-enum State<F> {
-    Passed(#[pin] F),
-    Refused(Option<Rejection>),
 }
 
 impl<F> ResponseFuture<F> {
     pub(super) fn passed(inner: F, taken: Option<Taken>, visit: Visit) -> Self {
         Self {
-            state: State::Passed(inner),
+            passage: Passage::passed(inner, visit),
             taken,
-            visit,
         }
     }
 
     pub(super) fn refused(rejection: Rejection, visit: Visit) -> Self {
         Self {
-            state: State::Refused(Some(rejection)),
+            passage: Passage::refused(rejection, "too often", visit),
             taken: None,
-            visit,
         }
     }
 }
@@ -55,27 +47,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match this.state.project() {
-            StateProj::Passed(inner) => {
-                let result = ready!(inner.poll(cx));
-                this.visit.leave(&result);
-                if let (Some(taken), Ok(response)) = (this.taken.take(), &result)
-                    && is_of_another_bot(response)
-                {
-                    taken.undo();
-                }
-                Poll::Ready(result.map_err(Into::into))
-            }
-            StateProj::Refused(rejection) => {
-                this.visit.leave_with("too often");
-                // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
-                Poll::Ready(
-                    rejection
-                        .take()
-                        .map_or_else(|| Ok(Response::empty()), |rejection| Err(rejection.into())),
-                )
-            }
+        let result = ready!(this.passage.poll(cx));
+        if let (Some(taken), Ok(response)) = (this.taken.take(), &result)
+            && is_of_another_bot(response)
+        {
+            taken.undo();
         }
+        Poll::Ready(result)
     }
 }
 

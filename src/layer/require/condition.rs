@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::check::{Check, FnCheck, Predicate};
@@ -38,7 +39,8 @@ pub struct Condition {
 
 enum Node {
     Known(Box<dyn Fn(&Request) -> bool + Send + Sync>),
-    Asked(Box<dyn Fn(&Request) -> BoxFuture<'static, bool> + Send + Sync>),
+    /// `None` where it can not be found out.
+    Asked(Box<dyn Fn(&Request) -> BoxFuture<'static, Option<bool>> + Send + Sync>),
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Condition),
@@ -65,7 +67,9 @@ impl Condition {
         Fut: Future<Output = bool> + Send + 'static,
     {
         Self::new(
-            Node::Asked(Box::new(move |request| Box::pin(function(request.clone())))),
+            Node::Asked(Box::new(move |request| {
+                Box::pin(function(request.clone()).map(Some))
+            })),
             "",
         )
     }
@@ -148,7 +152,8 @@ impl Condition {
         Self::new(Node::Any(vec![self, other]), "")
     }
 
-    /// It does not hold.
+    /// It does not hold. What can not be found out, such as roles while the server does not answer, lets nobody through here
+    /// either.
     #[expect(clippy::should_implement_trait, reason = "it reads as `and` and `or` do")]
     pub fn not(self) -> Self {
         Self::new(Node::Not(self), "")
@@ -179,7 +184,7 @@ impl Condition {
         }
     }
 
-    /// Whether it holds.
+    /// Whether it holds. What can not be found out does not.
     pub fn holds(&self, request: &Request) -> ConditionFuture {
         ConditionFuture(match self.known(request) {
             Some(holds) => State::Known(holds),
@@ -187,28 +192,33 @@ impl Condition {
         })
     }
 
-    fn ask(self, request: Request) -> BoxFuture<'static, bool> {
+    fn ask(self, request: Request) -> BoxFuture<'static, Option<bool>> {
         Box::pin(async move {
+            let ask = |condition: &Self| condition.clone().ask(request.clone());
             match &*self.node {
-                Node::Known(holds) => holds(&request),
+                Node::Known(holds) => Some(holds(&request)),
                 Node::Asked(ask) => ask(&request).await,
                 Node::All(all) => {
                     for condition in all {
-                        if !condition.holds(&request).await {
-                            return false;
+                        match ask(condition).await {
+                            Some(true) => {}
+                            otherwise => return otherwise,
                         }
                     }
-                    true
+                    Some(true)
                 }
                 Node::Any(any) => {
+                    let mut otherwise = Some(false);
                     for condition in any {
-                        if condition.holds(&request).await {
-                            return true;
+                        match ask(condition).await {
+                            Some(true) => return Some(true),
+                            Some(false) => {}
+                            None => otherwise = None,
                         }
                     }
-                    false
+                    otherwise
                 }
-                Node::Not(condition) => !condition.holds(&request).await,
+                Node::Not(condition) => ask(condition).await.map(|holds| !holds),
             }
         })
     }
@@ -267,7 +277,7 @@ pub struct ConditionFuture(State);
 
 enum State {
     Known(bool),
-    Asked(BoxFuture<'static, bool>),
+    Asked(BoxFuture<'static, Option<bool>>),
 }
 
 impl Future for ConditionFuture {
@@ -276,7 +286,7 @@ impl Future for ConditionFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         match &mut self.0 {
             State::Known(holds) => Poll::Ready(*holds),
-            State::Asked(asked) => asked.as_mut().poll(cx),
+            State::Asked(asked) => asked.as_mut().poll(cx).map(|holds| holds == Some(true)),
         }
     }
 }
@@ -324,7 +334,13 @@ impl AsCondition for RoomRolesCheck {
         let roles: Vec<_> = self.roles().iter().map(|role| format!("`{role}`")).collect();
         let check = self.clone();
         Condition::new(
-            Node::Asked(Box::new(move |request| Box::pin(check.check(request)))),
+            Node::Asked(Box::new(move |request| {
+                let (check, request) = (check.clone(), request.clone());
+                Box::pin(async move {
+                    let holds = check.check(&request).await;
+                    (holds || check.is_known(&request)).then_some(holds)
+                })
+            })),
             format!("{} of the room", roles.join(" or ")),
         )
     }

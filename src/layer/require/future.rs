@@ -11,37 +11,22 @@ use tower::{BoxError, Service};
 use super::check::Checking;
 use super::{REFUSED, Refusal};
 use crate::inspect::Visit;
+use crate::layer::passage::Passage;
 use crate::rejection::Rejection;
 use crate::request::Request;
 use crate::response::Response;
 
 /// The future of a [`Require`](super::Require) that knows at once.
 #[pin_project]
-pub struct ResponseFuture<F> {
-    #[pin]
-    state: State<F>,
-    visit: Visit,
-}
-
-#[pin_project(project = StateProj)]
-enum State<F> {
-    Passed(#[pin] F),
-    Refused(Option<Rejection>),
-}
+pub struct ResponseFuture<F>(#[pin] Passage<F>);
 
 impl<F> ResponseFuture<F> {
     pub(super) fn passed(inner: F, visit: Visit) -> Self {
-        Self {
-            state: State::Passed(inner),
-            visit,
-        }
+        Self(Passage::passed(inner, visit))
     }
 
     pub(super) fn refused(rejection: Rejection, visit: Visit) -> Self {
-        Self {
-            state: State::Refused(Some(rejection)),
-            visit,
-        }
+        Self(Passage::refused(rejection, REFUSED, visit))
     }
 }
 
@@ -53,23 +38,7 @@ where
     type Output = Result<Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match this.state.project() {
-            StateProj::Passed(inner) => {
-                let result = ready!(inner.poll(cx));
-                this.visit.leave(&result);
-                Poll::Ready(result.map_err(Into::into))
-            }
-            StateProj::Refused(rejection) => {
-                this.visit.leave_with(REFUSED);
-                // Polled again after it was ready, which the contract of `Future` leaves open, it has nothing to say.
-                Poll::Ready(
-                    rejection
-                        .take()
-                        .map_or_else(|| Ok(Response::empty()), |rejection| Err(rejection.into())),
-                )
-            }
-        }
+        self.project().0.poll(cx)
     }
 }
 

@@ -72,6 +72,19 @@ impl RoomRolesCheck {
         &self.roles
     }
 
+    /// Whether who has which role in the request's room was found out, once it was asked. Elsewhere than in channels and
+    /// private rooms it is known that nobody has any.
+    pub(super) fn is_known(&self, request: &Request) -> bool {
+        request.room().is_some_and(|room| match room.kind() {
+            RoomKind::Channel | RoomKind::Private => self
+                .cache
+                .get(room.id(), Instant::now())
+                .is_some_and(|known| known.roles.is_some()),
+            RoomKind::Direct | RoomKind::Livechat => true,
+            RoomKind::Unknown => false,
+        })
+    }
+
     pub(super) fn set_source(&mut self, source: Arc<dyn RoomRoles>) {
         self.source = Some(source);
         self.cache = Arc::default();
