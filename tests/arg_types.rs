@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rocketbotte::args::{
-    Arg, ArgRefusal, CodeBlock, FromArg, Line, Rest, RoomArg, UserArg, example, parse, usage,
+    Arg, ArgRefusal, ArgsInfo, CodeBlock, FromArg, Line, Rest, RoomArg, UserArg, example, parse, usage,
 };
 use rocketbotte::event::{Message, Timestamp};
 use rocketbotte::extract::Args;
@@ -61,24 +61,73 @@ fn the_rest_is_taken_as_it_was_typed() {
 
     assert_eq!(parse::<Rest>("a  b").unwrap().0, "a  b");
     assert_eq!(parse::<(u32, Option<Rest>)>("1").unwrap(), (1, None));
-    assert_eq!(
-        parse::<(Option<u32>, Rest)>("hello there")
-            .unwrap_err()
-            .to_string(),
-        "Argument 1 should be a number, but `hello` is none."
-    );
-    assert_eq!(
-        parse::<(Option<u32>, Rest)>("hello").unwrap(),
-        (None, Rest("hello".to_owned()))
-    );
     assert_eq!(parse::<(char, Rest<u32>)>("a 7").unwrap(), ('a', Rest(7)));
     assert!(parse::<(Rest, u32)>("a 1").unwrap_err().is_unsupported());
+    assert!(parse::<(Option<u32>, Rest)>("1 a").unwrap_err().is_unsupported());
+    assert!(
+        parse::<(Vec<UserArg>, Rest)>("@ann a")
+            .unwrap_err()
+            .is_unsupported()
+    );
+}
+
+/// Beside text that is taken as it stands, what may be left out is given by its name: nobody could tell it from the text.
+#[test]
+fn beside_the_rest_what_may_be_left_out_has_a_name() {
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    struct Post {
+        room: Option<RoomArg>,
+        users: Vec<String>,
+        quietly: bool,
+        text: Rest,
+        #[serde(default)]
+        color: Option<String>,
+    }
+    assert_eq!(
+        usage::<Post>(),
+        "[--room #room] [--users text] [--quietly] <text…> [--color text]"
+    );
+    let text = |text: &str| Post {
+        text: Rest(text.to_owned()),
+        ..Post::default()
+    };
+    for plain in [
+        "buy milk",
+        "hello --quietly",
+        "hello --milk",
+        "a -- b",
+        "-5 degrees",
+    ] {
+        assert_eq!(parse::<Post>(plain).unwrap(), text(plain), "{plain}");
+    }
+    let post = parse::<Post>("--color red --users a --users b --quietly --room #dev hello --there").unwrap();
+    assert_eq!((post.room.unwrap().name(), post.quietly), ("dev", true));
+    assert_eq!(post.users, ["a", "b"]);
+    assert_eq!(
+        (post.color.as_deref(), post.text.0.as_str()),
+        (Some("red"), "hello --there")
+    );
+    assert_eq!(error::<Post>("--quietly"), "`text` is missing.");
+
+    #[derive(Debug, Deserialize)]
+    struct Two {
+        a: u32,
+        b: u32,
+        text: Rest,
+    }
+    assert_eq!(error::<Two>("1 2 --b 9 x"), "`b` is given more than once.");
+    let two = parse::<Two>("1 --b 9 x 2").unwrap();
+    assert_eq!((two.a, two.b, two.text.0.as_str()), (1, 9, "x 2"));
 }
 
 #[test]
 fn a_line_ends_where_the_line_does() {
     let (Line(title), Rest(body)) = parse::<(Line, Rest)>("a \"b\" --c\n\nd\ne").unwrap();
     assert_eq!((title.as_str(), body.as_str()), ("a \"b\" --c", "d\ne"));
+    let (Line(title), Rest(body)) = parse::<(Line, Rest)>("\"first\nsecond\" third").unwrap();
+    assert_eq!((title.as_str(), body.as_str()), ("\"first", "second\" third"));
+    let (Line(title), Rest(body)) = parse::<(Line, Rest)>("title ```\ncode\n```").unwrap();
+    assert_eq!((title.as_str(), body.as_str()), ("title ```", "code\n```"));
     let (Line(first), Line(second)) = parse::<(Line, Line)>("one two\nthree four").unwrap();
     assert_eq!((first.as_str(), second.as_str()), ("one two", "three four"));
     assert_eq!(
@@ -326,6 +375,28 @@ fn no_error_repeats_a_secret() {
             assert_eq!(error, expected, "{text}");
         }
     }
+    // Of what stands behind a type that nothing pleases nobody knows whether it is one.
+    #[derive(Debug, Deserialize)]
+    #[serde(try_from = "String")]
+    #[expect(dead_code, reason = "only its errors matter")]
+    struct Picky(String);
+    impl TryFrom<String> for Picky {
+        type Error = String;
+        fn try_from(text: String) -> Result<Self, String> {
+            if text == "picky" {
+                Ok(Self(text))
+            } else {
+                Err(format!("`{text}` is not picky"))
+            }
+        }
+    }
+    for text in ["picky s3cret two", "s3cret s3cret", "picky"] {
+        let error = error::<(Picky, Secret)>(text);
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+    assert!(ArgsInfo::of::<(Picky, Secret)>().has_secrets());
+    assert_eq!(parse::<Secret>("\"s3cret\"").unwrap().expose(), "s3cret");
+    assert_eq!(parse::<Arg<Duration>>("\"1h 5s\"").unwrap().0.as_secs(), 3605);
     let (secret, word) = parse::<(Secret, String)>("s3cret x").unwrap();
     assert_eq!((secret.expose(), word.as_str()), ("s3cret", "x"));
     assert!(!format!("{:?}", parse::<(Secret, u32)>("s3cret s3cret")).contains("s3cret"));

@@ -600,10 +600,7 @@ async fn where_it_may_not_be_edited_it_goes_on_in_another_message() {
 #[tokio::test(start_paused = true)]
 async fn where_nothing_may_be_edited_it_comes_in_few_messages() {
     let off = r#"{"success":false,"error":"Message editing not allowed [error-action-not-allowed]","errorType":"error-action-not-allowed"}"#;
-    for (options, most) in [
-        (GrowOptions::new(), 2),
-        (GrowOptions::new().placeholder("…"), 2),
-    ] {
+    for (options, most) in [(GrowOptions::new(), 2), (GrowOptions::new().placeholder("…"), 2)] {
         let setting = Setting::new(options);
         let chat = Chat::with(setting.app()).await;
         for _ in 0..1000 {
@@ -617,7 +614,10 @@ async fn where_nothing_may_be_edited_it_comes_in_few_messages() {
         let words = said.join(" ");
         assert!(words.ends_with(&whole(120)[whole(120).len() - 40..]), "{words}");
         for word in 0..120 {
-            assert!(words.contains(&format!("word{word}")), "word{word} is missing in {words}");
+            assert!(
+                words.contains(&format!("word{word}")),
+                "word{word} is missing in {words}"
+            );
         }
         assert!(calls(&chat.sandbox, "chat.update") <= 2);
         assert_eq!(setting.endings(), [Ending::Complete]);

@@ -115,6 +115,56 @@ async fn who_may_not_run_a_command_does_not_read_of_it() {
 }
 
 #[tokio::test]
+async fn hints_tell_nothing_of_what_the_help_hides() {
+    let group = Router::new()
+        .command("ban", ping)
+        .route_layer(RequireLayer::users(["uAnn"]))
+        .command("status", ping)
+        .command("backdoor", route(ping).hidden());
+    let router: Router = Router::new().nest("admin", group);
+    let by_bob = |text: &str| events::said(text).by(events::bob());
+    assert_eq!(
+        said(&router, "!admin zzz").await,
+        ["There is no `admin zzz`. There is: `ban`, `status`."]
+    );
+    for text in ["!admin zzz", "!admin bna", "!admin backdor"] {
+        let word = text.rsplit(' ').next().unwrap();
+        assert_eq!(
+            said_to(&router, by_bob(text)).await,
+            [format!("There is no `admin {word}`. There is: `status`.")]
+        );
+    }
+}
+
+#[tokio::test]
+async fn groups_have_aliases_and_a_help_of_their_own() {
+    let group = Router::new().command("ban", ping).alias("kick").help();
+    let router: Router = Router::new()
+        .nest("admin", Router::new().nest("user", group).alias("u"))
+        .alias("a")
+        .hidden_alias("root")
+        .help();
+    for text in [
+        "!help admin user ban",
+        "!help a u kick",
+        "!help root USER ban",
+        "!admin user help ban",
+    ] {
+        assert!(
+            said(&router, text)
+                .await
+                .concat()
+                .starts_with("`!admin user ban`"),
+            "{text}"
+        );
+    }
+    let list = "*admin user*\n`!admin user ban`, `kick`\n`!admin user help` – Lists the commands";
+    for text in ["!help a", "!help a u", "!admin user help", "!a u help"] {
+        assert_eq!(said(&router, text).await, [list], "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_can_not_be_found_out_lets_nobody_through() {
     // There is no server that could be asked.
     let owners = || Condition::room_roles(["owner"]);
@@ -138,7 +188,10 @@ async fn what_can_not_be_found_out_lets_nobody_through() {
         assert!(known(false).and(owners()).not().holds(&in_room(kind)).await);
     }
     assert!(!owners().holds(&in_room(RoomKind::Direct)).await);
-    assert!(owners().not().holds(&in_room(RoomKind::Direct)).await, "nobody has a role there");
+    assert!(
+        owners().not().holds(&in_room(RoomKind::Direct)).await,
+        "nobody has a role there"
+    );
 }
 
 /// Counts how often it is asked.
@@ -237,8 +290,8 @@ async fn descriptions_may_come_as_data_and_the_list_as_markdown() {
     let table = "| command | what it does | who |\n| --- | --- | --- |\n\
                  | `admin ban <@user> <after> [--quietly]`, `kick` | Sends somebody away | certain people |\n\
                  | `admin unban` | Lets somebody in \\| again | certain people |\n\
-                 | `ping`, `p` | Pongs | |\n\
-                 | `help` | Lists the commands | |\n";
+                 | `ping`, `p` | Pongs |  |\n\
+                 | `help` | Lists the commands |  |\n";
     assert_eq!(markdown_of(&router.commands()), table);
     let panic = std::panic::catch_unwind(|| moderated().describe([("admin nothing", "x")])).unwrap_err();
     assert_eq!(
@@ -303,7 +356,7 @@ async fn commands_are_switched_off_and_on_here_and_everywhere() {
         .command("deploy", ping)
         .alias("ship")
         .nest("admin", Router::new().command("ban", ping).command("mute", ping))
-        .route_layer(switch.layer())
+        .switched_by(&switch)
         .help();
     let elsewhere = |text: &str| {
         let room = Room::new("rDev", RoomKind::Channel).with_name("dev");
@@ -311,7 +364,7 @@ async fn commands_are_switched_off_and_on_here_and_everywhere() {
     };
     let off = ["That is switched off here."];
     switch.disable_in("GENERAL", "deploy").unwrap();
-    switch.disable("admin").unwrap();
+    switch.disable("ADMIN").unwrap();
     for text in ["!deploy", "!ship", "!admin ban", "!admin mute"] {
         assert_eq!(said(&router, text).await, off, "{text}");
     }

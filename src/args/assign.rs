@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::error::{ArgsError, Argument, Problem, dashed};
 use super::shape::{Kind, Parameter, Shape, Takes};
-use super::tokens::{LONG_DASHES, Token, tokens};
+use super::tokens::{LONG_DASHES, Token, tokens, tokens_from};
 
 /// How far a misspelled option may be from one that there is.
 const NEAREST: usize = 2;
@@ -37,12 +37,12 @@ pub(super) fn assign<'a>(shape: &Shape, text: &'a str) -> Result<Vec<Assigned<'a
         },
         Shape::Single(_) | Shape::Tuple(_) => {
             let parameters = shape.parameters();
-            let assigned = vec![Assigned::default(); parameters.len()];
-            by_position(parameters, text, assigned, tokens(text).collect())
+            let (assigned, tokens) = scan(parameters, text, false)?;
+            by_position(parameters, text, assigned, tokens)
         }
         Shape::Struct(parameters) => {
-            let (assigned, rest) = by_name(parameters, text)?;
-            by_position(parameters, text, assigned, rest)
+            let (assigned, tokens) = scan(parameters, text, true)?;
+            by_position(parameters, text, assigned, tokens)
         }
     }
 }
@@ -65,7 +65,7 @@ fn by_position<'a>(
         .filter(|(parameter, assigned)| parameter.is_required() && is_open(parameter, assigned))
         .count();
     let mut spare = tokens.len().saturating_sub(required);
-    let mut tokens = tokens.into_iter().peekable();
+    let mut tokens = tokens.into_iter();
     for (parameter, assigned) in parameters.iter().zip(&mut assigned) {
         if !is_open(parameter, assigned) {
             continue;
@@ -79,8 +79,7 @@ fn by_position<'a>(
                 count
             }
         };
-        for _ in 0..count {
-            let Some(token) = tokens.next() else { break };
+        for token in tokens.by_ref().take(count) {
             let end = match parameter.takes {
                 Takes::Token => {
                     assigned.give(value_of(parameter, text, token));
@@ -90,9 +89,6 @@ fn by_position<'a>(
                 Takes::Rest => text.len(),
             };
             assigned.give(text[token.span.start..end].trim_end());
-            while tokens.next_if(|token| token.span.start < end).is_some() {
-                spare = spare.saturating_sub(1);
-            }
         }
     }
     let Some(extra) = tokens.next() else {
@@ -125,33 +121,38 @@ fn line_end(text: &str, start: usize) -> usize {
         .map_or(text.len(), |length| start + length)
 }
 
-/// Takes out the options, and leaves the rest.
-fn by_name<'a>(
+/// Takes out the options, where there are any, and leaves the rest: of what takes a line, or all, the first token alone.
+fn scan<'a>(
     parameters: &[Parameter],
     text: &'a str,
+    has_options: bool,
 ) -> Result<(Vec<Assigned<'a>>, Vec<Token<'a>>), ArgsError> {
     let mut assigned = vec![Assigned::default(); parameters.len()];
     let mut rest = Vec::new();
-    let mut filled = 0;
+    let mut has_options = has_options;
     let mut tokens = tokens(text).peekable();
     while let Some(token) = tokens.next() {
-        let Some(option) = OptionToken::new(&token) else {
-            let verbatim = verbatim_end(parameters, text, &assigned, filled, &token);
-            filled += 1;
+        let option = OptionToken::new(&token).filter(|_| has_options);
+        let Some(option) = option else {
+            let start = token.span.start;
+            let takes = open_at(parameters, &assigned, rest.len()).map(|parameter| parameter.takes);
             rest.push(token);
-            while let Some(token) = tokens.next_if(|token| token.span.start < verbatim) {
-                rest.push(token);
+            match takes {
+                Some(Takes::Line) => tokens = tokens_from(text, line_end(text, start)).peekable(),
+                Some(Takes::Rest) => break,
+                Some(Takes::Token) | None => {}
             }
             continue;
         };
         if option.is_end() {
-            rest.extend(tokens);
-            break;
+            has_options = false;
+            continue;
         }
         for index in find_option(parameters, &option)? {
             let parameter = &parameters[index];
+            let is_taken = is_filled(parameters, &assigned, rest.len(), index);
             let slot = &mut assigned[index];
-            if slot.is_given && !parameter.is_list {
+            if (slot.is_given || is_taken) && !parameter.is_list {
                 let name = parameter.name().unwrap_or_default();
                 return Err(ArgsError::about(Argument::Named(name.into()), Problem::Repeated));
             }
@@ -172,26 +173,28 @@ fn by_name<'a>(
     Ok((assigned, rest))
 }
 
-/// Up to where the text is taken as it stands from a token on, where so many arguments before it are filled by position:
-/// dashes in it are no options.
-fn verbatim_end(
-    parameters: &[Parameter],
-    text: &str,
+/// The argument whose place so many tokens are before.
+fn open_at<'p>(
+    parameters: &'p [Parameter],
     assigned: &[Assigned<'_>],
-    filled: usize,
-    token: &Token<'_>,
-) -> usize {
-    let takes = parameters
-        .iter()
-        .zip(assigned)
-        .filter(|(parameter, assigned)| is_open(parameter, assigned))
-        .map(|(parameter, _)| parameter.takes)
-        .nth(filled);
-    match takes {
-        Some(Takes::Line) => line_end(text, token.span.start),
-        Some(Takes::Rest) => text.len(),
-        Some(Takes::Token) | None => 0,
-    }
+    tokens: usize,
+) -> Option<&'p Parameter> {
+    let is_open = |(parameter, assigned): &(&Parameter, &Assigned<'_>)| is_open(parameter, assigned);
+    let mut open = parameters.iter().zip(assigned).filter(is_open);
+    open.nth(tokens).map(|(parameter, _)| parameter)
+}
+
+/// Whether so many tokens fill the place of an argument, where each has one of its own: beside one that takes a line or the
+/// rest.
+fn is_filled(parameters: &[Parameter], assigned: &[Assigned<'_>], tokens: usize, index: usize) -> bool {
+    let is_greedy = |parameter: &Parameter| parameter.takes != Takes::Token;
+    let before = parameters[..index].iter().zip(assigned);
+    parameters.iter().any(is_greedy)
+        && is_open(&parameters[index], &assigned[index])
+        && before
+            .filter(|(parameter, assigned)| is_open(parameter, assigned))
+            .count()
+            < tokens
 }
 
 /// A token that names an argument: `--name`, `--name=value`, `-n`.

@@ -73,6 +73,11 @@ macro_rules! single {
 macro_rules! whole_text {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgsError> {
+            if let Shape::Single(_) = self.shape {
+                let value = self.single();
+                let given = value.values.first().map(|value| &**value);
+                return value.$method(visitor).map_err(|error| error.with_given(given));
+            }
             visitor.visit_str(self.text).map_err(|error: ArgsError| error.with_given(Some(self.text)))
         }
     )*};

@@ -32,8 +32,8 @@ macro_rules! greedy {
 }
 
 greedy! {
-    /// All the text from here on, as it was typed: with its quotes, dashes and new lines. It is the last argument; options
-    /// (`--name`) are recognised only before it.
+    /// All the text from here on, as it was typed: with its quotes, dashes and new lines. Options (`--name`) are recognised only
+    /// before it. Fields that may be left out, or repeated, are given by their names beside it; tuples can not have them.
     ///
     /// ```
     /// use rocketbotte::args::{Rest, parse, usage};

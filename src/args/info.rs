@@ -34,6 +34,17 @@ impl ArgsInfo {
         }
     }
 
+    /// Those that a handler reads first, with the secrets of those that it reads too.
+    pub(crate) fn and(first: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (first, other) {
+            (Some(first), Some(other)) => Some(Self {
+                has_secrets: first.has_secrets || other.has_secrets,
+                ..first
+            }),
+            (first, other) => first.or(other),
+        }
+    }
+
     /// How they are [written](super::usage()); empty where there are none.
     pub fn usage(&self) -> &str {
         &self.usage

@@ -41,8 +41,12 @@ pub(super) struct Parameter {
     /// Whether it takes any number of values.
     pub(super) is_list: bool,
     pub(super) takes: Takes,
+    /// Whether it is given by its name alone: what may be left out before one that takes a line or the rest.
+    pub(super) is_named_only: bool,
     /// Whether it must not be shown.
     pub(super) is_secret: bool,
+    /// Whether nobody could see what it is.
+    pub(super) is_unseen: bool,
     /// A value that pleases its type, where one was found.
     pub(super) example: Option<&'static str>,
 }
@@ -136,7 +140,9 @@ impl Parameter {
             is_optional: found.is_optional,
             is_list: found.is_list,
             takes: found.takes,
+            is_named_only: false,
             is_secret: found.is_secret,
+            is_unseen: false,
             example: None,
         }
     }
@@ -152,7 +158,7 @@ impl Parameter {
 
     /// Whether an argument at its position is its value.
     pub(super) fn is_positional(&self) -> bool {
-        !self.is_flag() && (self.is_list || self.kind != Kind::Nothing)
+        !self.is_flag() && !self.is_named_only && (self.is_list || self.kind != Kind::Nothing)
     }
 
     pub(super) fn is_required(&self) -> bool {
@@ -182,9 +188,12 @@ impl Shape {
         }
     }
 
-    /// Whether errors must not show what was given.
+    /// Whether errors must not show what was given. What nobody could see may be a secret.
     pub(super) fn has_secrets(&self) -> bool {
-        self.parameters().iter().any(|parameter| parameter.is_secret)
+        let parameters = self.parameters();
+        parameters
+            .iter()
+            .any(|parameter| parameter.is_secret || parameter.is_unseen)
     }
 
     fn tuple<T: DeserializeOwned>(length: usize) -> Self {
@@ -204,7 +213,10 @@ impl Shape {
                 None => break,
             }
         }
-        parameters.resize_with(length, || Parameter::new(Found::default()));
+        parameters.resize_with(length, || Parameter {
+            is_unseen: true,
+            ..Parameter::new(Found::default())
+        });
         Self::checked(parameters, Self::Tuple)
     }
 
@@ -233,18 +245,12 @@ impl Shape {
         Self::checked(parameters, Self::Struct)
     }
 
-    fn checked(parameters: Vec<Parameter>, make: fn(Vec<Parameter>) -> Self) -> Self {
+    fn checked(mut parameters: Vec<Parameter>, make: fn(Vec<Parameter>) -> Self) -> Self {
         let nested = parameters.iter().find_map(|parameter| match parameter.kind {
             Kind::Nested(what) => Some(what),
             _ => None,
         });
-        let is_behind_the_rest = parameters
-            .iter()
-            .filter(|parameter| parameter.is_positional())
-            .rev()
-            .skip(1)
-            .any(|parameter| parameter.takes == Takes::Rest);
-        let unreadable = nested.or(is_behind_the_rest.then_some("anything behind a `Rest`"));
+        let unreadable = nested.or_else(|| name_what_has_no_place(&mut parameters));
         unreadable.map_or_else(|| make(parameters), Self::Unsupported)
     }
 
@@ -255,6 +261,31 @@ impl Shape {
             Self::Text | Self::Nothing | Self::Unsupported(_) => &[],
         }
     }
+}
+
+/// Around what takes a line or the rest, what may be left out, or repeated, has no place of its own: nobody could say which
+/// word is its value. Fields are given by their names then; an element of a tuple can not be read, which is returned.
+fn name_what_has_no_place(parameters: &mut [Parameter]) -> Option<&'static str> {
+    let is_greedy = |parameter: &Parameter| parameter.takes != Takes::Token;
+    let last_greedy = parameters.iter().rposition(is_greedy)?;
+    let rest = parameters
+        .iter()
+        .position(|parameter| parameter.takes == Takes::Rest);
+    for (index, parameter) in parameters.iter_mut().enumerate() {
+        let is_behind_the_rest = rest.is_some_and(|rest| index > rest);
+        let has_no_place = is_behind_the_rest || (index < last_greedy && !parameter.is_required());
+        if !has_no_place || !parameter.is_positional() {
+            continue;
+        }
+        if parameter.is_required() || parameter.names.is_empty() {
+            return Some(match is_behind_the_rest {
+                true => "anything behind a `Rest`",
+                false => "what may be left out before a `Line` or `Rest`",
+            });
+        }
+        parameter.is_named_only = true;
+    }
+    None
 }
 
 /// Leaves all fields out and adds an example for each that is missed: the others may be left out. serde names the

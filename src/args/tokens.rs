@@ -54,13 +54,18 @@ pub(crate) struct Tokens<'a> {
     unclosed: u32,
 }
 
-/// Splits a text.
-pub(crate) fn tokens(text: &str) -> Tokens<'_> {
+/// Splits a text from a position on.
+pub(crate) fn tokens_from(text: &str, position: usize) -> Tokens<'_> {
     Tokens {
         text,
-        position: 0,
+        position,
         unclosed: 0,
     }
+}
+
+/// Splits a text.
+pub(crate) fn tokens(text: &str) -> Tokens<'_> {
+    tokens_from(text, 0)
 }
 
 impl<'a> Iterator for Tokens<'a> {

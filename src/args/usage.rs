@@ -39,10 +39,29 @@ fn word(parameter: &Parameter) -> Option<String> {
     if parameter.is_flag() {
         return Some(format!("[--{}]", name.unwrap_or_default()));
     }
+    if parameter.is_named_only {
+        let name = name.unwrap_or_default();
+        return Some(format!("[--{name} {}]", word_of(parameter, None)));
+    }
     if !parameter.is_positional() {
         return None;
     }
-    let word = match (parameter.kind, name) {
+    let word = word_of(parameter, name);
+    let word = if parameter.takes == Takes::Rest {
+        format!("{word}…")
+    } else {
+        word
+    };
+    Some(match (parameter.is_list, parameter.is_optional) {
+        (true, _) => format!("[{word}…]"),
+        (false, true) => format!("[{word}]"),
+        (false, false) => format!("<{word}>"),
+    })
+}
+
+/// What stands for a value.
+fn word_of(parameter: &Parameter, name: Option<String>) -> String {
+    match (parameter.kind, name) {
         (Kind::Choice(choices), _) => choices.join("|"),
         (Kind::User, Some(name)) => format!("@{name}"),
         (Kind::Room, Some(name)) => format!("#{name}"),
@@ -57,15 +76,5 @@ fn word(parameter: &Parameter) -> Option<String> {
         (Kind::Character, None) => "character".to_owned(),
         (Kind::Text, None) => "text".to_owned(),
         (Kind::Any | Kind::Nothing | Kind::Nested(_), None) => "argument".to_owned(),
-    };
-    let word = if parameter.takes == Takes::Rest {
-        format!("{word}…")
-    } else {
-        word
-    };
-    Some(match (parameter.is_list, parameter.is_optional) {
-        (true, _) => format!("[{word}…]"),
-        (false, true) => format!("[{word}]"),
-        (false, false) => format!("<{word}>"),
-    })
+    }
 }

@@ -158,19 +158,22 @@ impl StackInfo {
         }
     }
 
-    /// Whether an event is a command whose arguments hold a secret, also where no `CommandLayer` has seen it yet.
+    /// Whether the message of an event is a command whose arguments hold a secret, also where no `CommandLayer` has seen it
+    /// yet.
     pub(crate) fn is_secret(&self, request: &Request) -> bool {
         let tables = self.tables.get();
         let is_secret = |command: &Command| tables.iter().any(|table| table.is_secret(command));
-        match request.command() {
-            Some(command) => is_secret(command),
-            None => self
-                .parsers
-                .get()
-                .iter()
-                .filter_map(|parser| parser.parse(request))
-                .any(|command| is_secret(&command)),
+        if let Some(command) = request.command() {
+            return is_secret(command);
         }
+        let Some(message) = request.message() else {
+            return false;
+        };
+        // The same message comes again with a reaction or an edit.
+        let as_new = Request::with_context(Arc::clone(message), request.context().clone());
+        let parsers = self.parsers.get();
+        let mut commands = parsers.iter().filter_map(|parser| parser.parse(&as_new));
+        commands.any(|command| is_secret(&command))
     }
 
     /// The command that the stack's parsers find in an event, or why the first of them finds none; `None` where there is

@@ -14,6 +14,7 @@ pub use self::check::{check0, check1, check2, check3, check4, check5, check6, ch
 pub(crate) use self::options::{Circumstances, Hears, LaneUse, Place, RouteDeadline, RouteOptions};
 pub use self::options::{Configured, route};
 pub use self::service::{HandlerService, IsService, ResponseFuture, ServiceAsHandler, service};
+use crate::args::ArgsInfo;
 use crate::extract::FromRequest;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
@@ -83,7 +84,8 @@ macro_rules! handler {
             }
 
             fn options(&self) -> RouteOptions {
-                let arguments = None$(.or_else(<$argument as FromRequest<S>>::arguments))*;
+                let arguments: Option<ArgsInfo> = None;
+                $(let arguments = ArgsInfo::and(arguments, <$argument as FromRequest<S>>::arguments());)*
                 RouteOptions {
                     arguments: arguments.map(Arc::new),
                     ..RouteOptions::default()

@@ -35,7 +35,8 @@ const BUSY: &str = "That is already running: wait until it has ended, please.";
 /// route it is the limit of that command, around several their common one.
 ///
 /// As a [`route_layer`](crate::Router::route_layer), or around a group, it answers with one sentence. Around the router it
-/// marks the request and passes it on, the listeners run, and the router answers the command, if it is one of its own.
+/// marks the request and passes it on, the listeners run, and the router answers the command, if it is one of its own; there
+/// a command counts for as long as anything runs that its message has set off.
 ///
 /// # Errors
 ///
@@ -138,6 +139,10 @@ impl Limit {
     fn enter(self: &Arc<Self>, request: &Request) -> Result<Option<Place>, Full> {
         // A listener hears commands too, and what is refused already runs nothing.
         if request.command().is_none() || request.is_at_listener() || request.refusal().is_some() {
+            return Ok(None);
+        }
+        // Around the router, another bot's command is none of ours.
+        if !request.is_inside_router() && !request.context().shared().stack.is_own_command(request) {
             return Ok(None);
         }
         let Some(key) = (self.key_of)(request, &self.hasher) else {

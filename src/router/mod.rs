@@ -35,6 +35,7 @@ use self::table::{Filter, fold};
 use crate::command::is_invisible;
 use crate::event::EventKind;
 use crate::handler::{Handler, RouteOptions, service};
+use crate::layer::require::CommandSwitch;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 use crate::schedule::Schedule;
@@ -514,6 +515,11 @@ impl<S: Send + Sync + 'static> Router<S> {
     {
         self.edit().push_route_layer(&route_layer(layer));
         self
+    }
+
+    /// Has each route that is registered so far switched off and on by a switch, while the bot runs.
+    pub fn switched_by(self, switch: &CommandSwitch) -> Self {
+        self.route_layer(switch.layer())
     }
 
     /// How long finished replies of an event wait for the routes of the same event that have not finished: as long as

@@ -88,7 +88,7 @@ pub(super) struct CommandSlot {
 }
 
 impl CommandSlot {
-    fn all_names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn all_names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().chain(&self.hidden_names).map(|name| &**name)
     }
 }

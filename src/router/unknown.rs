@@ -1,8 +1,9 @@
 //! What is answered to a command that the router does not have.
 
-use super::table::{Table, fold};
+use super::table::{CommandSlot, Table, Target, fold};
 use crate::args::shown;
 use crate::command::{Address, Command};
+use crate::layer::announce::Announcement;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::Request;
 use crate::response::{Action, Outcome, Response, RouteKind, RouteName, RouteOutcome, Send};
@@ -18,7 +19,7 @@ const LISTED: usize = 12;
 pub(super) fn answer(table: &Table, command: &Command, request: &Request) -> Response {
     let mut response = Response::empty();
     if !table.path.is_empty() {
-        let rejection = unknown_subcommand(table, command);
+        let rejection = unknown_subcommand(table, command, request);
         let outcome = Outcome::Rejected(rejection);
         response.push_outcome(RouteOutcome::new(route_name(table), RouteKind::Command, outcome));
         return response;
@@ -28,10 +29,10 @@ pub(super) fn answer(table: &Table, command: &Command, request: &Request) -> Res
         return response;
     }
     let text = match command.address() {
-        Address::Mention if command.name().is_empty() => help_line(table, command),
-        Address::Mention => unknown_command(table, command),
-        Address::Prefix if request.is_direct_with_bot() => unknown_command(table, command),
-        Address::Prefix if table.suggests => match nearest(table, command.name()) {
+        Address::Mention if command.name().is_empty() => help_line(table, command, request),
+        Address::Mention => unknown_command(table, command, request),
+        Address::Prefix if request.is_direct_with_bot() => unknown_command(table, command, request),
+        Address::Prefix if table.suggests => match nearest(table, command.name(), request) {
             Some(known) => suggestion(command, known),
             None => return response,
         },
@@ -62,11 +63,15 @@ fn route_name(table: &Table) -> RouteName {
     }
 }
 
-fn unknown_command(table: &Table, command: &Command) -> String {
+fn unknown_command(table: &Table, command: &Command, request: &Request) -> String {
     let name = shown(command.name());
-    match nearest(table, command.name()) {
-        Some(known) => format!("{} {}", suggestion(command, known), help_line(table, command)),
-        None => format!("I don't know `{name}`. {}", help_line(table, command)),
+    match nearest(table, command.name(), request) {
+        Some(known) => format!(
+            "{} {}",
+            suggestion(command, known),
+            help_line(table, command, request)
+        ),
+        None => format!("I don't know `{name}`. {}", help_line(table, command, request)),
     }
 }
 
@@ -78,14 +83,14 @@ fn suggestion(command: &Command, known: &str) -> String {
     )
 }
 
-fn unknown_subcommand(table: &Table, command: &Command) -> Rejection {
+fn unknown_subcommand(table: &Table, command: &Command, request: &Request) -> Rejection {
     let path = &table.path;
-    let known = names(table);
+    let known = names(table, request);
     let text = if command.name().is_empty() {
         format!("`{path}` needs one of: {known}.")
     } else {
         let name = shown(command.name());
-        match nearest(table, command.name()) {
+        match nearest(table, command.name(), request) {
             Some(near) => format!("There is no `{path} {name}`. Did you mean `{path} {near}`?"),
             None => format!("There is no `{path} {name}`. There is: {known}."),
         }
@@ -93,39 +98,49 @@ fn unknown_subcommand(table: &Table, command: &Command) -> Rejection {
     Rejection::of(RejectionKind::UnknownSubcommand, text)
 }
 
-fn help_line(table: &Table, command: &Command) -> String {
+fn help_line(table: &Table, command: &Command, request: &Request) -> String {
     let invocation = command.invocation();
     if table.find("help", true).is_some() {
         return format!("Say `{invocation}help` for what I can do.");
     }
-    format!("I know: {}.", names(table))
+    format!("I know: {}.", names(table, request))
 }
 
-fn names(table: &Table) -> String {
-    let names: Vec<_> = table
-        .slots
-        .iter()
+fn names(table: &Table, request: &Request) -> String {
+    let mut told = told(table, request);
+    let names: Vec<_> = told
+        .by_ref()
         .take(LISTED)
         .map(|slot| format!("`{}`", slot.names[0]))
         .collect();
-    let more = if table.slots.len() > LISTED {
-        " and more"
-    } else {
-        ""
-    };
+    let more = if told.next().is_some() { " and more" } else { "" };
     format!("{}{more}", names.join(", "))
 }
 
-fn nearest<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
+/// The commands of which may be spoken to anybody who asks: not the hidden ones, nor those that they may not run, or of which
+/// that would have to be asked.
+fn told<'a>(table: &'a Table, request: &'a Request) -> impl Iterator<Item = &'a CommandSlot> {
+    table.slots.iter().filter(|slot| {
+        let (is_hidden, announced) = match &slot.target {
+            Target::Command(route) => (route.options.is_hidden, &route.announced),
+            Target::Group(group) => (false, &group.announced),
+        };
+        let may = |announcement: &Announcement| match announcement {
+            Announcement::Requires(condition) => condition.known(request) == Some(true),
+            Announcement::Limits(_) => true,
+        };
+        !is_hidden && announced.iter().all(may)
+    })
+}
+
+fn nearest<'a>(table: &'a Table, name: &str, request: &'a Request) -> Option<&'a str> {
     // The comparison takes the product of the lengths: nobody means a command by a word of that length.
     if name.is_empty() || name.len() > 64 {
         return None;
     }
     let name = fold(name);
     let score = |known: &str| strsim::normalized_damerau_levenshtein(&name, &fold(known));
-    table
-        .slots
-        .iter()
+    told(table, request)
         .flat_map(|slot| slot.names.iter())
         .map(|known| (score(known), &**known))
         .filter(|(score, _)| *score >= ALIKE)

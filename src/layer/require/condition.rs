@@ -166,7 +166,7 @@ impl Condition {
     }
 
     /// Whether it holds, where that is known without asking anybody.
-    pub(super) fn known(&self, request: &Request) -> Option<bool> {
+    pub(crate) fn known(&self, request: &Request) -> Option<bool> {
         match &*self.node {
             Node::Known(holds) => Some(holds(request)),
             Node::Asked(_) => None,

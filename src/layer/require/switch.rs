@@ -13,9 +13,10 @@ const MOST: usize = 10_000;
 
 /// Switches commands and groups off and on while the bot runs, everywhere or in a room.
 ///
-/// Put its [layer](Self::layer) around the routes that it shall rule, as a [`route_layer`](crate::Router::route_layer): what
-/// is off is answered with one sentence, and the help does not list it. Commands are named by their paths, `ban` or
-/// `admin ban`, whatever alias they are called by; `admin` is all of that group. A clone is the same switch.
+/// [`Router::switched_by`](crate::Router::switched_by) says which commands it rules: what is off is answered with one
+/// sentence, and the help does not list it. Commands are named by their paths, `ban` or `admin ban`, without regard to case
+/// and whatever alias they are called by; `admin` is all of that group. Nobody checks that there is such a command. A clone
+/// is the same switch.
 ///
 /// ```
 /// use rocketbotte::Router;
@@ -24,7 +25,7 @@ const MOST: usize = 10_000;
 /// async fn deploy() -> &'static str { "deployed" }
 ///
 /// let switch = CommandSwitch::new();
-/// let router: Router = Router::new().command("deploy", deploy).route_layer(switch.layer());
+/// let router: Router = Router::new().command("deploy", deploy).switched_by(&switch);
 /// switch.disable("deploy")?;
 /// assert!(!switch.is_enabled("deploy", None));
 /// switch.enable("deploy");
@@ -50,7 +51,7 @@ impl CommandSwitch {
     ///
     /// 10,000 are off already.
     pub fn disable(&self, path: &str) -> Result<(), Rejection> {
-        self.insert((None, path.into()))
+        self.insert((None, folded(path)))
     }
 
     /// Switches it off in a room.
@@ -61,17 +62,17 @@ impl CommandSwitch {
     pub fn disable_in(&self, room_id: impl Into<RoomId>, path: &str) -> Result<(), Rejection> {
         // A copy: the id of an event is a slice of its frame, and would keep it.
         let room_id = RoomId::from(room_id.into().as_str());
-        self.insert((Some(room_id), path.into()))
+        self.insert((Some(room_id), folded(path)))
     }
 
     /// Switches it on again where it was switched off everywhere.
     pub fn enable(&self, path: &str) {
-        self.remove(&(None, path.into()));
+        self.remove(&(None, folded(path)));
     }
 
     /// Switches it on again where it was switched off in a room.
     pub fn enable_in(&self, room_id: impl Into<RoomId>, path: &str) {
-        self.remove(&(Some(room_id.into()), path.into()));
+        self.remove(&(Some(room_id.into()), folded(path)));
     }
 
     /// Whether it is on in a room: neither it nor a group that it is in is off, there or everywhere.
@@ -80,6 +81,7 @@ impl CommandSwitch {
         if disabled.is_empty() {
             return true;
         }
+        let path = &*folded(path);
         let ends = path.match_indices(' ').map(|(end, _)| end).chain([path.len()]);
         !ends.map(|end| &path[..end]).any(|path| {
             let is_off = |room_id: Option<RoomId>| disabled.contains(&(room_id, Box::from(path)));
@@ -98,8 +100,8 @@ impl CommandSwitch {
         all
     }
 
-    /// The layer for the routes that it rules.
-    pub fn layer(&self) -> RequireLayer<Condition> {
+    /// The layer for each of the routes that it rules: only around a route itself is it known which one it is.
+    pub(crate) fn layer(&self) -> RequireLayer<Condition> {
         let switch = self.clone();
         let is_on = move |request: &Request| {
             let path = request.route().map(|route| route.as_str());
@@ -121,4 +123,8 @@ impl CommandSwitch {
         let mut disabled = self.disabled.write().unwrap_or_else(PoisonError::into_inner);
         disabled.remove(one);
     }
+}
+
+fn folded(path: &str) -> Box<str> {
+    path.to_lowercase().into()
 }

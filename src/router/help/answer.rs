@@ -26,6 +26,8 @@ pub struct HelpPage {
     pub is_about_one: bool,
     /// What stands before a command's words where the question was asked: `!`, or `@bot `.
     pub invocation: String,
+    /// How the help itself was called: `!help`.
+    pub call: String,
     /// How many UTF-16 units a message may have.
     pub message_size_limit: usize,
     /// The page that was asked for, counted from 1.
@@ -58,7 +60,10 @@ impl Help {
     }
 
     async fn answer(self, request: Request) -> Result<Response, BoxError> {
-        let commands = self.table.upgrade().map(|table| table.commands());
+        let table = self.table.upgrade();
+        let commands = table.as_ref().map(|table| table.commands());
+        // In a group its commands may be named without it.
+        let group = table.map_or_else(String::new, |table| table.path.to_string());
         let command = request.command();
         let asked = command.map(Command::args).unwrap_or_default().trim().to_owned();
         let invocation = command.map(Command::invocation).unwrap_or_default();
@@ -72,7 +77,12 @@ impl Help {
                 let listed = |command: &CommandInfo| !command.is_hidden;
                 (chosen(commands, listed), *page)
             }
-            Topic::Named(words) => (chosen(commands, |command| is_meant(command, words)), 1),
+            Topic::Named(words) => {
+                let in_group = format!("{group} {words}");
+                let is_meant =
+                    |command: &CommandInfo| is_meant(command, words) || is_meant(command, &in_group);
+                (chosen(commands, is_meant), 1)
+            }
         };
         let mut permitted = Vec::with_capacity(candidates.len());
         for command in candidates {
@@ -88,7 +98,9 @@ impl Help {
                 return Err(Rejection::new(text).into());
             }
             Topic::Named(words) => {
-                let is_called = |command: &CommandInfo| command.is_called(words);
+                let in_group = format!("{group} {words}");
+                let is_called =
+                    |command: &CommandInfo| command.is_called(words) || command.is_called(&in_group);
                 if let Some(index) = permitted.iter().position(is_called) {
                     permitted = vec![permitted.swap_remove(index)];
                 }
@@ -98,6 +110,12 @@ impl Help {
         (self.renderer)(HelpPage {
             commands: permitted,
             is_about_one,
+            call: format!(
+                "{invocation}{}",
+                command
+                    .map(|command| command.path().collect::<Vec<_>>().join(" "))
+                    .unwrap_or_default()
+            ),
             invocation,
             message_size_limit: request.context().shared().message_size_limit(),
             page,
@@ -111,10 +129,7 @@ fn chosen(commands: Option<Vec<CommandInfo>>, is_wanted: impl Fn(&CommandInfo) -
 
 /// A command by its name, also a hidden one; or a group by its word.
 fn is_meant(command: &CommandInfo, words: &str) -> bool {
-    let fold = crate::router::table::fold;
-    let in_group = fold(command.group()) == fold(words)
-        || fold(command.group()).starts_with(&format!("{} ", fold(words)));
-    command.is_called(words) || (in_group && !command.is_hidden)
+    command.is_called(words) || (command.begins_with(words) && !command.is_hidden)
 }
 
 /// People write `!help !ban`.
@@ -152,7 +167,7 @@ impl HelpPage {
             _ if count == 1 => text,
             last if last == count => format!("{text}\n(page {number} of {count})"),
             _ => {
-                let next = format!("{}help {}", self.invocation, number + 1);
+                let next = format!("{} {}", self.call, number + 1);
                 format!("{text}\n(page {number} of {count}; `{next}` for the next)")
             }
         }

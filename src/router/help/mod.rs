@@ -42,10 +42,17 @@ pub struct CommandInfo {
     args: Option<Arc<ArgsInfo>>,
     is_hidden: bool,
     around: Vec<Announcement>,
+    /// Every name that it may be called by, for each of its words.
+    words: Vec<Vec<String>>,
 }
 
 impl CommandInfo {
-    fn new(slot: &CommandSlot, route: &NamedRoute, around: Vec<Announcement>) -> Self {
+    fn new(
+        slot: &CommandSlot,
+        route: &NamedRoute,
+        around: Vec<Announcement>,
+        words: Vec<Vec<String>>,
+    ) -> Self {
         let options = &route.options;
         let path = route.name.as_str().to_owned();
         let mut examples: Vec<_> = options
@@ -67,6 +74,7 @@ impl CommandInfo {
             args: options.arguments.clone(),
             is_hidden: options.is_hidden,
             around,
+            words,
             path,
         }
     }
@@ -135,13 +143,18 @@ impl CommandInfo {
         })
     }
 
-    /// Whether a word, or words, mean it: its path, or the path with an alias as its last word.
+    /// Whether these words, without regard to case, call it.
     fn is_called(&self, words: &str) -> bool {
-        let (group, last) = words.rsplit_once(' ').unwrap_or(("", words));
-        let is_name = |name: &str| super::table::fold(name) == super::table::fold(last);
-        let own = self.path.rsplit_once(' ').map_or(&*self.path, |(_, own)| own);
-        super::table::fold(group) == super::table::fold(self.group())
-            && (is_name(own) || self.aliases().any(is_name))
+        self.words.len() == words.split_whitespace().count() && self.begins_with(words)
+    }
+
+    /// Whether these words call it or a group that it is in.
+    fn begins_with(&self, words: &str) -> bool {
+        let mut known = self.words.iter();
+        words.split_whitespace().all(|word| {
+            let names = known.next();
+            names.is_some_and(|names| names.contains(&super::table::fold(word)))
+        })
     }
 }
 
@@ -149,20 +162,32 @@ impl Table {
     /// The commands, in order of registration; a group's stand where the group was registered.
     pub(crate) fn commands(&self) -> Vec<CommandInfo> {
         let mut commands = Vec::new();
-        self.collect_commands(&[], &mut commands);
+        let words: Vec<_> = self
+            .path
+            .split_whitespace()
+            .map(|word| vec![super::table::fold(word)])
+            .collect();
+        self.collect_commands(&[], &words, &mut commands);
         commands
     }
 
-    fn collect_commands(&self, around: &[Announcement], commands: &mut Vec<CommandInfo>) {
+    fn collect_commands(
+        &self,
+        around: &[Announcement],
+        words: &[Vec<String>],
+        commands: &mut Vec<CommandInfo>,
+    ) {
         for slot in &self.slots {
+            let mut words = words.to_vec();
+            words.push(slot.all_names().map(super::table::fold).collect());
             match &slot.target {
                 Target::Group(group) => {
                     let around = [around, &group.announced].concat();
-                    group.table.collect_commands(&around, commands);
+                    group.table.collect_commands(&around, &words, commands);
                 }
                 Target::Command(route) => {
                     let around = [around, &route.announced].concat();
-                    commands.push(CommandInfo::new(slot, route, around));
+                    commands.push(CommandInfo::new(slot, route, around, words));
                 }
             }
         }
@@ -181,7 +206,7 @@ impl Table {
 /// let router: Router = Router::new().command("ping", route(ping).description("Answers")).alias("p");
 /// assert_eq!(
 ///     markdown_of(&router.commands()),
-///     "| command | what it does | who |\n| --- | --- | --- |\n| `ping`, `p` | Answers | |\n"
+///     "| command | what it does | who |\n| --- | --- | --- |\n| `ping`, `p` | Answers |  |\n"
 /// );
 /// ```
 pub fn markdown_of(commands: &[CommandInfo]) -> String {
@@ -193,14 +218,8 @@ pub fn markdown_of(commands: &[CommandInfo]) -> String {
             call.push_str(&format!(", `{alias}`"));
         }
         let who = command.requirements().collect::<Vec<_>>().join("; ");
-        let cells = [call.as_str(), command.description().unwrap_or_default(), &who];
-        for text in cells {
-            table.push_str("| ");
-            table.push_str(&cell(text));
-            table.push(if text.is_empty() { '|' } else { ' ' });
-        }
-        let is_closed = table.ends_with('|');
-        table.push_str(if is_closed { "\n" } else { "|\n" });
+        let cells = [call.as_str(), command.description().unwrap_or_default(), &who].map(cell);
+        table.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
     table
 }
