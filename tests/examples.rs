@@ -280,6 +280,17 @@ Old versions are cleaned up.
     );
 }
 
+async fn fetch(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), body.to_owned())
+}
+
 /// A bot in another process that answers probes. It is killed when it is dropped.
 struct Probed {
     child: Child,
@@ -308,17 +319,7 @@ impl Probed {
     }
 
     async fn ask(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).await.expect("it listens");
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
-            self.address
-        );
-        stream.write_all(request.as_bytes()).await.expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("it answers");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        (status.expect("a status"), body.to_owned())
+        fetch(&self.address, path).await
     }
 
     /// Asks until the answer is this.
@@ -428,6 +429,11 @@ async fn sandbox() {
         printed.push('\n');
     }
     let url = behind(&printed, "ROCKETCHAT_URL=");
+    let page = behind(&printed, "break things:");
+    let path = page.strip_prefix(url).expect("the page is on the server");
+    let (status, html) = fetch(url.strip_prefix("http://").expect("without TLS"), path).await;
+    assert_eq!(status, 200);
+    assert!(html.contains("<html"), "{html}");
     let account = printed
         .lines()
         .find(|line| line.starts_with("  ann "))

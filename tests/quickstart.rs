@@ -122,6 +122,14 @@ async fn it_answers_the_lines_of_its_input_and_ends() {
         hints.contains("http://127.0.0.1:") && hints.contains("ann") && hints.contains("!ping"),
         "{hints}"
     );
+    let page = hints
+        .lines()
+        .find_map(|line| line.strip_prefix("In the browser: "));
+    let address = page.and_then(|page| page.strip_prefix("http://127.0.0.1:"));
+    let (port, token) = address
+        .and_then(|address| address.split_once("/?token="))
+        .unwrap_or_default();
+    assert!(port.parse::<u16>().is_ok() && token.len() >= 16, "{hints}");
 }
 
 #[tokio::test]

@@ -103,6 +103,7 @@ pub struct SandboxBuilder {
     tls: Option<Arc<rustls::ServerConfig>>,
     server_id_frame: bool,
     heartbeat: Option<Duration>,
+    trusted_proxies: usize,
     emoji: Vec<String>,
     login_expiration: Option<Duration>,
     subpath: String,
@@ -113,6 +114,7 @@ pub struct SandboxBuilder {
 impl Default for SandboxBuilder {
     fn default() -> Self {
         let settings = json!({
+            "API_Drupal_URL": "",
             "Message_MaxAllowedSize": 5000,
             "Message_ShowDeletedStatus": false,
             "UI_Use_Real_Name": false,
@@ -135,6 +137,7 @@ impl Default for SandboxBuilder {
             tls: None,
             server_id_frame: true,
             heartbeat: None,
+            trusted_proxies: 0,
             emoji: Vec::new(),
             login_expiration: None,
             subpath: String::new(),
@@ -232,10 +235,18 @@ impl SandboxBuilder {
         self
     }
 
-    /// How long a realtime connection may be silent before the server pings, and how long again before it closes: 15 s
-    /// as the server itself has it, unless set. The separate server for streams waits 30 s.
+    /// How often the server looks whether a realtime connection has sent anything since it last looked, and pings if not;
+    /// and how long it then waits before it closes. 15 s as the server itself has it, unless set.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = Some(interval);
+        self
+    }
+
+    /// How many proxies are believed: the limiter of REST counts by the address that the last but so many of
+    /// `X-Forwarded-For` is, as with `HTTP_FORWARDED_COUNT` of the real server. 0, the default, believes none, and all callers
+    /// share one address.
+    pub fn trusted_proxies(mut self, count: usize) -> Self {
+        self.trusted_proxies = count;
         self
     }
 
@@ -285,6 +296,7 @@ impl SandboxBuilder {
         let mut state = State::new(settings, self.rate_limits, self.server_id_frame);
         state.own_emoji = self.emoji;
         state.set_clock_offset(self.clock_offset);
+        state.trusted_proxies = self.trusted_proxies;
         if let Some(interval) = self.heartbeat {
             state.heartbeat = interval;
         }

@@ -151,8 +151,14 @@ impl Limits {
         verdict
     }
 
-    /// One REST call. All callers share one address here, so the key is the route and the verb.
-    pub(crate) fn rest(&mut self, endpoint: &str, verb: &str, version: (u32, u32)) -> Option<RestVerdict> {
+    /// One REST call. `address` is who a believed proxy says that it comes from: empty for the one that all others share.
+    pub(crate) fn rest(
+        &mut self,
+        endpoint: &str,
+        verb: &str,
+        address: &str,
+        version: (u32, u32),
+    ) -> Option<RestVerdict> {
         if !self.on {
             return None;
         }
@@ -169,9 +175,10 @@ impl Limits {
             .rest
             .entry(format!("{verb} {endpoint}"))
             .or_insert_with(|| Rule::new(calls, Duration::from_secs(seconds)));
-        let allowed = rule.count("").is_ok();
+        let allowed = rule.count(address).is_ok();
         self.refused += u64::from(!allowed);
-        let used = rule.counts.get("").copied().unwrap_or(0);
+        let counted = rule.counts.get(address).or_else(|| rule.counts.get(""));
+        let used = counted.copied().unwrap_or(0);
         Some(RestVerdict {
             limit: rule.calls,
             remaining: rule.calls.saturating_sub(used),

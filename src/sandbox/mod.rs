@@ -24,13 +24,15 @@
 //! | 8.9 | `rooms.history` |
 //! | 9.0 | what is not allowed is a 403 with `errorType: "error-forbidden"`; before, a 400 with its own code |
 //!
-//! Two things depend on how a server is run, and have switches of their own: whether `{"server_id":"0"}` comes first
-//! ([`SandboxBuilder::server_id_frame`]), and how soon it pings ([`SandboxBuilder::heartbeat`]).
+//! Three things depend on how a server is run, and have switches of their own: whether `{"server_id":"0"}` comes first
+//! ([`SandboxBuilder::server_id_frame`]), how soon it pings ([`SandboxBuilder::heartbeat`]), and whose word it takes for the
+//! address of a caller ([`SandboxBuilder::trusted_proxies`]).
 //!
 //! Differences that are not imitated, as no bot should depend on them: servers before 7 take bodies that no schema would
 //! take and answer unknown endpoints with the page of the web client; a server behind the separate process for streams
 //! closes connections where this one answers with `error`. A short name of an emoji is always a known one here, nothing is
-//! looked up behind a link, pictures get no preview, and commands are only those of the server itself.
+//! looked up behind a link, only pictures of at most 32 pixels have a preview, which is the picture itself, and commands are
+//! only those of the server itself.
 
 mod accounts;
 mod arrange;

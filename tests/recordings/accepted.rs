@@ -1,4 +1,5 @@
-//! Where the sandbox differs from the recordings, and why: it imitates version 8, they are of 3.4. The table is `accepted.txt`.
+//! Where the sandbox differs from the recordings, and why: it imitates version 8, they are of 3.4. The table is `accepted.txt`;
+//! what is there because of the versions has a part of its own, apart from what no version would change.
 
 use crate::shape::What;
 
@@ -17,6 +18,28 @@ pub(crate) struct Accepted {
     pub(crate) times: usize,
     /// Why, in words for people.
     pub(crate) reason: String,
+    pub(crate) part: Part,
+}
+
+/// A part of the table, under `## ` and its title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Versions,
+    /// What the sandbox does not do, whatever version it is.
+    Scope,
+    /// What chance or the clock did while it was recorded.
+    Recording,
+}
+
+impl Part {
+    fn of_title(title: &str) -> Option<Self> {
+        match title {
+            "Between 3.4 and 8" => Some(Self::Versions),
+            "Out of scope in any version" => Some(Self::Scope),
+            "By how it was recorded" => Some(Self::Recording),
+            _ => None,
+        }
+    }
 }
 
 impl Accepted {
@@ -40,20 +63,23 @@ pub(crate) fn row(what: What, times: usize, place: &str, path: &str, request: &s
 
 /// The table: under each reason its rows.
 pub(crate) fn table() -> Vec<Accepted> {
-    let mut reason = "";
+    let (mut reason, mut part) = ("", None);
     let mut rows = Vec::new();
     for line in include_str!("accepted.txt").lines().map(str::trim) {
-        if let Some(said) = line.strip_prefix('#') {
+        if let Some(title) = line.strip_prefix("## ") {
+            part = Some(Part::of_title(title).unwrap_or_else(|| panic!("no part of the table: {title}")));
+            reason = "";
+        } else if let Some(said) = line.strip_prefix('#') {
             reason = said.trim();
         } else if !line.is_empty() {
-            let row = parsed(line, reason);
+            let row = part.and_then(|part| parsed(line, reason, part));
             rows.push(row.unwrap_or_else(|| panic!("no row of the table: {line}")));
         }
     }
     rows
 }
 
-fn parsed(line: &str, reason: &str) -> Option<Accepted> {
+fn parsed(line: &str, reason: &str, part: Part) -> Option<Accepted> {
     let (sign, rest) = line.split_once(' ')?;
     let (times, rest) = rest.split_once(' ')?;
     let mut parts = rest.splitn(3, " | ");
@@ -69,5 +95,6 @@ fn parsed(line: &str, reason: &str) -> Option<Accepted> {
         request: request.to_owned(),
         times: times.parse().ok().filter(|times| *times > 0)?,
         reason: reason.to_owned(),
+        part,
     })
 }

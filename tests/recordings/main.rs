@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use accepted::Part;
 use compare::Verdict;
 use player::{Played, Player};
 use recording::Line;
@@ -86,6 +87,7 @@ async fn play_all() -> Vec<(&'static str, Played)> {
     let began = tokio::time::Instant::now();
     let mut stage = Stage::new(first);
     stage.furnish().await;
+    stage = Player::new(stage).open_browser().await;
     let mut all = Vec::new();
     for ((name, lines), begins) in recordings.into_iter().zip(begins) {
         let begins = u64::try_from(begins.unwrap_or(first) - first).expect("not before the first");
@@ -103,6 +105,10 @@ async fn the_sandbox_answers_in_the_shapes_of_the_recordings() {
     let (table, mut verdict) = (accepted::table(), Verdict::default());
     for (name, played) in play_all().await {
         verdict.judge(&table, name, &played);
+    }
+    for part in [Part::Versions, Part::Scope, Part::Recording] {
+        let rows = table.iter().filter(|row| row.part == part).count();
+        println!("{rows} rows of {part:?}");
     }
     let faults = verdict.faults(&table);
     assert!(

@@ -12,6 +12,7 @@ const ASKED: &[&str] = &[
     "X-User-Id",
     "X-Auth-Token",
     "Cookie",
+    "X-Forwarded-For",
 ];
 /// Fields of frames by which they are told apart. Of these, of numbers and of flags the values are kept.
 const TELLING: &[&str] = &[

@@ -28,6 +28,7 @@ impl Stage {
         let mut builder = Sandbox::builder()
             .clock_offset(now - wall)
             .rate_limits(true)
+            .trusted_proxies(1)
             .channel_with("chan1", &["admin", "alice", "bob", "botte"])
             .channel_with("chan2", &["admin", "alice"])
             .group_with("priv1", &["admin", "alice", "botte"])

@@ -364,12 +364,24 @@ async fn a_file_is_deleted_by_its_id_since_8_7() {
 }
 
 #[tokio::test]
-async fn a_picture_tells_its_size() {
+async fn a_picture_tells_its_size_and_a_small_one_is_its_own_preview() {
     let sandbox = Sandbox::builder().user("ann").start_in_memory();
     let ann = sandbox.user("ann");
-    for (content, size) in [
-        ("GIF89a\x03\0\x02\0\0\0\0", json!({ "width": 3, "height": 2 })),
-        ("no picture at all", Value::Null),
+    let small = "GIF89a\x03\0\x02\0\0\0\0";
+    let long = format!("{small}{}", "x".repeat(8 * 1024));
+    for (content, size, preview) in [
+        (
+            small,
+            json!({ "width": 3, "height": 2 }),
+            json!("R0lGODlhAwACAAAAAA=="),
+        ),
+        (
+            "GIF89a\x21\0\x02\0\0\0\0",
+            json!({ "width": 33, "height": 2 }),
+            Value::Null,
+        ),
+        (&long, json!({ "width": 3, "height": 2 }), Value::Null),
+        ("no picture at all", Value::Null, Value::Null),
     ] {
         let body = form(&[], "file", "a.gif", "image/gif", content);
         let (_, answer) = send_form(&sandbox, &ann, "rooms.media/GENERAL", &body).await;
@@ -378,6 +390,7 @@ async fn a_picture_tells_its_size() {
         let (_, answer) = post(&sandbox, &ann, &confirm, json!({})).await;
         let shown = &answer["message"]["attachments"][0];
         assert_eq!(shown["image_dimensions"], size, "{answer}");
+        assert_eq!(shown["image_preview"], preview, "{answer}");
     }
 }
 

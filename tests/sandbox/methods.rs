@@ -156,17 +156,28 @@ async fn rooms_marks_and_commands() {
 #[tokio::test(start_paused = true)]
 async fn the_heartbeat_begins_with_the_handshake() {
     let sandbox = Sandbox::builder()
-        .heartbeat(Duration::from_secs(3))
+        .heartbeat(Duration::from_secs(2))
         .start_in_memory();
     let mut ddp = Ddp::in_memory(&sandbox).await;
     ddp.handshake().await;
     let began = Instant::now();
     let ping = ddp.find(|frame| frame["msg"] == "ping").await;
-    assert_eq!((began.elapsed().as_secs(), ping), (3, json!({ "msg": "ping" })));
+    assert_eq!((began.elapsed().as_secs(), ping), (2, json!({ "msg": "ping" })));
     // Whatever is sent behind it comes as before.
     ddp.send(json!({ "msg": "pong" })).await;
     let nobody = ddp.call("rooms/get", json!([])).await;
     assert_eq!(nobody["result"], json!([]));
+
+    // It looks every two seconds whether anything came since: only an interval without anything is answered by a ping.
+    let mut quiet = Ddp::in_memory(&sandbox).await;
+    quiet.handshake().await;
+    let began = Instant::now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    quiet.send(json!({ "msg": "pong" })).await;
+    quiet.find(|frame| frame["msg"] == "ping").await;
+    assert_eq!(began.elapsed().as_secs(), 4);
+    assert_eq!(quiet.closed().await, Some(1000));
+    assert_eq!(began.elapsed().as_secs(), 6);
 
     let mut quiet = Ddp::in_memory(&sandbox).await;
     let began = Instant::now();

@@ -868,6 +868,59 @@ async fn users_and_settings() {
 }
 
 #[tokio::test]
+async fn limits_count_by_the_address_that_a_believed_proxy_tells() {
+    let at = |left: [&str; 2]| left.map(str::to_owned);
+    for (believed, expected) in [
+        (0, [at(["10.1.2.3", "8"]), at(["10.1.2.4, 10.1.2.3", "7"])]),
+        (1, [at(["10.1.2.3", "9"]), at(["10.1.2.4, 10.1.2.3", "8"])]),
+        (2, [at(["10.1.2.3", "8"]), at(["10.1.2.4, 10.1.2.3", "9"])]),
+    ] {
+        let sandbox = Sandbox::builder()
+            .user("ann")
+            .rate_limits(true)
+            .trusted_proxies(believed)
+            .start_in_memory();
+        let ann = sandbox.user("ann");
+        let left = async |headers: &[(&str, &str)]| {
+            let me = request_over(sandbox.connect(), Some(&ann), "GET", "/api/v1/me", None, headers);
+            let me = me.await.expect("answers");
+            me.headers["x-ratelimit-remaining"]
+                .to_str()
+                .expect("is text")
+                .to_owned()
+        };
+        assert_eq!(left(&[]).await, "9", "{believed}");
+        for [from, expected] in expected {
+            let remaining = left(&[("x-forwarded-for", &from)]).await;
+            assert_eq!(remaining, expected, "{believed} {from}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_lists_its_links_with_nothing_found_behind_them() {
+    let sandbox = sandbox().await;
+    let ann = sandbox.user("ann");
+    let link = |url: &str| json!([{ "url": url, "meta": {} }]);
+    let body = json!({ "_id": "l1", "rid": "GENERAL", "msg": "see https://example.org/a." });
+    let sent = send(&sandbox, &ann, body).await;
+    assert_eq!(sent["urls"], link("https://example.org/a"));
+    let edit = json!({ "roomId": "GENERAL", "msgId": "l1", "text": "no, http://b.c" });
+    let (_, edited) = post(&sandbox, &ann, "chat.update", edit).await;
+    assert_eq!(edited["message"]["urls"], link("http://b.c"));
+    let wanted = [(json!(null), true), (json!(true), true), (json!(false), false)];
+    for (parse, expected) in wanted {
+        let mut body = json!({ "roomId": "GENERAL", "text": "http://d.e" });
+        if !parse.is_null() {
+            body["parseUrls"] = parse.clone();
+        }
+        let (_, posted) = post(&sandbox, &ann, "chat.postMessage", body).await;
+        let urls = posted["message"].get("urls");
+        assert_eq!(urls, expected.then(|| link("http://d.e")).as_ref(), "{parse}");
+    }
+}
+
+#[tokio::test]
 async fn limits_count_by_route_and_spare_the_bot() {
     let sandbox = Sandbox::builder()
         .user("ann")

@@ -12,7 +12,7 @@ use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, watch},
-    time::{Instant, timeout},
+    time::{Instant, sleep_until},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -91,6 +91,54 @@ impl Drop for Guard {
     }
 }
 
+/// The heartbeat of one connection. It does not measure how long the client is silent: it looks every so often whether
+/// anything came since it last looked, so a silence may last almost two intervals before there is a ping.
+struct Pulse {
+    interval: Duration,
+    look: Instant,
+    seen: bool,
+    dies: Option<Instant>,
+}
+
+impl Pulse {
+    fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            look: Instant::now() + interval,
+            seen: false,
+            dies: None,
+        }
+    }
+
+    fn seen(&mut self) {
+        self.seen = true;
+        self.dies = None;
+    }
+
+    /// When there is something to do next.
+    fn next(&self) -> Instant {
+        self.dies.map_or(self.look, |dies| dies.min(self.look))
+    }
+
+    fn is_dead(&self) -> bool {
+        self.dies.is_some_and(|dies| dies <= Instant::now())
+    }
+
+    /// Looks, if it is time to.
+    fn wants_ping(&mut self) -> bool {
+        let now = Instant::now();
+        if self.look > now {
+            return false;
+        }
+        self.look = now + self.interval;
+        let wants = !std::mem::take(&mut self.seen) && self.dies.is_none();
+        if wants {
+            self.dies = Some(now + self.interval);
+        }
+        wants
+    }
+}
+
 async fn read<S>(
     shared: &Shared,
     id: u64,
@@ -101,11 +149,15 @@ async fn read<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut silence = shared.silence.subscribe();
-    let mut pinged = false;
-    let (opened, mut connected) = (Instant::now(), false);
+    let handshake_until = Instant::now() + HANDSHAKE;
+    let mut pulse: Option<Pulse> = None;
     loop {
-        if silence.wait_for(|on| !on).await.is_err() {
-            return;
+        if *silence.borrow() {
+            if silence.wait_for(|on| !on).await.is_err() {
+                return;
+            }
+            // A server that stood still does not take it for the client's silence.
+            pulse = pulse.map(|_| Pulse::new(heartbeat));
         }
         // Reading stops while the client does not take its answers.
         match out.reserve_many(ROOM_FOR_ANSWERS).await {
@@ -113,27 +165,30 @@ async fn read<S>(
             Err(_) => return,
         }
         let received = tokio::select! {
-            received = timeout(heartbeat, stream.next()) => received,
+            biased;
             _ = silence.wait_for(|on| *on) => continue,
+            received = stream.next() => Ok(received),
+            () = sleep_until(pulse.as_ref().map_or(handshake_until, Pulse::next)) => Err(()),
         };
-        connected = connected || shared.lock().is_connected(id);
         match received {
             // Who never sends `connect` gets no ping, and is closed in the end.
-            Err(_) if !connected && opened.elapsed() < HANDSHAKE => {}
-            Err(_) if pinged || !connected => {
+            Err(()) if pulse.as_ref().is_none_or(Pulse::is_dead) => {
                 let _ = out.send(Outgoing::Close).await;
                 // Whatever comes now is only the answer to the close.
                 while let Some(Ok(_)) = stream.next().await {}
                 return;
             }
-            Err(_) => {
-                pinged = true;
-                let ping = frame::text(&serde_json::json!({ "msg": "ping" }));
-                // By the state, which counts what waits to be sent.
-                shared.lock().reply(id, ping);
+            Err(()) => {
+                if pulse.as_mut().is_some_and(Pulse::wants_ping) {
+                    let ping = frame::text(&serde_json::json!({ "msg": "ping" }));
+                    // By the state, which counts what waits to be sent.
+                    shared.lock().reply(id, ping);
+                }
             }
             Ok(Some(Ok(message))) => {
-                pinged = false;
+                if let Some(pulse) = &mut pulse {
+                    pulse.seen();
+                }
                 match message {
                     Message::Text(text) => shared.lock().receive(id, &text),
                     Message::Binary(bytes) => match std::str::from_utf8(&bytes) {
@@ -143,6 +198,9 @@ async fn read<S>(
                     Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
                     // The answer to a close is sent by reading on; then the stream ends.
                     Message::Close(_) => {}
+                }
+                if pulse.is_none() && shared.lock().is_connected(id) {
+                    pulse = Some(Pulse::new(heartbeat));
                 }
             }
             Ok(Some(Err(error))) => {

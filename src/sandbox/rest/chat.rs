@@ -85,6 +85,8 @@ pub(super) fn post(call: &mut Call<'_>) -> Outcome {
         .get("attachments")
         .filter(|list| list.is_array())
         .cloned();
+    let asked = call.body.get("parseUrls").and_then(Value::as_bool);
+    let parse_urls = asked.unwrap_or(attachments.is_none());
     let (uid, mut first) = (call.uid.clone(), None);
     for (name, rid) in rooms {
         call.state.may_post(&uid, &rid, &call.body)?;
@@ -104,7 +106,7 @@ pub(super) fn post(call: &mut Call<'_>) -> Outcome {
             ("msg", json!(text)),
             ("alias", json!("")),
             ("groupable", json!(false)),
-            ("parseUrls", json!(attachments.is_none())),
+            ("parseUrls", json!(parse_urls)),
             ("attachments", attachments.clone().unwrap_or_else(|| json!([]))),
         ]);
         for key in ["alias", "avatar", "emoji", "customFields", "tmid", "tshow"] {

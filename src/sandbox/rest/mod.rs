@@ -158,6 +158,13 @@ fn paged(call: &Call<'_>, key: &str, all: &[Value]) -> Map<String, Value> {
     ])
 }
 
+/// The address that the proxies before the server say, if so many of them are believed; empty if none.
+fn forwarded(headers: &HeaderMap, believed: usize) -> &str {
+    let mut addresses = header(headers, "x-forwarded-for").rsplit(',').map(str::trim);
+    let nth = believed.checked_sub(1).and_then(|before| addresses.nth(before));
+    nth.unwrap_or_default()
+}
+
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers
         .get(name)
@@ -318,7 +325,8 @@ fn run(
     let verdict = if bypass || unlimited {
         None
     } else {
-        state.limits.rest(endpoint.name, endpoint.verb, version)
+        let address = forwarded(&parts.headers, state.trusted_proxies);
+        state.limits.rest(endpoint.name, endpoint.verb, address, version)
     };
     if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.allowed) {
         let what = format!("the call {}", endpoint.name);

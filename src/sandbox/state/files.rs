@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use axum::body::Bytes;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,9 @@ const BYTES_KEPT: usize = 256 * 1024 * 1024;
 const FILES_KEPT: usize = 10_000;
 /// An upload that nobody confirms is gone after a day.
 const UNCONFIRMED_MS: i64 = 24 * 60 * 60 * 1000;
+/// Pixels and bytes of a picture that is small enough to be its own preview.
+const PREVIEW_PIXELS: usize = 32;
+const PREVIEW_BYTES: usize = 8 * 1024;
 /// Characters kept of a name.
 const NAME_MAX: usize = 255;
 
@@ -115,6 +119,10 @@ impl StoredFile {
                 let mut image = json!({ "image_url": path, "image_type": kind, "image_size": size });
                 if let Ok(size) = imagesize::blob_size(&self.upload.bytes) {
                     image["image_dimensions"] = json!({ "width": size.width, "height": size.height });
+                    let is_small = size.width <= PREVIEW_PIXELS && size.height <= PREVIEW_PIXELS;
+                    if is_small && self.upload.bytes.len() <= PREVIEW_BYTES {
+                        image["image_preview"] = json!(BASE64_STANDARD.encode(&self.upload.bytes));
+                    }
                 }
                 image
             }

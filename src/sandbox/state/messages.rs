@@ -35,6 +35,7 @@ impl State {
             doc.extend(extra);
             doc.insert("msg".into(), json!(text));
             doc.insert("md".into(), text::markdown(text));
+            doc.insert("urls".into(), json!(text::links(text)));
             doc.insert("mentions".into(), json!(mentions));
             doc.insert("channels".into(), json!(channels));
             doc.insert("editedAt".into(), now);

@@ -104,8 +104,10 @@ pub(crate) struct State {
     /// What the page is told.
     pub(crate) hub: Arc<Hub>,
     pub(crate) server_id_frame: bool,
-    /// Without a packet for so long the server pings, and after as long again it closes.
+    /// Between two looks whether a connection has sent anything; how long a ping may go without an answer.
     pub(crate) heartbeat: Duration,
+    /// How many addresses at the end of `X-Forwarded-For` are believed.
+    pub(crate) trusted_proxies: usize,
     /// What the server says that it is.
     pub(crate) server_version: String,
     next_session: u64,
@@ -137,6 +139,7 @@ impl State {
             hub: Arc::default(),
             server_id_frame,
             heartbeat: HEARTBEAT,
+            trusted_proxies: 0,
             server_version: "8.0.0".to_owned(),
             next_session: 0,
             started: (

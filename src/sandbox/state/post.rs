@@ -249,7 +249,9 @@ impl State {
                     all.splice(0..0, quoted);
                 }
             }
-            doc.entry("urls").or_insert_with(|| json!([]));
+            if doc.get("parseUrls") != Some(&json!(false)) {
+                doc.entry("urls").or_insert_with(|| json!(text::links(&msg)));
+            }
             if !msg.is_empty() {
                 doc.entry("md").or_insert_with(|| text::markdown(&msg));
             }

@@ -1,4 +1,4 @@
-//! What the server reads out of a message text: mentions, channels, the parsed tree.
+//! What the server reads out of a message text: mentions, channels, links, the parsed tree.
 
 use serde_json::{Value, json};
 
@@ -20,6 +20,36 @@ fn names(text: &str, sign: char) -> impl Iterator<Item = (usize, &str)> {
         let name = rest[..end].trim_end_matches(['.', '-']);
         (!name.is_empty()).then_some((at, name))
     })
+}
+
+/// The links of a text, each once, as a server has them that has not looked behind them. What stands in code is none.
+pub(crate) fn links(text: &str) -> Vec<Value> {
+    let mut found: Vec<Value> = Vec::new();
+    let blocks = text.split("```").step_by(2);
+    for part in blocks.flat_map(|block| block.split('`').step_by(2)) {
+        let mut rest = part;
+        while let Some(at) = rest.find("http") {
+            let (before, from) = rest.split_at(at);
+            let inside = before.ends_with(|c: char| c.is_alphanumeric());
+            let scheme = ["https://", "http://"]
+                .into_iter()
+                .find(|scheme| from.starts_with(scheme));
+            let Some(scheme) = scheme.filter(|_| !inside) else {
+                rest = &from["http".len()..];
+                continue;
+            };
+            let ends =
+                |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '|' | '(' | ')' | '[' | ']');
+            let end = from.find(ends).unwrap_or(from.len());
+            let url = from[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~']);
+            let link = json!({ "url": url, "meta": {} });
+            if url.len() > scheme.len() && !found.contains(&link) {
+                found.push(link);
+            }
+            rest = &from[end..];
+        }
+    }
+    found
 }
 
 /// `all` and `here`, if the text calls everybody.
@@ -94,6 +124,35 @@ pub(crate) fn markdown(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_a_link() {
+        for (text, urls) in [
+            (
+                "see https://example.org/x :smile:",
+                &["https://example.org/x"][..],
+            ),
+            (
+                "http://a.b/c?d=e#f, https://g.h. http://a.b/c?d=e#f",
+                &["http://a.b/c?d=e#f", "https://g.h"],
+            ),
+            ("<https://ä.example|there>", &["https://ä.example"]),
+            (
+                "[ ](https://example.org/channel/x?msg=1) so",
+                &["https://example.org/channel/x?msg=1"],
+            ),
+            ("*https://example.org*", &["https://example.org"]),
+            (
+                "in `https://a.b` and ```\nhttps://c.d\n``` not, https://e.f",
+                &["https://e.f"],
+            ),
+            ("https:// http httphttp xhttps://a.b ftp://a.b example.org", &[]),
+        ] {
+            let found = links(text);
+            let found: Vec<&str> = found.iter().filter_map(|link| link["url"].as_str()).collect();
+            assert_eq!(found, urls, "{text}");
+        }
+    }
 
     #[test]
     fn who_is_called() {
