@@ -8,14 +8,20 @@ mod every_call;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use rocketbotte::Secret;
-use rocketbotte::event::{MessageId, RoomId, RoomKind, UserId};
+use rocketbotte::args::{self, RoomArg, UserArg};
+use rocketbotte::event::{Message, MessageId, RoomId, RoomKind, UserId};
+use rocketbotte::extract::Args;
+use rocketbotte::layer::CommandLayer;
 use rocketbotte::rest::endpoint::{self, *};
 use rocketbotte::rest::{Client, RestError, RestErrorKind, RoomRef, UserRef};
 use rocketbotte::sandbox::{Inbound, Sandbox, UserSpec};
+use rocketbotte::{Request, Router, Secret};
+use serde_json::json;
+use tower::{Layer as _, ServiceExt as _};
 
 use every_call::{ROWS, Stage, builder, client_of};
 
@@ -84,6 +90,8 @@ fn the_table_in_the_docs() {
         )
         .expect("a text takes all");
     }
+    let types: BTreeSet<&str> = endpoint::all().iter().map(|row| row.name).collect();
+    assert_eq!(types.len(), endpoint::all().len(), "a type is listed twice");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/endpoints.md");
     if std::env::var_os("REWRITE_DOCS").is_some() {
         std::fs::write(&path, &table).expect("written");
@@ -219,6 +227,55 @@ async fn what_is_refused_has_its_kind_of_error() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whom and what a command names, by name where no message mentions them.
+#[tokio::test]
+async fn arguments_are_resolved() {
+    let stage = Stage::new();
+    let (user, room) = args::parse::<(UserArg, RoomArg)>("@ann #ops").unwrap();
+    assert_eq!((user.id(), room.id()), (None, None));
+    let ann = user.resolve(&stage.bot).await.unwrap();
+    assert_eq!((ann.id, ann.username.as_deref()), (stage.id("ann"), Some("ann")));
+    let ops = room.resolve(&stage.bot).await.unwrap();
+    assert_eq!(ops.name.as_deref(), Some("ops"));
+
+    // By id where the message tells it, whatever name goes with it.
+    let message = json!({
+        "_id": "m1", "rid": "GENERAL", "msg": "!kick @anna #operations", "u": {"_id": "uA", "username": "bob"},
+        "ts": {"$date": 1_795_334_400_000_i64},
+        "mentions": [{"_id": stage.id("ann"), "username": "anna", "type": "user"}],
+        "channels": [{"_id": ops.id, "name": "operations"}],
+    });
+    let message = Message::from_json(&message.to_string()).unwrap();
+    let (user, room) = args_of(message).await;
+    let found = user.resolve(&stage.bot).await.unwrap();
+    assert_eq!(
+        (found.id, found.username.as_deref()),
+        (stage.id("ann"), Some("ann"))
+    );
+    assert_eq!(room.resolve(&stage.bot).await.unwrap().id, ops.id);
+
+    let (user, room) = args::parse::<(UserArg, RoomArg)>("nobody nowhere").unwrap();
+    let no_user = user.resolve(&stage.bot).await.unwrap_err();
+    let no_room = room.resolve(&stage.bot).await.unwrap_err();
+    assert_eq!(
+        (no_user.kind(), no_room.kind()),
+        (&RestErrorKind::NotFound, &RestErrorKind::NotFound)
+    );
+}
+
+/// What a command takes from a message.
+async fn args_of(message: Message) -> (UserArg, RoomArg) {
+    let taken = Arc::new(Mutex::new(None));
+    let takes = Arc::clone(&taken);
+    let router = Router::new().command("kick", move |Args(args): Args<(UserArg, RoomArg)>| {
+        *takes.lock().unwrap() = Some(args);
+        std::future::ready(())
+    });
+    let app = CommandLayer::new("!").layer(router);
+    app.oneshot(Request::new(message)).await.unwrap();
+    taken.lock().unwrap().take().unwrap()
 }
 
 #[tokio::test]

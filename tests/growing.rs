@@ -14,7 +14,7 @@ use rocketbotte::growing::{self, Ending, GrowOptions, Grown, Newer};
 use rocketbotte::handler::route;
 use rocketbotte::journal::MemoryJournal;
 use rocketbotte::layer::{CommandLayer, TimeoutLayer};
-use rocketbotte::response::Thread;
+use rocketbotte::response::{AllowedMentions, Thread};
 use rocketbotte::sandbox::{Inbound, RestFault, Sandbox, SandboxBuilder, SandboxMessage};
 use rocketbotte::{BoxError, Request, Response, Router};
 use serde_json::Value;
@@ -135,10 +135,21 @@ impl Setting {
                 Ok::<_, BoxError>(())
             }
         };
+        let options = self.options.clone();
+        let greet = move |outbox: Outbox| {
+            let options = options.clone();
+            let pieces =
+                stream::iter(["@ann @bo", "b @a", "ll @he", "re @annabel"]).then(|piece| async move {
+                    after_secs(2).await;
+                    piece
+                });
+            async move { outbox.grow_with(&options, pieces).await.map(drop) }
+        };
         let router = Router::new()
             .command("say", say.clone())
             .command("long", route(say).no_timeout())
             .command("fail", fail)
+            .command("greet", greet)
             .command("stop", growing::stop())
             .command("ping", || async { "pong" });
         ServiceBuilder::new()
@@ -214,6 +225,51 @@ async fn typing_is_shown_until_the_first_words() {
         after_secs(60).await;
         assert_eq!(typing(&chat.sandbox), expected);
         assert_eq!(texts(&chat), [whole(2)]);
+    }
+}
+
+/// `|` is a character without width.
+#[tokio::test(start_paused = true)]
+async fn whom_it_mentions_is_what_the_bot_allows() {
+    let none = AllowedMentions::none;
+    for (allowed, expected, mentioned) in [
+        (
+            AllowedMentions::default(),
+            "@ann @bob @|all @|here @annabel",
+            &["ann", "bob"][..],
+        ),
+        (none(), "@|ann @|bob @|all @|here @|annabel", &[]),
+        (
+            AllowedMentions::author(),
+            "@ann @|bob @|all @|here @|annabel",
+            &["ann"],
+        ),
+        (
+            AllowedMentions::users(["bob"]),
+            "@|ann @bob @|all @|here @|annabel",
+            &["bob"],
+        ),
+        (
+            none().and_groups(),
+            "@|ann @|bob @all @here @|annabel",
+            &["all", "here"],
+        ),
+    ] {
+        let setting = Setting::new(GrowOptions::new());
+        let sandbox = people().start_in_memory();
+        sandbox.set_room_role("general", "rocketbotte", "owner").unwrap();
+        let configure = |bot: rocketbotte::BotBuilder| bot.allow_mentions(allowed.clone());
+        let chat = Chat::of(&sandbox, "rocketbotte", configure, setting.app()).await;
+        let asked = sandbox.user("ann").say("general", "!greet").await;
+        after_secs(30).await;
+        let said = chat.after_message("general", &asked);
+        let texts: Vec<_> = said.iter().map(|message| message.text.as_str()).collect();
+        assert_eq!(texts, [expected.replace('|', "\u{200B}")], "{allowed:?}");
+        let mentions = said[0].raw["mentions"].as_array().unwrap().iter();
+        let names: Vec<_> = mentions
+            .map(|mention| mention["username"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, mentioned, "{allowed:?}");
     }
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rocketbotte::extract::{Args, Outbox};
 use rocketbotte::layer::CommandLayer;
+use rocketbotte::response::AllowedMentions;
 use rocketbotte::sandbox::{RestFault, Sandbox, UserSpec};
 use rocketbotte::{BoxError, Request, Response, Router};
-use support::chat::Chat;
+use support::chat::{Chat, people};
 use support::{after, after_secs};
 use tower::{Layer as _, Service};
 
@@ -28,6 +29,11 @@ async fn work(Args((percents, end)): Args<(u32, String)>, outbox: Outbox) -> Res
         "hurry" => drop(tokio::time::timeout(Duration::from_millis(1), progress.finish("Done.")).await),
         "long" => drop(progress.finish("word ".repeat(2500)).await?),
         "all" => drop(progress.finish("@all Done.").await?),
+        "greet" => {
+            progress.set("@ann @bob @here");
+            after_secs(3).await;
+            progress.finish("Done, @ann, @bob, @all.").await?;
+        }
         _ => drop(progress.finish("Done.").await?),
     }
     Ok(())
@@ -95,6 +101,42 @@ async fn the_end_is_told_however_it_comes() {
             }
             after_secs(30).await;
             assert_eq!(chat.said("general"), [last.as_str()], "{end} {fault:?}");
+        }
+    }
+}
+
+/// `|` is a character without width.
+#[tokio::test(start_paused = true)]
+async fn whom_it_mentions_is_what_the_bot_allows() {
+    let none = AllowedMentions::none;
+    for (allowed, meanwhile, end) in [
+        (
+            AllowedMentions::default(),
+            "@ann @bob @|here",
+            "Done, @ann, @bob, @|all.",
+        ),
+        (none(), "@|ann @|bob @|here", "Done, @|ann, @|bob, @|all."),
+        (
+            AllowedMentions::author(),
+            "@ann @|bob @|here",
+            "Done, @ann, @|bob, @|all.",
+        ),
+        (
+            none().and_groups(),
+            "@|ann @|bob @here",
+            "Done, @|ann, @|bob, @all|.",
+        ),
+    ] {
+        let sandbox = people().start_in_memory();
+        sandbox.set_room_role("general", "rocketbotte", "owner").unwrap();
+        let configure = |bot: rocketbotte::BotBuilder| bot.allow_mentions(allowed.clone());
+        let chat = Chat::of(&sandbox, "rocketbotte", configure, app()).await;
+        let asked = sandbox.user("ann").say("general", "!work 0 greet").await;
+        for expected in [meanwhile, end] {
+            after_secs(2).await;
+            let said = chat.after_message("general", &asked);
+            let texts: Vec<_> = said.iter().map(|message| message.text.as_str()).collect();
+            assert_eq!(texts, [expected.replace('|', "\u{200B}")], "{allowed:?}");
         }
     }
 }

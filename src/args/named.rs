@@ -87,11 +87,39 @@ impl RoomArg {
 
 #[cfg(feature = "client")]
 mod resolve {
-    use super::RoomArg;
+    use super::{RoomArg, UserArg};
     use crate::rest::{Client, RestError, endpoint};
 
+    impl UserArg {
+        /// Asks the server for the user: by id where it is known, else by name.
+        ///
+        /// ```
+        /// use rocketbotte::BoxError;
+        /// use rocketbotte::args::UserArg;
+        /// use rocketbotte::extract::Args;
+        /// use rocketbotte::rest::Client;
+        ///
+        /// async fn who(Args((user,)): Args<(UserArg,)>, client: Client) -> Result<String, BoxError> {
+        ///     let user = user.resolve(&client).await?;
+        ///     Ok(format!("{} is called {}", user.id, user.name.unwrap_or_default()))
+        /// }
+        /// # let _ = rocketbotte::Router::<()>::new().command("who", who);
+        /// ```
+        ///
+        /// # Errors
+        ///
+        /// There is none that the bot may see, or the call failed.
+        pub async fn resolve(&self, client: &Client) -> Result<endpoint::RestUser, RestError> {
+            let by = match &self.id {
+                Some(id) => endpoint::UserInfo::UserId(id.clone()),
+                None => endpoint::UserInfo::Username(self.username.clone()),
+            };
+            Ok(client.call(&by).await?.user)
+        }
+    }
+
     impl RoomArg {
-        /// Asks the server for the room.
+        /// Asks the server for the room: by id where it is known, else by name.
         ///
         /// # Errors
         ///

@@ -152,6 +152,7 @@ pub enum SystemMessage {
 
 /// The types that servers do not let anybody send, from the version on that does not at all. Any other type may be sent
 /// by everybody on every version.
+#[cfg(feature = "client")]
 const REGISTERED: &[&str] = &[
     "uj",
     "ul",

@@ -82,7 +82,6 @@ table![
     RoomHistory<Private>,
     RoomHistory<Direct>,
     HistoryPage,
-    GetThreadMessages,
     Threads,
     PinnedMessages,
     StarredMessages,

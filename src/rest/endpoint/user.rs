@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::kind::endpoints;
 use super::{Done, Endpoint, RateLimit, lenient};
 use crate::event::{Timestamp, UserId};
+use crate::response;
 use crate::rest::Version;
 
 /// A user in a reply of the REST API.
@@ -244,6 +245,26 @@ impl SetStatus {
     pub fn with_text(mut self, text: impl Into<String>) -> Self {
         self.message = Some(text.into());
         self
+    }
+}
+
+impl From<response::SetStatus> for SetStatus {
+    fn from(action: response::SetStatus) -> Self {
+        Self {
+            status: action.status.map(Presence::from),
+            message: action.text,
+        }
+    }
+}
+
+impl From<response::Status> for Presence {
+    fn from(status: response::Status) -> Self {
+        match status {
+            response::Status::Online => Self::Online,
+            response::Status::Away => Self::Away,
+            response::Status::Busy => Self::Busy,
+            response::Status::Offline => Self::Offline,
+        }
     }
 }
 

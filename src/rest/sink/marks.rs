@@ -1,15 +1,10 @@
 //! What is done to messages, threads, rooms and the account besides writing.
 
-use http::Method;
-use serde::Serialize;
-
 use super::known;
 use crate::dispatch::Receipt;
 use crate::event::MessageId;
 use crate::response::{FollowThread, MarkRead, Pin, SetStatus, UnfollowThread, Unpin};
-use crate::rest::endpoint::{
-    self, Done, Endpoint, FollowMessage, GetMessage, PinMessage, RateLimit, UnfollowMessage, UnpinMessage,
-};
+use crate::rest::endpoint::{self, FollowMessage, GetMessage, PinMessage, UnfollowMessage, UnpinMessage};
 use crate::rest::{Client, RestError, RestErrorKind};
 
 /// How often a message is pinned for which nobody knows whether it is.
@@ -88,11 +83,7 @@ pub(super) async fn mark_read(client: &Client, action: MarkRead) -> Result<Recei
 }
 
 pub(super) async fn set_status(client: &Client, action: SetStatus) -> Result<Receipt, RestError> {
-    let call = StatusCall {
-        status: action.status().map(crate::response::Status::as_str),
-        message: action.content(),
-    };
-    client.call(&call).await?;
+    client.call(&endpoint::SetStatus::from(action)).await?;
     Ok(Receipt::default())
 }
 
@@ -106,21 +97,4 @@ pub(super) fn unless_gone<T>(result: Result<T, RestError>, what: &str) -> Result
         }
         Err(error) => Err(error),
     }
-}
-
-/// `POST users.setStatus`: the account's status and the text beside its name.
-#[derive(Debug, Clone, Serialize)]
-struct StatusCall<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-}
-
-impl Endpoint for StatusCall<'_> {
-    const METHOD: Method = Method::POST;
-    const PATH: &'static str = "users.setStatus";
-    const IDEMPOTENT: bool = true;
-    const LIMIT: RateLimit = endpoint::SetStatus::LIMIT;
-    type Reply = Done;
 }

@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::Method;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::event::{RoomId, UserId};
+use crate::event::RoomId;
 use crate::response::Destination;
-use crate::rest::endpoint::{CreateDirectMessage, Endpoint, RestUser, RoomInfo};
+use crate::rest::endpoint::{CreateDirectMessage, RoomInfo, UserInfo};
 use crate::rest::{Client, RestError, RestErrorKind};
 
 /// Rooms that are remembered.
@@ -73,8 +71,7 @@ impl Places {
         let room_id = match destination {
             Destination::User(username) => direct_room(client, username).await?,
             Destination::UserId(user_id) => {
-                let user_id = user_id.clone();
-                let found = client.call(&UserById { user_id }).await?;
+                let found = client.call(&UserInfo::UserId(user_id.clone())).await?;
                 let no_name = || unexpected("GET users.info", "the user has no name");
                 direct_room(client, &found.user.username.ok_or_else(no_name)?).await?
             }
@@ -94,27 +91,6 @@ async fn direct_room(client: &Client, username: &str) -> Result<RoomId, RestErro
 
 fn unexpected(call: &str, what: &str) -> RestError {
     RestError::new(RestErrorKind::UnexpectedReply, call, what)
-}
-
-/// `GET users.info`: the name that belongs to a user id.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct UserById {
-    user_id: UserId,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct UserReply {
-    user: RestUser,
-}
-
-impl Endpoint for UserById {
-    const METHOD: Method = Method::GET;
-    const PATH: &'static str = "users.info";
-    const IDEMPOTENT: bool = true;
-    // The reply about oneself holds password hashes on old servers.
-    const SENSITIVE: bool = true;
-    type Reply = UserReply;
 }
 
 #[cfg(test)]
