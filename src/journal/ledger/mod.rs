@@ -17,9 +17,7 @@ use self::claims::Claims;
 use super::slot::UsedJournal;
 use super::stored::{self, Entry, Undelivered};
 use super::{Change, JournalError, JournalErrorKind, JournalSlot};
-use crate::event::Event;
-#[cfg(feature = "client")]
-use crate::event::{RoomId, Timestamp};
+use crate::event::{Event, RoomId, Timestamp};
 use crate::health::JournalState;
 use crate::schedule::{JobState, StoredOnce};
 

@@ -1,4 +1,7 @@
-//! The forms of bodies and queries, as the validators of the real server have them: all but those of `chat.*`.
+//! The forms of bodies and queries, as the validators of the real server have them. The table is `forms.txt`, for all but those
+//! of `chat.*`.
+
+use std::{collections::BTreeMap, sync::LazyLock};
 
 /// What a key may hold.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +84,6 @@ pub(super) const fn object(name: &'static str) -> Key {
     key(name, Kind::Object)
 }
 
-const BOOLEAN: Kind = Kind::Word(&["true", "false"]);
-
 /// Keys of which all that are required must be there, and no other may.
 pub(super) type Form = &'static [Key];
 
@@ -94,445 +95,9 @@ const EXTRA: Form = &[
     text("topic"),
 ];
 
-/// Endpoints with the forms of which their body or query must have one.
-pub(super) const FORMS: &[(&str, &[Form])] = &[
-    (
-        "channels.history",
-        &[
-            &[
-                filled("roomId").must(),
-                filled("latest").or_null(),
-                key("showThreadMessages", BOOLEAN).or_null(),
-                filled("oldest").or_null(),
-                key("inclusive", BOOLEAN).or_null(),
-                key("unreads", BOOLEAN).or_null(),
-                number("count").or_null(),
-                number("offset").or_null(),
-                text("sort").or_null(),
-            ],
-            &[
-                filled("roomName").must(),
-                filled("latest").or_null(),
-                key("showThreadMessages", BOOLEAN).or_null(),
-                filled("oldest").or_null(),
-                key("inclusive", BOOLEAN).or_null(),
-                key("unreads", BOOLEAN).or_null(),
-                number("count").or_null(),
-                number("offset").or_null(),
-                text("sort").or_null(),
-            ],
-        ],
-    ),
-    (
-        "im.history",
-        &[&[
-            filled("roomId").must(),
-            filled("latest"),
-            key("showThreadMessages", BOOLEAN),
-            filled("oldest"),
-            key("inclusive", BOOLEAN),
-            key("unreads", BOOLEAN),
-            number("count"),
-            number("offset"),
-            text("sort"),
-        ]],
-    ),
-    (
-        "channels.join",
-        &[
-            &[text("roomId").must(), text("joinCode").or_null()],
-            &[text("roomName").must(), text("joinCode").or_null()],
-        ],
-    ),
-    (
-        "rooms.join",
-        &[
-            &[filled("roomId").must(), text("joinCode").or_null()],
-            &[filled("roomName").must(), text("joinCode").or_null()],
-        ],
-    ),
-    (
-        "groups.history",
-        &[
-            &[
-                text("roomId").must(),
-                text("latest").or_null(),
-                text("oldest").or_null(),
-                text("inclusive").or_null(),
-                text("unreads").or_null(),
-                text("showThreadMessages").or_null(),
-                number("count").or_null(),
-                number("offset").or_null(),
-                text("sort").or_null(),
-            ],
-            &[
-                text("roomName").must(),
-                text("latest").or_null(),
-                text("oldest").or_null(),
-                text("inclusive").or_null(),
-                text("unreads").or_null(),
-                text("showThreadMessages").or_null(),
-                number("count").or_null(),
-                number("offset").or_null(),
-                text("sort").or_null(),
-            ],
-        ],
-    ),
-    (
-        "channels.messages",
-        &[&[
-            text("roomId").must(),
-            text("mentionIds"),
-            text("starredIds"),
-            text("pinned"),
-            text("query"),
-            number("count").or_null(),
-            number("offset").or_null(),
-            text("sort").or_null(),
-        ]],
-    ),
-    (
-        "groups.messages",
-        &[
-            &[
-                text("roomId").must(),
-                text("mentionIds"),
-                text("starredIds"),
-                text("pinned"),
-                number("count").or_null(),
-                number("offset").or_null(),
-                text("sort").or_null(),
-                text("query").or_null(),
-            ],
-            &[
-                text("roomName").must(),
-                text("mentionIds"),
-                text("starredIds"),
-                text("pinned"),
-                number("count").or_null(),
-                number("offset").or_null(),
-                text("sort").or_null(),
-                text("query").or_null(),
-            ],
-        ],
-    ),
-    (
-        "im.messages",
-        &[
-            &[
-                text("roomId").must(),
-                text("mentionIds"),
-                text("starredIds"),
-                text("pinned"),
-                text("fields"),
-                text("query"),
-                text("sort"),
-                number("count"),
-                number("offset"),
-            ],
-            &[
-                text("username").must(),
-                text("mentionIds"),
-                text("starredIds"),
-                text("pinned"),
-                text("fields"),
-                text("query"),
-                text("sort"),
-                number("count"),
-                number("offset"),
-            ],
-        ],
-    ),
-    (
-        "groups.members",
-        &[
-            &[
-                text("roomId").must(),
-                number("offset").or_null(),
-                number("count").or_null(),
-                text("filter").or_null(),
-                texts("status").or_null(),
-            ],
-            &[
-                text("roomName").must(),
-                number("offset").or_null(),
-                number("count").or_null(),
-                text("filter").or_null(),
-                texts("status").or_null(),
-            ],
-        ],
-    ),
-    (
-        "im.members",
-        &[
-            &[
-                text("roomId").must(),
-                key("status", Kind::TextOrTexts),
-                text("filter"),
-                text("query"),
-                text("sort"),
-                number("count"),
-                number("offset"),
-            ],
-            &[
-                text("username").must(),
-                key("status", Kind::TextOrTexts),
-                text("filter"),
-                text("query"),
-                text("sort"),
-                number("count"),
-                number("offset"),
-            ],
-        ],
-    ),
-    (
-        "channels.list",
-        &[&[
-            text("_id"),
-            text("query"),
-            number("count"),
-            number("offset"),
-            text("sort"),
-            text("fields"),
-        ]],
-    ),
-    (
-        "users.list",
-        &[&[
-            text("fields").or_null(),
-            text("query").or_null(),
-            number("count").or_null(),
-            number("offset").or_null(),
-            text("sort").or_null(),
-            filled("email").or_null(),
-        ]],
-    ),
-    ("method.call", METHOD),
-    ("method.callAnon", METHOD),
-    ("channels.leave", BY_ID_OR_NAME),
-    ("groups.leave", BY_ID_OR_NAME),
-    ("channels.roles", BY_ID_OR_NAME),
-    ("groups.roles", BY_ID_OR_NAME),
-    ("groups.info", BY_ID_OR_NAME),
-    ("rooms.info", BY_ID_OR_NAME),
-    (
-        "channels.kick",
-        &[
-            &[text("roomId").must(), text("userId").must()],
-            &[text("roomName").must(), text("userId").must()],
-        ],
-    ),
-    ("groups.kick", PEOPLE),
-    ("groups.invite", PEOPLE),
-    (
-        "groups.rename",
-        &[
-            &[text("roomId").must(), text("name").must()],
-            &[text("roomName").must(), text("name").must()],
-        ],
-    ),
-    ("channels.setTopic", TOPIC),
-    ("channels.setAnnouncement", ANNOUNCEMENT),
-    ("groups.setAnnouncement", ANNOUNCEMENT),
-    ("channels.setDescription", DESCRIPTION),
-    ("groups.setDescription", DESCRIPTION),
-    (
-        "channels.invite",
-        &[
-            &[
-                text("roomId").must(),
-                text("userId").or_null(),
-                text("username").or_null(),
-                text("user").or_null(),
-            ],
-            &[
-                text("roomName").must(),
-                text("userId").or_null(),
-                text("username").or_null(),
-                text("user").or_null(),
-            ],
-        ],
-    ),
-    (
-        "rooms.saveRoomSettings",
-        &[&[
-            text("rid").must(),
-            text("roomAvatar").or_null(),
-            flag("featured").or_null(),
-            text("roomName").or_null(),
-            text("roomTopic").or_null(),
-            text("roomAnnouncement").or_null(),
-            text("roomDescription").or_null(),
-            object("roomCustomFields").or_null(),
-            text("roomType").or_null(),
-            flag("readOnly").or_null(),
-            flag("reactWhenReadOnly").or_null(),
-            texts("systemMessages").or_null(),
-            flag("default").or_null(),
-            text("joinCode").or_null(),
-            flag("encrypted").or_null(),
-            key("favorite", Kind::Open(FAVORITE)).or_null(),
-            flag("retentionEnabled").or_null(),
-            number("retentionMaxAge").or_null(),
-            flag("retentionExcludePinned").or_null(),
-            flag("retentionFilesOnly").or_null(),
-            flag("retentionIgnoreThreads").or_null(),
-            flag("retentionOverrideGlobal").or_null(),
-        ]],
-    ),
-    (
-        "rooms.membersOrderedByRole",
-        &[
-            &[
-                text("roomId").must(),
-                key("status", Kind::TextOrTexts),
-                text("filter"),
-                key("count", Kind::Whole),
-                key("offset", Kind::Whole),
-                text("sort"),
-            ],
-            &[
-                text("roomName").must(),
-                key("status", Kind::TextOrTexts),
-                text("filter"),
-                key("count", Kind::Whole),
-                key("offset", Kind::Whole),
-                text("sort"),
-            ],
-        ],
-    ),
-    (
-        "subscriptions.unread",
-        &[
-            &[text("roomId").must()],
-            &[key("firstUnreadMessage", Kind::Closed(&[text("_id").must()])).must()],
-        ],
-    ),
-    ("groups.setTopic", TOPIC),
-    (
-        "channels.create",
-        &[&[
-            text("name").must(),
-            texts("members"),
-            texts("teams"),
-            flag("readOnly"),
-            object("customFields"),
-            flag("excludeSelf"),
-            key("extraData", Kind::Closed(EXTRA)),
-        ]],
-    ),
-    (
-        "groups.create",
-        &[&[
-            text("name").must(),
-            texts("members").or_null(),
-            flag("readOnly").or_null(),
-            flag("excludeSelf").or_null(),
-            object("customFields").or_null(),
-            key("extraData", Kind::Closed(EXTRA)).or_null(),
-        ]],
-    ),
-    (
-        "im.create",
-        &[
-            &[text("usernames").must(), flag("excludeSelf")],
-            &[text("username").must(), flag("excludeSelf")],
-        ],
-    ),
-    (
-        "rooms.isMember",
-        &[
-            &[filled("roomId").must(), filled("userId").must()],
-            &[filled("roomId").must(), filled("username").must()],
-        ],
-    ),
-    (
-        "rooms.createDiscussion",
-        &[&[
-            text("prid").must(),
-            text("pmid").or_null(),
-            text("t_name").must(),
-            text("topic").or_null(),
-            texts("users").or_null(),
-            flag("encrypted").or_null(),
-            text("reply").or_null(),
-        ]],
-    ),
-    ("subscriptions.get", &[&[text("updatedSince").or_null()]]),
-    ("subscriptions.getOne", &[&[text("roomId").must()]]),
-    (
-        "subscriptions.read",
-        &[
-            &[text("rid").must(), flag("readThreads").or_null()],
-            &[text("roomId").must(), flag("readThreads").or_null()],
-        ],
-    ),
-    (
-        "users.info",
-        &[
-            &[
-                text("userId").must(),
-                text("includeUserRooms"),
-                text("fields").or_null(),
-            ],
-            &[
-                text("username").must(),
-                text("includeUserRooms"),
-                text("fields").or_null(),
-            ],
-            &[
-                text("importId").must(),
-                text("includeUserRooms"),
-                text("fields").or_null(),
-            ],
-        ],
-    ),
-    ("users.getPresence", &[USER]),
-    ("users.getStatus", &[USER]),
-    (
-        "users.presence",
-        &[&[text("from").or_null(), key("ids", Kind::TextOrTexts)]],
-    ),
-    ("users.autocomplete", &[&[text("selector").must()]]),
-    (
-        "spotlight",
-        &[&[
-            text("query").must(),
-            text("usernames").or_null(),
-            text("type").or_null(),
-            text("rid").or_null(),
-        ]],
-    ),
-    (
-        "settings.public",
-        &[&[
-            number("count").or_null(),
-            number("offset").or_null(),
-            text("sort").or_null(),
-            text("_id"),
-            text("query"),
-        ]],
-    ),
-];
+const NAMED: Form = &[text("_id").must()];
 
 const FAVORITE: Form = &[flag("defaultValue").must(), flag("favorite").must()];
-
-const TOPIC: &[Form] = &[
-    &[text("roomId").must(), text("topic").must()],
-    &[text("roomName").must(), text("topic").must()],
-];
-
-const ANNOUNCEMENT: &[Form] = &[
-    &[text("roomId").must(), text("announcement").must()],
-    &[text("roomName").must(), text("announcement").must()],
-];
-
-const DESCRIPTION: &[Form] = &[
-    &[text("roomId").must(), text("description").must()],
-    &[text("roomName").must(), text("description").must()],
-];
-
-const METHOD: &[Form] = &[&[text("message").must()]];
 
 /// The frame in the body of `method.call`.
 pub(super) const FRAME: Form = &[
@@ -542,25 +107,93 @@ pub(super) const FRAME: Form = &[
     key("msg", Kind::Word(&["method"])).must(),
 ];
 
-const BY_ID_OR_NAME: &[Form] = &[&[text("roomId").must()], &[text("roomName").must()]];
+/// The forms of which a body or query of an endpoint must have one; `None` if any will do.
+pub(super) fn forms(endpoint: &str) -> Option<impl Iterator<Item = Form> + use<>> {
+    // That each line is one is tested below.
+    static ALL: LazyLock<BTreeMap<&str, Vec<Vec<Key>>>> = LazyLock::new(|| lines().filter_map(row).collect());
+    let forms = ALL.get(endpoint)?;
+    Some(forms.iter().map(Vec::as_slice))
+}
 
-const PEOPLE: &[Form] = &[
-    &[
-        text("roomId").must(),
-        text("userId").or_null(),
-        text("username").or_null(),
-        text("user").or_null(),
-        texts("userIds").or_null(),
-        texts("usernames").or_null(),
-    ],
-    &[
-        text("roomName").must(),
-        text("userId").or_null(),
-        text("username").or_null(),
-        text("user").or_null(),
-        texts("userIds").or_null(),
-        texts("usernames").or_null(),
-    ],
-];
+fn lines() -> impl Iterator<Item = &'static str> {
+    include_str!("forms.txt")
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
 
-const USER: Form = &[text("userId"), text("username"), text("user")];
+/// A line of the table: of keys with `|` between them each makes a form of its own.
+fn row(line: &'static str) -> Option<(&'static str, Vec<Vec<Key>>)> {
+    let (endpoint, keys) = line.split_once(": ")?;
+    let choices = keys.split(' ').map(|one| one.split('|').map(parsed).collect());
+    let choices: Vec<Vec<Key>> = choices.collect::<Option<_>>()?;
+    let forms = choices.iter().map(Vec::len).max()?;
+    let nth = |nth: usize| {
+        let keys = choices.iter();
+        keys.filter_map(|choice| choice.get(nth).or(choice.first()).copied())
+            .collect()
+    };
+    Some((endpoint, (0..forms).map(nth).collect()))
+}
+
+fn parsed(word: &'static str) -> Option<Key> {
+    let bare = word.trim_end_matches(['!', '?']);
+    let (name, kind) = bare.split_once(':').unwrap_or((bare, "text"));
+    let kind = match kind {
+        "text" => Kind::Text,
+        "filled" => Kind::Filled,
+        "number" => Kind::Number,
+        "whole" => Kind::Whole,
+        "flag" => Kind::Flag,
+        "boolean" => Kind::Word(&["true", "false"]),
+        "texts" => Kind::Texts,
+        "text-or-texts" => Kind::TextOrTexts,
+        "object" => Kind::Object,
+        "message" => Kind::Closed(NAMED),
+        "extra" => Kind::Closed(EXTRA),
+        "favorite" => Kind::Open(FAVORITE),
+        _ => return None,
+    };
+    let key = key(name, kind);
+    match &word[bare.len()..] {
+        "" => Some(key),
+        "!" => Some(key.must()),
+        "?" => Some(key.or_null()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_a_row_in_each_line() {
+        let mut before = Vec::new();
+        for line in lines() {
+            let (endpoint, forms) = row(line).unwrap_or_else(|| panic!("no row: {line}"));
+            assert!(!before.contains(&endpoint), "twice: {line}");
+            before.push(endpoint);
+            let choices = line.split(' ').filter(|word| word.contains('|')).count();
+            assert_eq!(choices == 1, forms.len() > 1, "one choice at most: {line}");
+        }
+        assert!(before.len() > 40);
+    }
+
+    #[test]
+    fn what_stands_in_a_row() {
+        let (endpoint, forms) = row("a.b: one:filled! two!|three! four:number?").expect("a row");
+        let told = |form: &Vec<Key>| {
+            let told = form.iter().map(|key| (key.name, key.required, key.nullable));
+            told.collect::<Vec<_>>()
+        };
+        let both = ["two", "three"]
+            .map(|name| vec![("one", true, false), (name, true, false), ("four", false, true)]);
+        assert_eq!(
+            (endpoint, forms.iter().map(told).collect::<Vec<_>>()),
+            ("a.b", both.to_vec())
+        );
+        for wrong in ["a.b", "a.b: one:strange", "a.b: one!?", "a.b: one?!"] {
+            assert!(row(wrong).is_none(), "{wrong}");
+        }
+    }
+}

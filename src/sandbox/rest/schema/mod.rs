@@ -10,12 +10,14 @@ use forms::{Form, Key, Kind};
 /// Makes the scalars of a body or query fit where they can, as the server does: `5` is a text, `"5"` a number. What does not
 /// fit is told in the validator's words.
 pub(super) fn fit(endpoint: &str, given: &mut Map<String, Value>) -> Result<(), String> {
-    let mut all = chat::FORMS.iter().chain(forms::FORMS);
-    let Some((_, forms)) = all.find(|(name, _)| *name == endpoint) else {
+    let mut of_chat = chat::FORMS.iter().filter(|(name, _)| *name == endpoint);
+    let of_chat = of_chat.next().map(|(_, forms)| forms.iter().copied());
+    let others = forms::forms(endpoint);
+    if of_chat.is_none() && others.is_none() {
         return Ok(());
-    };
+    }
     let mut first = None;
-    for form in *forms {
+    for form in of_chat.into_iter().flatten().chain(others.into_iter().flatten()) {
         let mut copy = given.clone();
         match fit_form(form, &mut copy, false) {
             Ok(()) => {
