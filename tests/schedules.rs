@@ -14,7 +14,7 @@ use rocketbotte::schedule::{Missed, Once, Overlap, Schedule, ScheduleErrorKind, 
 use rocketbotte::testing::{TestBot, events};
 use rocketbotte::transport::Arrival;
 use rocketbotte::{BoxError, Context, Request, Response, Router};
-use support::{Driven, Log, Recorder, after, after_secs, drive_with};
+use support::{Driven, Log, Recorder, after, after_secs, drive_with, message_in};
 use tokio::time::Instant;
 use tower::{Service, ServiceBuilder};
 
@@ -456,6 +456,135 @@ async fn a_single_run_is_planned_replaced_taken_back_and_bounded() {
     bot.shut_down().await;
     let error = schedules.once(Once::after("remind", HOUR)).await.unwrap_err();
     assert_eq!(error.kind(), ScheduleErrorKind::NotRunning);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_for_which_there_is_no_room_is_tried_again() {
+    use rocketbotte::dispatch::Overflow;
+
+    // The room of the run is full; or all rooms together are, so that there is none for a job either.
+    for (overflow, in_all) in [
+        (Overflow::Park, 1000),
+        (Overflow::DropNewest, 1000),
+        (Overflow::Busy, 1000),
+        (Overflow::Park, 2),
+        (Overflow::DropNewest, 2),
+    ] {
+        let release = Arc::new(tokio::sync::Semaphore::new(0));
+        let runs = Runs::new();
+        let waits = Arc::clone(&release);
+        let router = runs
+            .router(Schedule::every(10 * MINUTE), Duration::ZERO)
+            .on_message(async move || drop(waits.acquire().await.unwrap()))
+            .on_schedule("remind", async |run: Arc<Scheduled>| {
+                run.payload_as::<String>().unwrap()
+            });
+        let clock = WallClock::starting_at(noon());
+        let journal = MemoryJournal::new();
+        let bot = drive_with(
+            Recorder::new(),
+            |serve| {
+                let serve = serve.wall_clock(clock).journal(journal).hold(24 * HOUR);
+                let serve = serve.route_timeout(None).max_waiting(in_all);
+                serve.lane_capacity(2, overflow)
+            },
+            router,
+        );
+        let schedules = bot.handle.schedules();
+        let once = Once::after("remind", 10 * MINUTE).payload("tea").unwrap();
+        schedules.once(once.id("tea").in_room("GENERAL")).await.unwrap();
+        after_secs(1).await;
+        for n in 0..5 {
+            bot.deliver(message_in("GENERAL", &n.to_string()));
+        }
+        after(30 * MINUTE).await;
+        assert!(!bot.sent.texts().contains(&"tea".to_owned()), "{overflow:?}");
+        let planned = schedules.planned("remind");
+        assert_eq!(planned.len(), 1, "{overflow:?} {in_all}");
+        release.add_permits(100);
+        after_secs(11).await;
+        let tea = bot.sent.texts().iter().filter(|text| *text == "tea").count();
+        assert_eq!(tea, 1, "{overflow:?} {in_all}");
+        assert!(schedules.planned("remind").is_empty());
+        if in_all < 1000 {
+            assert!(runs.dues().contains(&600), "{overflow:?}: {:?}", runs.dues());
+        }
+        bot.shut_down().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_planned_while_the_one_of_its_id_runs_comes_behind_it() {
+    let journal = MemoryJournal::new();
+    let heard = Arc::<Mutex<Vec<(u64, String)>>>::default();
+    let begun = Instant::now();
+    let router = || {
+        let log = Arc::clone(&heard);
+        let snooze = async move |run: Arc<Scheduled>, schedules: Schedules| {
+            let text: String = run.payload_as().unwrap();
+            log.lock()
+                .unwrap()
+                .push((begun.elapsed().as_secs(), text.clone()));
+            let again = |minutes: u32, text: &str| {
+                let once = Once::after("remind", minutes * MINUTE).payload(text).unwrap();
+                once.id("tea")
+            };
+            match text.as_str() {
+                "first" => {
+                    schedules.once(again(60, "replaced")).await.unwrap();
+                    schedules.once(again(10, "snoozed")).await.unwrap();
+                    // The same is the one that runs.
+                    let same = Once::at("remind", run.due().to_system_time().unwrap());
+                    let same = same.payload("first").unwrap().id("tea");
+                    schedules.once(same).await.unwrap();
+                    assert_eq!(schedules.planned("remind").len(), 1);
+                }
+                "snoozed" => {
+                    schedules.once(again(1, "never")).await.unwrap();
+                    assert!(schedules.cancel("remind", "tea"));
+                    assert!(!schedules.cancel("remind", "tea"));
+                    assert!(schedules.planned("remind").is_empty());
+                }
+                "cut off" => {
+                    schedules.once(again(10, "behind")).await.unwrap();
+                    if log.lock().unwrap().len() == 3 {
+                        std::future::pending::<()>().await;
+                    }
+                }
+                _ => {}
+            }
+        };
+        Router::new().on_schedule("remind", route(snooze).named("snooze").no_timeout())
+    };
+    let clock = WallClock::starting_at(noon());
+    let bot = serve_with(&clock, journal.clone(), router());
+    let schedules = bot.handle.schedules();
+    let first = |text: &str| {
+        let once = Once::after("remind", MINUTE).payload(text).unwrap();
+        once.id("tea")
+    };
+    schedules.once(first("first")).await.unwrap();
+    after(HOUR).await;
+    let texts = || -> Vec<_> {
+        let heard = heard.lock().unwrap();
+        heard.iter().map(|(at, text)| (*at, text.clone())).collect()
+    };
+    assert_eq!(texts(), [(60, "first".to_owned()), (660, "snoozed".to_owned())]);
+    // The end of the process loses neither what runs nor what waits behind it.
+    schedules.once(first("cut off")).await.unwrap();
+    after(2 * MINUTE).await;
+    assert_eq!(texts().len(), 3);
+    kill(bot).await;
+    let clock = WallClock::starting_at(noon() + HOUR + 2 * MINUTE);
+    let bot = serve_with(&clock, journal.clone(), router());
+    after(30 * MINUTE).await;
+    let last: Vec<_> = texts().into_iter().skip(3).map(|(_, text)| text).collect();
+    assert_eq!(last, ["cut off", "behind"]);
+    bot.shut_down().await;
+    let bot = serve_with(&clock, journal, router());
+    after(HOUR).await;
+    assert_eq!(texts().len(), 5, "all is done");
+    bot.shut_down().await;
 }
 
 #[tokio::test(start_paused = true)]

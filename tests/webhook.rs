@@ -1,13 +1,18 @@
 //! Outgoing webhooks: who may call, what becomes an event, and what the server is answered. Over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by them")]
 
+mod support;
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use rocketbotte::command::CommandLayer;
 use rocketbotte::dispatch::{DeadLetter, Serve, ShutdownReport};
-use rocketbotte::event::{Event, EventKind, Message};
+use rocketbotte::event::{Event, EventKind, Message, RoomKind};
 use rocketbotte::extract::{Args, Outbox};
 use rocketbotte::handler::route;
 use rocketbotte::response::{Attachment, React, Send, Thread};
@@ -232,6 +237,7 @@ async fn what_the_server_posts_is_the_event_that_it_is() {
     edited["alias"] = json!("Annie");
     bot.post(&edited).await;
     let mut direct = posted("m4", "for you");
+    direct["channel_id"] = json!("annrocket.cat");
     direct.as_object_mut().unwrap().remove("channel_name");
     bot.post(&direct).await;
     let file = json!({
@@ -445,6 +451,299 @@ fn no_damage_of_a_post_harms_the_bot() {
 }
 
 #[tokio::test]
+async fn whatever_is_true_is_a_bot() {
+    let bot = Hooked::start(builder()).await;
+    let rows = [
+        (json!(true), true),
+        (json!("true"), true),
+        // Of older servers.
+        (json!({ "i": "Wx7hQ" }), true),
+        (json!({}), true),
+        (json!([]), true),
+        (json!(1), true),
+        (json!("[object Object]"), true),
+        (json!(false), false),
+        (json!("false"), false),
+        (json!(""), false),
+        (json!(0), false),
+        (json!(null), false),
+    ];
+    for (index, (mark, is_bot)) in rows.into_iter().enumerate() {
+        let mut post = posted(&format!("m{index}"), "!echo hi");
+        post["bot"] = mark.clone();
+        let answer = if is_bot {
+            json!({})
+        } else {
+            json!({ "text": "hi" })
+        };
+        assert_eq!(bot.post(&post).await, (200, answer), "{mark}");
+    }
+    bot.end().await;
+}
+
+#[tokio::test]
+async fn a_room_is_of_the_kind_that_the_server_tells() {
+    let bot = Hooked::start(builder()).await;
+    let rows = [
+        (json!({}), RoomKind::Unknown),
+        (json!({ "room": { "t": "c" } }), RoomKind::Channel),
+        (json!({ "room": { "t": "p" } }), RoomKind::Private),
+        (json!({ "room": { "t": 1 } }), RoomKind::Unknown),
+        (json!({ "room": "p" }), RoomKind::Unknown),
+        (
+            json!({ "channel_name": null, "room": { "t": "d" } }),
+            RoomKind::Direct,
+        ),
+        (
+            json!({ "channel_name": null, "room": { "t": "l" } }),
+            RoomKind::Livechat,
+        ),
+        // Of more than two, or of livechat.
+        (json!({ "channel_name": null }), RoomKind::Unknown),
+        (
+            json!({ "channel_name": null, "channel_id": "annIdrocket.cat" }),
+            RoomKind::Direct,
+        ),
+        (json!({ "channel_id": "annIdrocket.cat" }), RoomKind::Unknown),
+    ];
+    for (index, (fields, kind)) in rows.into_iter().enumerate() {
+        let mut post = posted(&format!("m{index}"), "talk");
+        for (name, value) in fields.as_object().unwrap() {
+            post[name] = value.clone();
+        }
+        assert_eq!(bot.post(&post).await.0, 200);
+        let heard = bot.heard.lock().unwrap();
+        let message = heard.last().unwrap().message().unwrap();
+        assert_eq!(message.room().kind(), kind, "{fields}");
+    }
+    bot.end().await;
+}
+
+/// Runs a future within whatever call wakes it.
+struct InPlace {
+    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + std::marker::Send>>>>,
+    is_woken: AtomicBool,
+}
+
+impl Wake for InPlace {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::SeqCst);
+        while self.is_woken.load(Ordering::SeqCst) {
+            // Whoever has it sees that it is woken.
+            let Ok(mut place) = self.future.try_lock() else {
+                return;
+            };
+            self.is_woken.store(false, Ordering::SeqCst);
+            let waker = Waker::from(Arc::clone(&self));
+            let mut cx = std::task::Context::from_waker(&waker);
+            if place
+                .as_mut()
+                .is_some_and(|future| future.as_mut().poll(&mut cx).is_ready())
+            {
+                *place = None;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_there_at_once_is_not_lost() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (routes, transport) = builder().build().unwrap().into_parts();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let letters = Arc::<Mutex<Vec<String>>>::default();
+    let log = Arc::clone(&letters);
+    let serve = Serve::new(transport, NoAccount)
+        .on_dead_letter(move |letter: DeadLetter| log.lock().unwrap().push(letter.error.to_string()));
+    let app =
+        CommandLayer::new("!").layer(Router::new().command("echo", async |Args(text): Args<String>| text));
+    // The pipeline runs while the call is being handed over to it, as on another core.
+    let running = Box::pin(async move { drop(serve.run(app).await) });
+    Waker::from(Arc::new(InPlace {
+        future: Mutex::new(Some(running)),
+        is_woken: AtomicBool::new(false),
+    }))
+    .wake();
+    for n in 0..5 {
+        let post = posted(&n.to_string(), "!echo hi").to_string();
+        let answer = call(&address, "application/json", post.as_bytes()).await;
+        assert_eq!(answer, (200, json!({ "text": "hi" })), "{n}");
+    }
+    assert!(letters.lock().unwrap().is_empty());
+}
+
+/// A webhook that serves by itself, with a command that waits.
+struct Served {
+    address: String,
+    release: Arc<Notify>,
+    began: Arc<Notify>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<ShutdownReport>,
+}
+
+impl Served {
+    async fn start(builder: WebhookBuilder) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (release, began) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (waits, begins) = (Arc::clone(&release), Arc::clone(&began));
+        let router = Router::new()
+            .command("echo", async |Args(text): Args<String>| text)
+            .command("wait", async move || {
+                begins.notify_one();
+                waits.notified().await;
+                "at last"
+            });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let webhook = builder.build().unwrap();
+        let serving = tokio::spawn(async move {
+            let app = CommandLayer::new("!").layer(router);
+            let served = webhook.serve(listener, app, async { stopped.await.unwrap() });
+            served.await.unwrap()
+        });
+        Self {
+            address,
+            release,
+            began,
+            stop,
+            serving,
+        }
+    }
+
+    async fn say(&self, id: &str, text: &str) -> (u16, Value) {
+        let post = posted(id, text).to_string();
+        call(&self.address, "application/json", post.as_bytes()).await
+    }
+
+    /// Sends a part of a call.
+    async fn begin(&self, length: usize, part: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let head = match length {
+            0 => String::new(),
+            length => format!("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n"),
+        };
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(part.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn end(self) {
+        self.stop.send(()).unwrap();
+        let ended = tokio::time::timeout(PATIENCE, self.serving).await.unwrap();
+        assert!(ended.unwrap().is_complete());
+    }
+}
+
+async fn rest_of(mut stream: TcpStream) -> String {
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+    let _ = read.expect("it is closed in time");
+    String::from_utf8(rest).unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_a_call_that_comes_when_the_first_was_cut_off() {
+    let bot = Served::start(builder()).await;
+    let body = posted("m1", "!wait").to_string();
+    let cut = bot.begin(body.len(), &body).await;
+    bot.began.notified().await;
+    drop(cut);
+    // The end of the connection is there before the answer.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    bot.release.notify_one();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(bot.say("m1", "!wait").await, (200, json!({ "text": "at last" })));
+    bot.end().await;
+}
+
+#[tokio::test]
+async fn whoever_calls_half_is_cut_off_and_leaves_room_for_others() {
+    let bot = Served::start(
+        builder()
+            .max_connections(2)
+            .read_timeout(Duration::from_millis(500)),
+    )
+    .await;
+    for (part, length, expected) in [
+        ("", 0, ""),
+        ("POST / HTTP/1.1\r\nhost: h\r\nx-", 0, ""),
+        ("{\"token\":", 100, "HTTP/1.1 408 "),
+    ] {
+        let begun = Instant::now();
+        let half = [bot.begin(length, part).await, bot.begin(length, part).await];
+        // A third one has its turn when they are gone.
+        let answer = bot.say("m", "!echo well").await;
+        assert_eq!(answer, (200, json!({ "text": "well" })), "{part:?}");
+        assert!(begun.elapsed() >= Duration::from_millis(400), "{part:?}");
+        for stream in half {
+            let rest = rest_of(stream).await;
+            assert!(rest.starts_with(expected), "{part:?}: {rest:?}");
+        }
+    }
+    // Who waits for an answer is not cut off by that.
+    let body = posted("slow", "!wait").to_string();
+    let waits = bot.begin(body.len(), &body).await;
+    bot.began.notified().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bot.release.notify_one();
+    let rest = rest_of(waits).await;
+    assert!(rest.contains("at last"), "{rest}");
+    bot.end().await;
+}
+
+#[tokio::test]
+async fn only_so_many_long_bodies_are_read_at_a_time() {
+    let bot = Served::start(builder()).await;
+    let long = "x".repeat(100_000);
+    let mut half = Vec::new();
+    for _ in 0..16 {
+        half.push(bot.begin(200_000, &long).await);
+    }
+    let refused = (503, json!({ "error": "the bot can not take it now" }));
+    let mut tries = 0;
+    let begun = Instant::now();
+    // They are read some time.
+    loop {
+        tries += 1;
+        let answer = bot.say(&tries.to_string(), &format!("!echo {long}")).await;
+        if answer == refused {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(8), "{}", answer.0);
+    }
+    assert_eq!(
+        bot.say("short", "!echo well").await,
+        (200, json!({ "text": "well" }))
+    );
+    drop(half);
+    let begun = Instant::now();
+    loop {
+        tries += 1;
+        let (status, _) = bot.say(&tries.to_string(), &format!("!echo {long}")).await;
+        if status == 200 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{status}");
+    }
+    bot.end().await;
+}
+
+#[tokio::test]
+async fn wrong_tokens_do_not_flood_the_log() {
+    let (log, _guard) = support::Log::start(tracing::Level::WARN);
+    let bot = Hooked::start(builder()).await;
+    for n in 0..20 {
+        let mut post = posted("m", "!echo hi");
+        post["token"] = json!(n.to_string());
+        assert_eq!(bot.post(&post).await.0, 403);
+    }
+    let lines = log.text().matches("wrong token").count();
+    assert_eq!(lines, 1, "{}", log.text());
+    bot.end().await;
+}
+
+#[tokio::test]
 async fn a_slow_answer_is_none_and_says_so() {
     let bot = Hooked::start(builder().answer_within(Duration::from_millis(100))).await;
     assert_eq!(bot.say("slow", "!wait").await, (200, json!({})));
@@ -589,6 +888,23 @@ async fn a_server_and_a_bot_talk_without_an_account() {
         "neither what has no trigger word, nor another room, nor its own answers"
     );
 
+    // An older server shows of bots an object: without a trigger word the bot hears itself too.
+    let older = OutgoingWebhook::new(&url, "second").room("dev").bot_as_object();
+    sandbox.add_outgoing_webhook(older).unwrap();
+    ann.say("dev", "!echo !echo again").await;
+    for text in ["!echo again", "the end"] {
+        sandbox
+            .wait_for(|message| message.text == text, PATIENCE)
+            .await
+            .unwrap();
+        ann.say("dev", "!echo the end").await;
+    }
+    assert!(
+        sandbox
+            .messages("dev")
+            .iter()
+            .all(|message| message.text != "again")
+    );
     for hook in [
         OutgoingWebhook::new("https://example.org", "t"),
         OutgoingWebhook::new(&url, "t").room("nowhere"),

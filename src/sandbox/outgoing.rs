@@ -34,6 +34,7 @@ pub struct OutgoingWebhook {
     username: String,
     room: Option<String>,
     trigger_words: Vec<String>,
+    sends_bot_object: bool,
 }
 
 impl OutgoingWebhook {
@@ -46,7 +47,14 @@ impl OutgoingWebhook {
             username: "rocketbotte".to_owned(),
             room: None,
             trigger_words: Vec::new(),
+            sends_bot_object: false,
         }
+    }
+
+    /// Posts the field `bot` as older servers do: of messages of bots the object that the message has, not `true`.
+    pub fn bot_as_object(mut self) -> Self {
+        self.sends_bot_object = true;
+        self
     }
 
     /// As whom the answers are posted.
@@ -163,9 +171,13 @@ impl Integration {
         let at = raw("ts")
             .and_then(|ts| ts.get("$date")?.as_i64())
             .unwrap_or_default();
+        let bot = match raw("bot") {
+            Some(bot) if self.hook.sends_bot_object => bot.clone(),
+            bot => json!(bot.is_some()),
+        };
         let mut data = Map::from_iter([
             ("token".to_owned(), json!(self.hook.token)),
-            ("bot".to_owned(), json!(raw("bot").is_some())),
+            ("bot".to_owned(), bot),
             ("channel_id".to_owned(), json!(message.room_id)),
             ("message_id".to_owned(), json!(message.id)),
             ("timestamp".to_owned(), json!(iso(at))),

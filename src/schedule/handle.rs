@@ -99,7 +99,8 @@ impl Schedules {
     /// Without one it lives as long as the bot. At most 10,000 are planned.
     ///
     /// A run that is due while the bot is not running begins with its next start, however late:
-    /// [`Scheduled::due`](crate::event::Scheduled::due) says when it was meant.
+    /// [`Scheduled::due`](crate::event::Scheduled::due) says when it was meant. One for which there is no room, as too many
+    /// events wait in its place, is tried again every five seconds.
     ///
     /// # Errors
     ///
@@ -124,6 +125,7 @@ impl Schedules {
                 payload: once.payload,
                 room_id: once.room_id,
                 starts: 0,
+                then: None,
             })?;
             state.keep();
             state.ledger.clone()
@@ -139,7 +141,7 @@ impl Schedules {
         Ok(id)
     }
 
-    /// Takes a single run back. `false` if there is none, or it has begun.
+    /// Takes a single run back, also one that waits behind the one that runs. `false` if there is none, or it has begun.
     pub fn cancel(&self, job: &str, id: &str) -> bool {
         let mut state = self.lock();
         let was_planned = state.timetable.cancel(job, id);
@@ -150,7 +152,11 @@ impl Schedules {
     /// The single runs of a job that wait, in order: their ids, and when they are due.
     pub fn planned(&self, job: &str) -> Vec<(String, Timestamp)> {
         let state = self.lock();
-        let of_job = state.timetable.planned().filter(|once| once.job == job);
+        let of_job = state
+            .timetable
+            .planned()
+            .into_iter()
+            .filter(|once| once.job == job);
         of_job.map(|once| (once.id.clone(), once.due())).collect()
     }
 
@@ -270,7 +276,8 @@ impl Schedules {
 
     fn settled(&self, run: &crate::event::Scheduled, how: Settled) {
         let mut state = self.lock();
-        state.timetable.settled(run.job(), run.id(), run.due(), how);
+        let now = state.clock.now();
+        state.timetable.settled(run.job(), run.id(), run.due(), how, now);
         state.keep();
         drop(state);
         self.wake();

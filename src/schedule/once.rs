@@ -89,6 +89,9 @@ impl Once {
 
     /// Tells it from the others of its job. Planned again with the id of one that waits, it takes its place: so a
     /// command that runs twice, after a crash, plans once. The id of the command's message is a good one. Random unless set.
+    ///
+    /// While one with this id runs, it waits behind it, so that a handler can plan itself again ("snooze"). Only what is the
+    /// same in its time, its payload and its room is the one that runs, and plans nothing.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
@@ -126,11 +129,19 @@ pub(crate) struct StoredOnce {
     /// How often it was begun.
     #[serde(default)]
     pub(super) starts: u8,
+    /// The one of this id that was planned while this ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) then: Option<Box<StoredOnce>>,
 }
 
 impl StoredOnce {
     pub(super) fn due(&self) -> Timestamp {
         Timestamp::from_millis(self.at)
+    }
+
+    /// Whether it asks for the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.at == other.at && self.payload == other.payload && self.room_id == other.room_id
     }
 
     #[cfg(test)]
@@ -142,6 +153,7 @@ impl StoredOnce {
             payload: Value::from("tea"),
             room_id: Some(RoomId::from("r")),
             starts: 1,
+            then: None,
         }
     }
 }

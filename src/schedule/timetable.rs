@@ -18,6 +18,9 @@ const MOST_STARTS: u8 = 3;
 /// A clock that goes back by less than this does not make a job begin anew.
 const TURNED_BACK: Duration = Duration::from_secs(3600);
 
+/// A run for which there was no room begins again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
 /// Single runs that are planned.
 const MOST_ONCES: usize = 10_000;
 
@@ -81,6 +84,8 @@ pub(super) struct Timetable {
 struct PlannedOnce {
     once: StoredOnce,
     is_running: bool,
+    /// Its place in the agenda: when it is due, or is tried again.
+    at: Timestamp,
 }
 
 struct Job {
@@ -90,6 +95,8 @@ struct Job {
     next: Option<(Timestamp, Duration)>,
     waiting: VecDeque<Timestamp>,
     running: BTreeSet<Timestamp>,
+    /// There was no room for what waits: it begins no earlier.
+    not_before: Option<Timestamp>,
 }
 
 impl Timetable {
@@ -101,15 +108,15 @@ impl Timetable {
             if self.onces.contains_key(&key) {
                 continue;
             }
-            self.agenda.insert((once.due(), key.0.clone(), key.1.clone()));
-            self.onces.insert(
-                key,
-                PlannedOnce {
-                    once,
-                    is_running: false,
-                },
-            );
+            self.place(once);
         }
+    }
+
+    fn place(&mut self, once: StoredOnce) {
+        let (at, key) = (once.due(), (once.job.clone(), once.id.clone()));
+        self.agenda.insert((at, key.0.clone(), key.1.clone()));
+        let is_running = false;
+        self.onces.insert(key, PlannedOnce { once, is_running, at });
     }
 
     /// For a journal that knows nothing of them yet.
@@ -146,6 +153,7 @@ impl Timetable {
             next: None,
             waiting: VecDeque::new(),
             running: BTreeSet::new(),
+            not_before: None,
         };
         if self.is_started {
             job.begin(name, self.restored.remove(name), now);
@@ -180,16 +188,23 @@ impl Timetable {
         self.is_started = false;
     }
 
+    /// Plans a single run; behind the one of its id that runs, instead of the one that waits.
     pub(super) fn plan(&mut self, once: StoredOnce) -> Result<(), ScheduleError> {
         let key = (once.job.clone(), once.id.clone());
-        match self.onces.get(&key) {
-            // It is what was asked for.
-            Some(known) if known.is_running => return Ok(()),
-            Some(known) => {
-                self.agenda
-                    .remove(&(known.once.due(), key.0.clone(), key.1.clone()));
+        let is_full = self.onces.len() >= MOST_ONCES;
+        match self.onces.get_mut(&key) {
+            Some(known) if known.is_running || known.once.then.is_some() => {
+                // It is what was asked for.
+                if !(known.is_running && known.once.is_same(&once)) {
+                    known.once.then = Some(Box::new(once));
+                    self.changes.push(Change::Once(known.once.clone()));
+                }
+                return Ok(());
             }
-            None if self.onces.len() >= MOST_ONCES => {
+            Some(known) => {
+                self.agenda.remove(&(known.at, key.0, key.1));
+            }
+            None if is_full => {
                 return Err(ScheduleError::new(
                     ScheduleErrorKind::Full,
                     format!("{MOST_ONCES} single runs are planned already"),
@@ -197,26 +212,25 @@ impl Timetable {
             }
             None => {}
         }
-        self.agenda.insert((once.due(), key.0.clone(), key.1.clone()));
         self.changes.push(Change::Once(once.clone()));
-        self.onces.insert(
-            key,
-            PlannedOnce {
-                once,
-                is_running: false,
-            },
-        );
+        self.place(once);
         Ok(())
     }
 
     /// Whether it was planned and has not begun.
     pub(super) fn cancel(&mut self, job: &str, id: &str) -> bool {
         let key = (job.to_owned(), id.to_owned());
-        let Some(known) = self.onces.get(&key).filter(|known| !known.is_running) else {
+        let Some(known) = self.onces.get_mut(&key) else {
             return false;
         };
-        self.agenda
-            .remove(&(known.once.due(), key.0.clone(), key.1.clone()));
+        if known.is_running {
+            let was_planned = known.once.then.take().is_some();
+            if was_planned {
+                self.changes.push(Change::Once(known.once.clone()));
+            }
+            return was_planned;
+        }
+        self.agenda.remove(&(known.at, key.0.clone(), key.1.clone()));
         self.onces.remove(&key);
         self.changes.push(Change::OnceGone {
             job: key.0,
@@ -226,11 +240,14 @@ impl Timetable {
     }
 
     /// The single runs that wait, in order.
-    pub(super) fn planned(&self) -> impl Iterator<Item = &StoredOnce> {
-        let key = |(_, job, id): &(Timestamp, String, String)| (job.clone(), id.clone());
-        self.agenda
-            .iter()
-            .filter_map(move |place| Some(&self.onces.get(&key(place))?.once))
+    pub(super) fn planned(&self) -> Vec<&StoredOnce> {
+        let waits = self.onces.values().flat_map(|known| {
+            let itself = (!known.is_running).then_some(&known.once);
+            itself.into_iter().chain(known.once.then.as_deref())
+        });
+        let mut planned: Vec<_> = waits.collect();
+        planned.sort_by_key(|once| once.due());
+        planned
     }
 
     /// When something is due next. Without anything that could be, and before the bot is ready, `None`.
@@ -272,12 +289,7 @@ impl Timetable {
         };
         if known.once.starts >= MOST_STARTS {
             tracing::error!(job = key.0, due = %known.once.due(), "the process ended so often while this ran: given up");
-            self.onces.remove(&key);
-            self.changes.push(Change::OnceGone {
-                job: key.0,
-                id: key.1,
-            });
-            return;
+            return self.end_once(key, Settled::Done);
         }
         known.is_running = true;
         known.once.starts += 1;
@@ -295,40 +307,90 @@ impl Timetable {
         self.changes.push(Change::Once(once));
     }
 
-    /// A run has ended, or was given up.
-    pub(super) fn settled(&mut self, job: &str, id: Option<&str>, due: Timestamp, how: Settled) {
-        let is_done = how != Settled::Interrupted;
+    /// A run has ended, was cut off, or there was no room for it.
+    pub(super) fn settled(
+        &mut self,
+        job: &str,
+        id: Option<&str>,
+        due: Timestamp,
+        how: Settled,
+        now: Timestamp,
+    ) {
         if let Some(id) = id {
             let key = (job.to_owned(), id.to_owned());
-            // What was cut off begins again with the next start, where it is kept until then.
-            if let Some(known) = self.onces.remove(&key)
-                && (is_done || known.once.starts >= MOST_STARTS)
-            {
-                self.changes.push(Change::OnceGone {
-                    job: key.0,
-                    id: key.1,
-                });
-            }
-            return;
+            return match how {
+                Settled::Dropped => self.try_once_again(key, now),
+                Settled::Done | Settled::Interrupted => self.end_once(key, how),
+            };
         }
         let Some(known) = self.jobs.get_mut(job) else {
             return;
         };
         known.running.remove(&due);
-        if is_done && known.state.open.remove(&due.as_millis()).is_some() {
+        let has_changed = match how {
+            Settled::Done => known.state.open.remove(&due.as_millis()).is_some(),
+            Settled::Dropped => known.try_again(due, now),
+            Settled::Interrupted => false,
+        };
+        if has_changed {
             self.changes
                 .push(Change::Job(job.to_owned(), known.state.clone()));
+        }
+    }
+
+    /// It has not begun after all.
+    fn try_once_again(&mut self, key: (String, String), now: Timestamp) {
+        let Some(known) = self.onces.get_mut(&key).filter(|known| known.is_running) else {
+            return;
+        };
+        known.is_running = false;
+        known.once.starts = known.once.starts.saturating_sub(1);
+        known.at = now.saturating_add(TRY_AGAIN);
+        self.agenda.insert((known.at, key.0, key.1));
+        self.changes.push(Change::Once(known.once.clone()));
+    }
+
+    fn end_once(&mut self, key: (String, String), how: Settled) {
+        let Some(known) = self.onces.remove(&key) else {
+            return;
+        };
+        // What was cut off begins again with the next start, where it is kept until then.
+        let is_over = how != Settled::Interrupted || known.once.starts >= MOST_STARTS;
+        match known.once.then {
+            Some(next) => {
+                if is_over {
+                    self.changes.push(Change::Once((*next).clone()));
+                }
+                self.place(*next);
+            }
+            None if is_over => self.changes.push(Change::OnceGone {
+                job: key.0,
+                id: key.1,
+            }),
+            None => {}
         }
     }
 }
 
 impl Job {
     fn next_at(&self) -> Option<Timestamp> {
-        if !self.waiting.is_empty() && self.may_start() {
-            return Some(Timestamp::from_millis(i64::MIN));
-        }
-        let (due, jitter) = self.next?;
-        Some(due.saturating_add(jitter))
+        let at_once = Timestamp::from_millis(i64::MIN);
+        let may_start = !self.waiting.is_empty() && self.may_start();
+        let waits = may_start.then(|| self.not_before.unwrap_or(at_once));
+        let next = self.next.map(|(due, jitter)| due.saturating_add(jitter));
+        waits.into_iter().chain(next).min()
+    }
+
+    /// Puts a run back that has not begun after all. Whether it was one.
+    fn try_again(&mut self, due: Timestamp, now: Timestamp) -> bool {
+        let Some(starts) = self.state.open.get_mut(&due.as_millis()) else {
+            return false;
+        };
+        *starts = starts.saturating_sub(1);
+        self.waiting.push_back(due);
+        self.waiting.make_contiguous().sort_unstable();
+        self.not_before = Some(now.saturating_add(TRY_AGAIN));
+        true
     }
 
     fn may_start(&self) -> bool {
@@ -450,6 +512,12 @@ impl Job {
     }
 
     fn start(&mut self, name: &str, now: Timestamp, runs: &mut Vec<Run>) {
+        // Further away it is only where the clock was put back.
+        let is_early = |at: Timestamp| at > now && at.saturating_since(now) <= TRY_AGAIN;
+        if self.not_before.is_some_and(is_early) {
+            return;
+        }
+        self.not_before = None;
         while self.may_start()
             && let Some(due) = self.waiting.pop_front()
         {

@@ -19,6 +19,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0..400_i64).prop_map(Step::Pass),
         4 => any::<usize>().prop_map(|index| Step::Settle(index, Settled::Done)),
         1 => any::<usize>().prop_map(|index| Step::Settle(index, Settled::Interrupted)),
+        1 => any::<usize>().prop_map(|index| Step::Settle(index, Settled::Dropped)),
         1 => Just(Step::Restart),
     ];
     vec(step, 0..60)
@@ -85,7 +86,11 @@ fn check(overlap: Overlap, steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Settle(index, how) if !running.is_empty() => {
                 let which = running.remove(index % running.len());
                 let job = if which.0.is_some() { "once" } else { "job" };
-                table.settled(job, which.0.as_deref(), which.1, how);
+                table.settled(job, which.0.as_deref(), which.1, how, now);
+                if how == Settled::Dropped {
+                    // It has not begun after all.
+                    *begun.entry(which.clone()).or_default() -= 1;
+                }
                 if how == Settled::Done {
                     *done.entry(which).or_default() += 1;
                 }

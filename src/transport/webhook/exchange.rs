@@ -33,15 +33,18 @@ pub(crate) struct Exchange {
     reply: watch::Sender<Reply>,
     /// Callers that wait.
     waiting: AtomicUsize,
+    /// There is no other way for an answer: it is kept for those who call again, also where nobody waits.
+    keeps: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(post: Arc<Post>) -> Self {
+    pub(super) fn new(post: Arc<Post>, keeps: bool) -> Self {
         Self {
             room_id: post.channel_id(),
             post,
             reply: watch::Sender::new(Reply::Open),
             waiting: AtomicUsize::new(0),
+            keeps,
         }
     }
 
@@ -55,10 +58,12 @@ impl Exchange {
             return false;
         };
         let is_there = self.room_id.is_some() && send.room_id() == self.room_id.as_ref();
-        if !is_there || self.waiting.load(Ordering::Acquire) == 0 {
-            return false;
-        }
-        self.set(|| Reply::Message(json_of(send).into()))
+        let is_awaited = self.waiting.load(Ordering::Acquire) > 0;
+        // What is only kept goes to the sink too, which says that nobody has it yet.
+        is_there
+            && (is_awaited || self.keeps)
+            && self.set(|| Reply::Message(json_of(send).into()))
+            && is_awaited
     }
 
     /// What became of the event.
@@ -84,11 +89,14 @@ impl Exchange {
         *self.reply.borrow() == Reply::Failed
     }
 
+    /// Somebody waits for the answer: from before it can be there, until this is dropped, as whoever calls may be gone.
+    pub(super) fn wait(&self) -> Waits<'_> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        Waits(&self.waiting)
+    }
+
     /// Waits for the answer; what comes later is none any more.
     pub(super) async fn reply(&self, within: Duration) -> Reply {
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        // Whoever calls may be gone before the answer is there.
-        let _waits = Waits(&self.waiting);
         let mut reply = self.reply.subscribe();
         let answered = reply.wait_for(|reply| *reply != Reply::Open);
         match tokio::time::timeout(within, answered).await {
@@ -103,7 +111,9 @@ impl Exchange {
     }
 }
 
-struct Waits<'a>(&'a AtomicUsize);
+/// Somebody waits.
+#[must_use]
+pub(super) struct Waits<'a>(&'a AtomicUsize);
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {

@@ -39,10 +39,19 @@
 //! while the bot stops or has too much to do, so that nothing is lost by that. It does not call again where it could not
 //! connect. A message that comes again while it is remembered (the last 1024) is not handled
 //! again, and gets the same answer.
+//!
+//! # Strangers
+//!
+//! The server shows its token in the body, so a body is read of whoever can connect. What that may hold and how long it
+//! may take is bounded ([`body_limit`](WebhookBuilder::body_limit), [`read_timeout`](WebhookBuilder::read_timeout), and for
+//! [`Webhook::serve`] [`max_connections`](WebhookBuilder::max_connections)), it is parsed only behind a right token, and wrong
+//! ones are logged once a minute. Let none but the server reach it where you can.
 
 mod exchange;
+mod listen;
 mod no_account;
 mod post;
+mod refused;
 mod routes;
 mod tokens;
 
@@ -76,6 +85,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// Bytes of a call: a message of the longest kind, with the object of its file.
 const BODY_LIMIT: usize = 1024 * 1024;
 
+/// A call of the server comes as a whole.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections at a time.
+const MOST_CONNECTIONS: usize = 256;
+
 /// Calls that wait for the pipeline.
 const MOST_WAITING: usize = 1024;
 
@@ -91,6 +106,8 @@ pub struct WebhookBuilder {
     body_limit: usize,
     answer_within: Duration,
     max_waiting: usize,
+    max_connections: usize,
+    read_timeout: Duration,
 }
 
 /// Why a webhook can not be made.
@@ -141,6 +158,19 @@ impl WebhookBuilder {
         self
     }
 
+    /// How many connections [`Webhook::serve`] has at a time (256 unless set, at least 1). More wait until one is closed.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.max(1);
+        self
+    }
+
+    /// How long a caller may take for the head of a call, and again for its body: 10 s each unless set. A connection
+    /// without a call is closed after this too. In an application of one's own it is the body only.
+    pub fn read_timeout(mut self, time: Duration) -> Self {
+        self.read_timeout = time;
+        self
+    }
+
     /// The webhook.
     ///
     /// # Errors
@@ -175,6 +205,8 @@ impl Webhook {
             body_limit: BODY_LIMIT,
             answer_within: ANSWER_WITHIN,
             max_waiting: MOST_WAITING,
+            max_connections: MOST_CONNECTIONS,
+            read_timeout: READ_TIMEOUT,
         }
     }
 
@@ -194,15 +226,15 @@ impl Webhook {
     /// # }
     /// ```
     pub fn into_parts(self) -> (Router, WebhookTransport) {
+        self.parts(false)
+    }
+
+    fn parts(self, keeps: bool) -> (Router, WebhookTransport) {
         let settings = self.settings;
         let (sender, deliveries) = mpsc::channel(settings.max_waiting);
-        let calls = Arc::new(Calls::new(
-            settings.tokens,
-            sender,
-            settings.body_limit,
-            settings.answer_within,
-        ));
-        let routes = Router::new().route(&settings.path, post(routes::call).with_state(calls));
+        let path = settings.path.clone();
+        let calls = Arc::new(Calls::new(settings, sender, keeps));
+        let routes = Router::new().route(&path, post(routes::call).with_state(calls));
         let transport = WebhookTransport {
             deliveries,
             was_ready: false,
@@ -227,16 +259,20 @@ impl Webhook {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        let (routes, transport) = self.into_parts();
+        let (connections, read_timeout) = (self.settings.max_connections, self.settings.read_timeout);
+        let (routes, transport) = self.parts(true);
         let serve = Serve::new(transport, NoAccount);
         let handle = serve.handle();
         let (ended, has_ended) = oneshot::channel::<()>();
-        let listening = tokio::spawn(
-            axum::serve(listener, routes)
-                // It ends also where nobody says so.
-                .with_graceful_shutdown(async { drop(has_ended.await) })
-                .into_future(),
-        );
+        // It ends also where nobody says so.
+        let closed = async { drop(has_ended.await) };
+        let listening = tokio::spawn(listen::listen(
+            listener,
+            routes,
+            connections,
+            read_timeout,
+            closed,
+        ));
         // Dropped half-way, nobody listens any more.
         let listening = AbortOnDrop(listening);
         let mut running = std::pin::pin!(serve.run(service));

@@ -122,12 +122,28 @@ impl Post {
         self.fields.get(name)?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// A form has no other values than texts.
+    /// Whatever JavaScript takes for true: older servers send an object for `bot`. A form has no other values than texts.
     fn is(&self, name: &str) -> bool {
         match self.fields.get(name) {
+            None | Some(Value::Null) => false,
             Some(Value::Bool(is_so)) => *is_so,
-            Some(Value::String(text)) => text == "true",
-            _ => false,
+            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+            Some(Value::String(text)) => !["", "false", "0", "null", "undefined"].contains(&text.as_str()),
+            Some(Value::Array(_) | Value::Object(_)) => true,
+        }
+    }
+
+    /// What kind of room it is. Only files come with the room as an object; of the rest, one can tell the direct
+    /// conversations of two, whose ids are made of those of the people.
+    fn room_kind(&self, room_id: &RoomId, user_id: &UserId) -> RoomKind {
+        let letter = self.fields.get("room").and_then(|room| room.get("t")?.as_str());
+        match RoomKind::from_letter(letter) {
+            RoomKind::Unknown
+                if self.channel_name().is_none() && room_id.as_str().contains(user_id.as_str()) =>
+            {
+                RoomKind::Direct
+            }
+            kind => kind,
         }
     }
 
@@ -139,6 +155,7 @@ impl Post {
             let raw = RawEvent::new("webhook", self.integration.as_str(), args.to_string());
             return Ok(Event::Raw(Arc::new(raw)));
         };
+        let kind = self.room_kind(&room_id, &user_id);
         // A file comes with the whole message.
         let mut object = match self.fields.get("message") {
             Some(Value::Object(message)) => message.clone(),
@@ -173,10 +190,6 @@ impl Post {
             set("editedAt", edited_at.clone());
             set("_updatedAt", edited_at);
         }
-        let kind = match self.channel_name() {
-            Some(_) => RoomKind::Channel,
-            None => RoomKind::Direct,
-        };
         let mut room = Room::new(room_id, kind);
         if let Some(name) = self.channel_name() {
             room = room.with_name(name);
