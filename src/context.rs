@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use crate::conversation::waiters::Waiters;
 use crate::dispatch::Receipt;
 use crate::dispatch::lane_exits::LaneExits;
 use crate::dispatch::loops::LoopBreaker;
@@ -93,6 +94,8 @@ pub(crate) struct Shared {
     pub(crate) loops: LoopBreaker,
     pub(crate) lane_exits: LaneExits,
     pub(crate) tasks: Arc<TaskPool>,
+    /// Who waits for what somebody says.
+    pub(crate) conversations: Arc<Waiters>,
     /// Replies that grow at this moment.
     pub(crate) growing: Arc<GrowingReplies>,
     /// Who has written in the threads that the bot was asked in.
@@ -133,6 +136,7 @@ impl Shared {
             loops: LoopBreaker::default(),
             lane_exits: LaneExits::default(),
             tasks: Arc::default(),
+            conversations: Arc::default(),
             growing: Arc::default(),
             talks: ThreadTalks::default(),
             inspector: None,
@@ -278,6 +282,13 @@ impl Context {
     pub(crate) fn lateness(&self, now: Instant) -> Duration {
         let since = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         since(self.received_at).max(since(self.happened_at))
+    }
+
+    /// It waited for people so long, which is no lateness of its own.
+    pub(crate) fn waited(&mut self, time: Duration) {
+        let later = |at: Option<Instant>| at.and_then(|at| at.checked_add(time));
+        self.received_at = later(self.received_at);
+        self.happened_at = later(self.happened_at);
     }
 
     /// A context of a bot with this identity, for tests of services.

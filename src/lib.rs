@@ -27,6 +27,7 @@ pub mod args;
 #[cfg(feature = "client")]
 pub mod bot;
 pub mod command;
+pub mod conversation;
 pub mod dispatch;
 pub mod docs;
 pub mod event;

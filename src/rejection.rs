@@ -75,6 +75,15 @@ impl Rejection {
         )
     }
 
+    /// One that is always the same.
+    pub(crate) const fn fixed(text: &'static str) -> Self {
+        Self {
+            kind: RejectionKind::Other,
+            text: Cow::Borrowed(text),
+            is_silent: false,
+        }
+    }
+
     pub(crate) fn of(kind: RejectionKind, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,

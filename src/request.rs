@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::time::Instant;
 use crate::command::Command;
 use crate::context::Context;
 use crate::event::{Event, EventKind, Message, Room, User};
+use crate::extract::OutboxPlace;
 use crate::handler::Place;
 use crate::rejection::Rejection;
 use crate::response::{RouteKind, RouteName};
@@ -43,7 +43,7 @@ pub struct Request {
     route: Option<(RouteName, RouteKind)>,
     /// Where the route said that its answers go.
     place: Option<Arc<Place>>,
-    outbox_position: OnceLock<Arc<AtomicU32>>,
+    outbox_place: OnceLock<Arc<OutboxPlace>>,
 }
 
 /// When the routes of a request have to be done.
@@ -80,7 +80,7 @@ impl Request {
             in_lane: None,
             route: None,
             place: None,
-            outbox_position: OnceLock::new(),
+            outbox_place: OnceLock::new(),
         }
     }
 
@@ -235,7 +235,7 @@ impl Request {
 
     pub(crate) fn set_route(&mut self, route: RouteName, kind: RouteKind) {
         self.route = Some((route, kind));
-        self.outbox_position = OnceLock::new();
+        self.outbox_place = OnceLock::new();
     }
 
     pub(crate) fn is_inside_router(&self) -> bool {
@@ -247,9 +247,22 @@ impl Request {
         matches!(self.route, Some((_, RouteKind::Listener)))
     }
 
-    /// Counts what the route sends while it runs; made only when asked for.
-    pub(crate) fn outbox_position(&self) -> &Arc<AtomicU32> {
-        self.outbox_position.get_or_init(Arc::default)
+    /// How far the route has got with what it sends while it runs; made only when asked for.
+    pub(crate) fn outbox_place(&self) -> &Arc<OutboxPlace> {
+        self.outbox_place.get_or_init(Arc::default)
+    }
+
+    /// How long ago the event happened, without the time in which the route waited for people.
+    pub(crate) fn lateness(&self, now: Instant) -> Duration {
+        let waited = self.outbox_place.get().map(|place| place.time_waited());
+        self.context
+            .lateness(now)
+            .saturating_sub(waited.unwrap_or_default())
+    }
+
+    /// It waited for people so long.
+    pub(crate) fn waited(&mut self, time: Duration) {
+        self.context.waited(time);
     }
 }
 

@@ -1,7 +1,9 @@
 //! What becomes of an answer: failures are answered for, late routes carried on, actions made complete and delivered.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Context;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -11,6 +13,7 @@ use super::deliver::Batch;
 use super::dispatcher::{Dispatcher, Ended, Task};
 use super::resolve::Resolver;
 use super::settled::Piece;
+use super::talking::{self, Talking};
 use crate::inspect::trail_of;
 use crate::layer::handle_error::{answer_error, answer_failures};
 use crate::request::Request;
@@ -49,24 +52,29 @@ where
         let share = share.or_else(|| (response.running() > 0).then(Arc::default));
         let is_whole = response.running() == 0;
         for route in response.take_running() {
-            // A route that goes on behind the response still takes its place among the running.
-            self.lanes.occupy();
+            // A route that goes on behind the response still takes its place among the running, unless it waits for people.
+            let is_talking = route.clock.is_waiting();
+            if is_talking {
+                talking::settle(piece.as_ref());
+            } else {
+                self.lanes.occupy();
+            }
+            let mut talking = Talking::new(&self.shared, None);
+            talking.timer.clock = route.clock;
+            let mut future = route.future;
             let (request, piece) = (request.clone(), piece.as_ref().map(Piece::another));
             let share = share.clone();
             let task = self.running.spawn(async move {
-                let response = route.future.await;
-                Ended {
-                    request,
-                    result: Ok(response),
-                    piece,
-                    share,
-                }
+                let poll = |cx: &mut Context<'_>| talking.poll(piece.as_ref(), || future.as_mut().poll(cx));
+                let response = poll_fn(poll).await;
+                talking.ended(request, Ok(response), piece, share)
             });
             self.tasks.insert(
                 task.id(),
                 Task {
                     lane: None,
-                    counts: true,
+                    counts: !is_talking,
+                    is_talking,
                     in_lane: None,
                 },
             );

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use super::dead_letter::DeadLetters;
@@ -19,10 +19,12 @@ use super::lane_key::LaneKey;
 use super::lanes::Lanes;
 use super::serve::{OnReady, Overflow, Settings};
 use super::settled::Piece;
+use super::talking::{self, Talking};
 use super::tasks::AbortOnDrop;
 use super::vigil::Vigil;
 use super::{Counters, ShutdownReport};
 use crate::context::{Context, Shared};
+use crate::conversation::waiters::Offer;
 use crate::event::{Event, EventKind, RoomId};
 use crate::handler::LaneUse;
 use crate::health::Load;
@@ -107,6 +109,8 @@ pub(super) struct Task {
     pub(super) lane: Option<LaneKey>,
     /// Control routes are past every bound, so they do not count.
     pub(super) counts: bool,
+    /// It would count, but it waits for people.
+    pub(super) is_talking: bool,
     /// Its number, where it holds a lane.
     pub(super) in_lane: Option<NonZeroU64>,
 }
@@ -262,6 +266,14 @@ where
             ack.done();
             return;
         }
+        if self.is_heard(&request) {
+            self.done += 1;
+            if let Some(trail) = trail_of(&request) {
+                trail.left_out(EventOutcome::Heard);
+            }
+            ack.done();
+            return;
+        }
         let key = match self.shared.stack.lane_use(&request) {
             LaneUse::Control if self.urgent.len() < MOST_URGENT => {
                 self.urgent.push_back(Pending { request, ack });
@@ -274,6 +286,17 @@ where
             LaneUse::InOrder | LaneUse::Control => LaneKey::of(request.event()),
         };
         self.wait(key, Pending { request, ack });
+    }
+
+    /// Whether somebody waits for just this, and nothing else is to hear it. Bots are heard by no conversation, and a
+    /// command that never waits runs always, so that there is a way to stop.
+    fn is_heard(&self, request: &Request) -> bool {
+        let (conversations, stack) = (&self.shared.conversations, &self.shared.stack);
+        if conversations.is_empty() || request.is_from_bot() || stack.is_control(request) {
+            return false;
+        }
+        let offer = conversations.offer(request.event(), || stack.is_own_command(request));
+        offer == Offer::Taken
     }
 
     /// Whether nothing was said in the log yet about a room that the bot can not serve.
@@ -358,7 +381,13 @@ where
         slot.set(Some(self.service.call(request.clone())));
         // A router gives up its routes by itself; what is no router is given up as a whole.
         let limit = request.deadline().filter(|_| !self.shared.stack.has_router());
-        let polled = poll_fn(|cx| Poll::Ready(poll_slot(slot.as_mut(), cx))).await;
+        let mut talking = Talking::new(&self.shared, limit);
+        let polled = poll_fn(|cx| {
+            let clock = &mut talking.timer.clock;
+            Poll::Ready(clock.watch(|| poll_slot(slot.as_mut(), cx)))
+        })
+        .await;
+        let is_talking = talking.is_waiting();
         if is_ready_event && let Some(on_ready) = self.on_ready.take() {
             on_ready(&self.shared.stack);
         }
@@ -366,6 +395,9 @@ where
             self.shared.schedules.start();
         }
         let piece = ack.is_awaited().then(|| Piece::of(ack));
+        if is_talking {
+            talking::settle(piece.as_ref());
+        }
         match polled {
             Poll::Ready(result) => {
                 slot.set(None);
@@ -377,7 +409,7 @@ where
                     share: None,
                 });
                 if let Some(lane) = lane {
-                    self.leave(&lane, is_whole);
+                    self.leave(&lane, is_whole || is_talking);
                 }
                 if counts {
                     self.lanes.finish();
@@ -385,22 +417,29 @@ where
             }
             Poll::Pending => {
                 let task = self.running.spawn(async move {
-                    let answer = poll_fn(|cx| poll_slot(slot.as_mut(), cx));
-                    let result = match limit {
-                        None => answer.await,
-                        Some(limit) => match timeout_at(limit.at, answer).await {
-                            Ok(result) => result,
-                            Err(_) => Err(Elapsed::new(limit.after).into()),
-                        },
-                    };
-                    Ended {
-                        request,
-                        result,
-                        piece,
-                        share: None,
-                    }
+                    let result = poll_fn(|cx| {
+                        let polled = talking.poll(piece.as_ref(), || poll_slot(slot.as_mut(), cx));
+                        if polled.is_ready() {
+                            return polled;
+                        }
+                        let over = talking.timer.poll(cx);
+                        over.map(|after| Err(Elapsed::new(after).into()))
+                    })
+                    .await;
+                    talking.ended(request, result, piece, None)
                 });
                 let id = task.id();
+                // Whoever waits for people leaves both its lane and its place.
+                let lane = match lane {
+                    Some(lane) if is_talking => {
+                        self.lanes.free(&lane);
+                        None
+                    }
+                    lane => lane,
+                };
+                if is_talking && counts {
+                    self.lanes.finish();
+                }
                 if lane.is_some()
                     && let Some(at) = Instant::now().checked_add(hold)
                 {
@@ -411,7 +450,8 @@ where
                     id,
                     Task {
                         lane,
-                        counts,
+                        counts: counts && !is_talking,
+                        is_talking: counts && is_talking,
                         in_lane,
                     },
                 );
@@ -440,6 +480,7 @@ where
         self.undelivered_before_the_stop = self.counters.undelivered;
         self.is_stopping = true;
         self.shared.tasks.stop();
+        self.shared.conversations.shut_down();
         self.shared
             .growing
             .shut_down(Instant::now() + self.settings.shutdown_timeout / 5 * 2);
@@ -447,6 +488,8 @@ where
 
     pub(super) fn handler_ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
         self.vigil.moves();
+        // It may have left its lane just before.
+        self.lanes_left();
         let (id, ended) = match ended {
             Ok((id, ended)) => (id, Some(ended)),
             // The service's panics are caught; what is left is one in a destructor, or a task that was aborted.
@@ -496,6 +539,9 @@ where
 
     /// Lets the lanes go on whose handlers have said that nobody has to wait for them.
     pub(super) fn lanes_left(&mut self) {
+        for (id, is_waiting) in self.shared.lane_exits.take_waits() {
+            self.talks(id, is_waiting);
+        }
         for number in self.shared.lane_exits.take() {
             let number = NonZeroU64::new(number);
             let found = self
@@ -509,6 +555,28 @@ where
                     self.lanes.free(&lane);
                 }
             }
+        }
+    }
+
+    /// A handler waits for people, or goes on: then it takes its place among those that run again, also past the bound.
+    fn talks(&mut self, id: Id, is_waiting: bool) {
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        if !is_waiting {
+            if std::mem::take(&mut task.is_talking) {
+                task.counts = true;
+                self.lanes.occupy();
+            }
+            return;
+        }
+        if std::mem::take(&mut task.counts) {
+            task.is_talking = true;
+            self.lanes.finish();
+        }
+        if let Some(lane) = task.lane.take() {
+            self.holds.retain(|_, held| *held != id);
+            self.lanes.free(&lane);
         }
     }
 

@@ -3,11 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::task::Id;
 
 /// Which handlers have left their lanes. Each does it once, and those that run are bounded.
 #[derive(Debug, Default)]
 pub(crate) struct LaneExits {
     left: Mutex<Vec<u64>>,
+    /// Tasks that have begun to wait for people, or have gone on.
+    waits: Mutex<Vec<(Id, bool)>>,
     any: Notify,
 }
 
@@ -18,6 +21,18 @@ impl LaneExits {
         left.push(handler);
         drop(left);
         self.any.notify_one();
+    }
+
+    /// A task waits for people, or does not any more: while it does it takes no place among those that run.
+    pub(super) fn waits(&self, task: Id, is_waiting: bool) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.push((task, is_waiting));
+        drop(waits);
+        self.any.notify_one();
+    }
+
+    pub(super) fn take_waits(&self) -> Vec<(Id, bool)> {
+        std::mem::take(&mut self.waits.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until any has.

@@ -20,6 +20,7 @@ mod run;
 mod serve;
 mod settled;
 pub(crate) mod stack_info;
+mod talking;
 pub(crate) mod tasks;
 pub(crate) mod text;
 mod vigil;

@@ -104,7 +104,8 @@ where
     };
     let mut end = drive(&mut dispatcher, &mut sources, serving).await;
     if matches!(end, Paused::SourceEnded) {
-        // What the source gave before it ended by itself is handled, however long it takes.
+        // What the source gave before it ended by itself is handled, however long it takes; but nobody answers any more.
+        dispatcher.shared.conversations.shut_down();
         end = drive(
             &mut dispatcher,
             &mut sources,

@@ -1,19 +1,21 @@
 //! When an event is done with: all its routes have ended, and all that they asked for was carried out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::transport::{Ack, Handled};
 
 /// An event's acknowledgement, shared by the pieces of work that it became.
 pub(super) struct EventWork {
-    ack: Option<Ack>,
+    /// None where it was settled before.
+    ack: Mutex<Option<Ack>>,
     was_given_up: AtomicBool,
 }
 
 impl Drop for EventWork {
     fn drop(&mut self) {
-        if let Some(ack) = self.ack.take().filter(|_| !*self.was_given_up.get_mut()) {
+        let ack = self.ack.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ack) = ack.filter(|_| !*self.was_given_up.get_mut()) {
             ack.done();
         }
     }
@@ -29,7 +31,7 @@ impl Piece {
     /// The first piece of an event.
     pub(super) fn of(ack: Ack) -> Self {
         let work = EventWork {
-            ack: Some(ack),
+            ack: Mutex::new(Some(ack)),
             was_given_up: AtomicBool::new(false),
         };
         Self {
@@ -48,7 +50,19 @@ impl Piece {
 
     /// What is to be called when all handlers of the event have ended.
     pub(super) fn handled(&self) -> Option<Handled> {
-        self.work.ack.as_ref()?.handled()
+        self.lock().as_ref()?.handled()
+    }
+
+    /// Has the event be done already, whatever becomes of its pieces.
+    pub(super) fn settle(&self) {
+        let ack = self.lock().take();
+        if let Some(ack) = ack {
+            ack.done();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Ack>> {
+        self.work.ack.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn done(mut self) {
@@ -86,6 +100,18 @@ mod tests {
         let second = first.another();
         first.done();
         assert!(settled.lock().unwrap().is_empty());
+        second.done();
+        assert_eq!(*settled.lock().unwrap(), [Settled::Done]);
+    }
+
+    #[test]
+    fn what_is_settled_early_stays_so() {
+        let (first, settled) = piece();
+        let second = first.another();
+        second.settle();
+        assert_eq!(*settled.lock().unwrap(), [Settled::Done]);
+        drop(first);
+        second.settle();
         second.done();
         assert_eq!(*settled.lock().unwrap(), [Settled::Done]);
     }

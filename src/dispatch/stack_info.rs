@@ -136,6 +136,21 @@ impl StackInfo {
             .unwrap_or_default()
     }
 
+    /// Whether an event is a command that never waits.
+    pub(crate) fn is_control(&self, request: &Request) -> bool {
+        if !self.skips_lanes.load(Ordering::Relaxed) {
+            return false;
+        }
+        let parsers = self.parsers.get();
+        let Some(command) = parsers.iter().find_map(|parser| parser.parse(request)) else {
+            return false;
+        };
+        let tables = self.tables.get();
+        tables
+            .iter()
+            .any(|table| table.lane_of(request, &command) == Some(LaneUse::Control))
+    }
+
     /// The command of this stack that an event is, also where no `CommandLayer` has seen it yet.
     pub(crate) fn is_own_command(&self, request: &Request) -> bool {
         let tables = self.tables.get();

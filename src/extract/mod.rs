@@ -19,6 +19,7 @@ use tower::BoxError;
 pub use self::directed::{DirectedAtMe, directed_at_me};
 pub use self::event::{Author, Payload, Quoted};
 pub use self::outbox::Outbox;
+pub(crate) use self::outbox::OutboxPlace;
 pub use self::request::Extension;
 pub use self::state::{FromRef, State};
 pub use self::tasks::Tasks;
@@ -26,6 +27,7 @@ pub use self::tasks::Tasks;
 pub use self::thread_history::{HistoryError, HistoryMessage, ThreadHistory};
 pub use crate::args::Args;
 use crate::args::ArgsInfo;
+pub use crate::conversation::Conversation;
 use crate::request::Request;
 
 /// A part of a request that a handler takes as an argument.

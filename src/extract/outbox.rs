@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
@@ -34,10 +35,42 @@ use crate::response::{Action, Send};
 #[derive(Clone)]
 pub struct Outbox {
     request: Request,
-    position: Arc<AtomicU32>,
+    place: Arc<OutboxPlace>,
+}
+
+/// How far a route has got with what it sends while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct OutboxPlace {
+    position: AtomicU32,
+    /// In milliseconds.
+    waited: AtomicU64,
+}
+
+impl OutboxPlace {
+    fn next(&self) -> u32 {
+        self.position.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The route waited for people.
+    pub(crate) fn waited(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn time_waited(&self) -> Duration {
+        Duration::from_millis(self.waited.load(Ordering::Relaxed))
+    }
 }
 
 impl Outbox {
+    pub(crate) fn of(request: &Request) -> Self {
+        let place = Arc::clone(request.outbox_place());
+        Self {
+            request: request.clone(),
+            place,
+        }
+    }
+
     /// Posts a text where the event happened.
     ///
     /// # Errors
@@ -60,12 +93,12 @@ impl Outbox {
         if !shared.loops.may_reply(&self.request, now) {
             return Err("this bot and another seem to answer each other".into());
         }
-        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let position = self.place.next();
         let mut action = action.into();
         if let Some(place) = self.request.place() {
             place.apply(&mut action);
         }
-        let delay = self.request.context().lateness(now);
+        let delay = self.request.lateness(now);
         let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
         #[cfg(feature = "test-util")]
         let asked = self.tap().map(|tap| (tap, action.clone()));
@@ -120,7 +153,7 @@ impl Outbox {
     where
         T: Stream<Item: IntoText> + std::marker::Send + 'static,
     {
-        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let position = self.place.next();
         let stream = stream.map(IntoText::into_text).boxed();
         growing::grow(&self.request, position, options.clone(), stream).await
     }
@@ -131,7 +164,7 @@ impl Outbox {
     ///
     /// As [`perform`](Self::perform).
     pub async fn progress(&self, text: impl Into<String>) -> Result<Progress, BoxError> {
-        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let position = self.place.next();
         Progress::begin(&self.request, position, text.into()).await
     }
 
@@ -191,7 +224,7 @@ impl Outbox {
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox")
-            .field("position", &self.position)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
@@ -200,9 +233,6 @@ impl<S: Sync> FromRequest<S> for Outbox {
     type Rejection = MissingPart;
 
     async fn from_request(request: &Request, _state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self {
-            request: request.clone(),
-            position: Arc::clone(request.outbox_position()),
-        })
+        Ok(Self::of(request))
     }
 }

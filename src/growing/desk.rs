@@ -57,7 +57,7 @@ impl Desk {
                 send = placed;
             }
         }
-        let delay = request.context().lateness(now);
+        let delay = request.lateness(now);
         let resolver = Resolver::of_outbox(request).late_by(delay, request);
         let place = resolver.place(send, request.route())?;
         let room_id = place.room_id().cloned().ok_or("the message has no room")?;

@@ -110,6 +110,8 @@ pub enum EventOutcome {
     Cancelled,
     /// It was written by a bot, which no route asked for.
     Ignored,
+    /// It was the answer in a [conversation](crate::conversation), which has it now.
+    Heard,
     /// There was no room for it: it is gone, or comes again, by the [policy](crate::dispatch::Overflow).
     Dropped,
 }

@@ -10,16 +10,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project::pin_project;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
+use crate::conversation::pause::PausableTimer;
 use crate::inspect::{Visit, enter};
 use crate::request::{Deadline, Request};
 
 /// Sets how long a request may take. A route may set a longer or a shorter time for itself.
 ///
+/// The time in which a handler waits for people, in a [conversation](crate::conversation), does not count.
+///
 /// `tower::timeout` works too, and is the blunter tool: it gives up on the whole request, with everything that other
-/// routes have answered.
+/// routes have answered, and counts all time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,8 +91,7 @@ where
         }
         ResponseFuture {
             inner: self.inner.call(request),
-            deadline,
-            sleep: None,
+            timer: PausableTimer::new(deadline),
             visit,
         }
     }
@@ -100,9 +102,7 @@ where
 pub struct ResponseFuture<F> {
     #[pin]
     inner: F,
-    deadline: Option<Deadline>,
-    /// Made when the first poll did not finish: most requests need no timer, and none carries its size around.
-    sleep: Option<Pin<Box<Sleep>>>,
+    timer: PausableTimer,
     visit: Visit,
 }
 
@@ -116,29 +116,20 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // A router inside answers at the deadline by itself, so it is asked first.
-        if let Poll::Ready(result) = this.inner.poll(cx) {
+        if let Poll::Ready(result) = this.timer.clock.watch(|| this.inner.poll(cx)) {
             this.visit.leave(&result);
             return Poll::Ready(result.map_err(Into::into));
         }
-        let Some(deadline) = *this.deadline else {
-            return Poll::Pending;
-        };
-        let sleep = this
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.at)));
-        ready!(sleep.as_mut().poll(cx));
+        let after = ready!(this.timer.poll(cx));
         this.visit.leave_with("timed out");
-        Poll::Ready(Err(Elapsed {
-            after: deadline.after,
-        }
-        .into()))
+        Poll::Ready(Err(Elapsed { after }.into()))
     }
 }
 
 impl<F> fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture")
-            .field("deadline", &self.deadline)
+            .field("timer", &self.timer)
             .finish_non_exhaustive()
     }
 }

@@ -18,6 +18,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use smallvec::SmallVec;
 
+use crate::conversation::pause::PausableClock;
+
 pub use self::action::{Action, Delete, Edit, React};
 pub use self::attachment::Attachment;
 pub use self::into_response::IntoResponse;
@@ -60,6 +62,8 @@ pub(crate) struct RoutedAction {
 pub(crate) struct RunningRoute {
     pub(crate) route: RouteName,
     pub(crate) future: RunningFuture,
+    /// Whether it waits for people.
+    pub(crate) clock: PausableClock,
 }
 
 pub(crate) type RunningFuture = std::pin::Pin<Box<dyn Future<Output = Response> + std::marker::Send>>;

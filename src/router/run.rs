@@ -16,6 +16,7 @@ use tower::BoxError;
 use tracing::level_filters::LevelFilter;
 
 use super::route::NamedRoute;
+use crate::conversation::pause::PausableClock;
 use crate::handler::{Place, RouteDeadline};
 use crate::inspect::{Visit, enter_route};
 use crate::journal::Ledger;
@@ -41,7 +42,7 @@ pub(super) struct RunRoutes {
 struct ActiveRoute {
     kind: RouteKind,
     place: Option<Arc<Place>>,
-    deadline: Option<Deadline>,
+    clock: PausableClock,
     state: ActiveState,
     visit: Visit,
 }
@@ -103,7 +104,7 @@ impl RunRoutes {
         self.routes.push(ActiveRoute {
             kind: route.kind,
             place: route.options.place.clone(),
-            deadline,
+            clock: PausableClock::new(deadline),
             state,
             visit,
         });
@@ -182,7 +183,10 @@ impl ActiveRoute {
         };
         // Written through the panic boundary, not returned by it, for the same reason.
         let mut polled = Poll::Pending;
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| polled = future.as_mut().poll(cx))) {
+        let clock = &mut self.clock;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
+            clock.watch(|| polled = future.as_mut().poll(cx))
+        })) {
             return Poll::Ready(Ok(self.failed(Outcome::Panicked(panic_message(&*payload)))));
         }
         if let Poll::Ready(Ok(part)) = &mut polled {
@@ -198,7 +202,7 @@ impl ActiveRoute {
 
     fn expire(&mut self, now: Instant) {
         if self.is_running()
-            && let Some(deadline) = self.deadline.filter(|deadline| deadline.at <= now)
+            && let Some(deadline) = self.clock.deadline().filter(|deadline| deadline.at <= now)
         {
             let part = self.failed(Outcome::TimedOut(deadline.after));
             self.state = ActiveState::Finished(Box::new(part));
@@ -223,6 +227,7 @@ impl ActiveRoute {
 
     /// A route that goes on behind the response.
     fn into_running(self, route: RouteName) -> RunningRoute {
+        let clock = self.clock.another();
         let run = RunRoutes {
             routes: SmallVec::from_buf([self]),
             answered: None,
@@ -235,6 +240,7 @@ impl ActiveRoute {
         RunningRoute {
             route,
             future: Box::pin(run),
+            clock,
         }
     }
 }
@@ -319,12 +325,20 @@ impl RunRoutes {
         for route in &mut self.routes {
             route.expire(now);
         }
-        let running = self.routes.iter().filter(|route| route.is_running()).count();
+        let (mut running, mut waiting) = (0, 0);
+        for route in self.routes.iter().filter(|route| route.is_running()) {
+            running += 1;
+            waiting += usize::from(route.clock.is_waiting());
+        }
         if running == 0 {
             return ControlFlow::Break(());
         }
         if running < self.routes.len() {
             self.first_finished_at.get_or_insert(now);
+            // What people take their time for holds no reply back.
+            if waiting == running && self.hold.is_some() {
+                return ControlFlow::Break(());
+            }
         }
         let hold_until = self
             .hold
@@ -338,7 +352,7 @@ impl RunRoutes {
             .routes
             .iter()
             .filter(|route| route.is_running())
-            .filter_map(|route| Some(route.deadline?.at))
+            .filter_map(|route| Some(route.clock.deadline()?.at))
             .min();
         ControlFlow::Continue([hand_over_at, next_deadline].into_iter().flatten().min())
     }

@@ -257,17 +257,8 @@ impl Table {
 
     /// How the event waits for its turn in the room or thread.
     pub(crate) fn lane_use(&self, request: &Request, command: Option<&Command>) -> LaneUse {
-        if let Some(command) = command {
-            match self
-                .find(command.name(), command.folds_case())
-                .map(|slot| &slot.target)
-            {
-                Some(Target::Command(route)) => return route.options.lane,
-                Some(Target::Group(group)) => {
-                    return group.table.lane_use(request, Some(&command.descend()));
-                }
-                None => {}
-            }
+        if let Some(lane) = command.and_then(|command| self.lane_of(request, command)) {
+            return lane;
         }
         let listeners = &self.by_kind[request.kind().index()];
         listeners
@@ -275,6 +266,15 @@ impl Table {
             .map(|index| self.listeners[*index].route.options.lane)
             .min()
             .unwrap_or_default()
+    }
+
+    /// The same for a command; `None` where it is none of this router.
+    pub(crate) fn lane_of(&self, request: &Request, command: &Command) -> Option<LaneUse> {
+        let slot = self.find(command.name(), command.folds_case())?;
+        Some(match &slot.target {
+            Target::Command(route) => route.options.lane,
+            Target::Group(group) => group.table.lane_use(request, Some(&command.descend())),
+        })
     }
 
     /// The listeners, in order of registration.
