@@ -30,10 +30,11 @@ fn called(stage: &Stage) -> BTreeSet<String> {
     let calls = requests.filter_map(|inbound| match inbound {
         Inbound::Request { method, path, .. } => {
             let path = path.split('?').next()?;
-            Some(format!(
-                "{method} {}",
-                path.strip_prefix("/api/v1/").unwrap_or(path)
-            ))
+            // What stands behind the name says of what it is.
+            let name = path
+                .strip_prefix("/api/v1/")
+                .and_then(|path| path.split('/').next());
+            Some(format!("{method} {}", name.unwrap_or(path)))
         }
         _ => None,
     });
@@ -45,7 +46,14 @@ fn called(stage: &Stage) -> BTreeSet<String> {
 async fn every_call_does_what_it_says() {
     for (call, run) in ROWS {
         println!("{call}");
-        let stage = Stage::new();
+        let typed = endpoint::all()
+            .iter()
+            .find(|typed| call.split_once(' ') == Some((typed.method.as_str(), typed.path)));
+        // What there is no more was there.
+        let stage = match typed.and_then(|typed| typed.until) {
+            Some(_) => Stage::start(builder().version("6.3.0")),
+            None => Stage::new(),
+        };
         run(&stage).await;
         let called = called(&stage);
         assert!(called.contains(*call), "{call} is not among {called:?}");
@@ -441,6 +449,89 @@ async fn an_error_is_the_last_item() {
     assert!(history.next().await.is_none());
 }
 
+/// How a server pages a list: how many entries there are, and how many on a page at most; which can not be read, and what
+/// it says how many there are.
+struct Paged {
+    what: &'static str,
+    entries: usize,
+    most: usize,
+    is_broken: fn(usize) -> bool,
+    total: Option<usize>,
+}
+
+/// Whatever a server says, a list ends, and each entry that can be read is told once.
+#[tokio::test(start_paused = true)]
+async fn a_list_ends() {
+    let none = |_: usize| false;
+    #[rustfmt::skip]
+    let rows = [
+        Paged { what: "one of three", entries: 3, most: 100, is_broken: |n| n == 1, total: Some(3) },
+        Paged { what: "the last ones", entries: 230, most: 100, is_broken: |n| n > 150, total: Some(230) },
+        Paged { what: "a whole page", entries: 450, most: 100, is_broken: |n| (95..330).contains(&n), total: Some(450) },
+        Paged { what: "every other", entries: 450, most: 100, is_broken: |n| n % 2 == 0, total: None },
+        Paged { what: "all", entries: 250, most: 100, is_broken: |_| true, total: Some(250) },
+        Paged { what: "small pages", entries: 45, most: 10, is_broken: none, total: Some(45) },
+        Paged { what: "smaller ones", entries: 12, most: 3, is_broken: |n| n == 4, total: Some(12) },
+        Paged { what: "one by one", entries: 4, most: 1, is_broken: none, total: Some(4) },
+        Paged { what: "fewer than it says", entries: 150, most: 100, is_broken: none, total: Some(1000) },
+        Paged { what: "nothing but a number", entries: 0, most: 100, is_broken: none, total: Some(5) },
+    ];
+    for row in rows {
+        let expected: Vec<String> = (0..row.entries)
+            .filter(|n| !(row.is_broken)(*n))
+            .map(|n| format!("m{n}"))
+            .collect();
+        let what = row.what;
+        let (connector, requests) = support::paged(row);
+        let client = support::client(connector);
+        let channels = async {
+            let rooms: Vec<_> = client.rooms().channels().try_collect().await.unwrap();
+            rooms.iter().map(|room| room.id.to_string()).collect::<Vec<_>>()
+        };
+        let thread = async {
+            let thread = client.message(&"root".into()).thread();
+            let messages: Vec<_> = thread.try_collect().await.unwrap();
+            messages
+                .iter()
+                .map(|message| message.id().to_string())
+                .collect::<Vec<_>>()
+        };
+        let hour = std::time::Duration::from_secs(3600);
+        let told = tokio::time::timeout(hour, channels).await;
+        assert_eq!(told.as_ref(), Ok(&expected), "{what}, channels");
+        let told = tokio::time::timeout(hour, thread).await;
+        assert_eq!(told.as_ref(), Ok(&expected), "{what}, thread");
+        let requests = requests.lock().unwrap().len();
+        assert!(requests <= 50, "{what}: {requests} requests");
+    }
+}
+
+/// The same for the history, which goes by time: a page of which nothing can be read is not the end.
+#[tokio::test(start_paused = true)]
+async fn a_history_goes_on_behind_what_can_not_be_read() {
+    let (connector, _) = support::paged(Paged {
+        what: "history",
+        entries: 350,
+        most: 100,
+        is_broken: |n| (5..230).contains(&n),
+        total: None,
+    });
+    let room = support::client(connector).room(RoomRef::new("r", RoomKind::Channel));
+    let told = tokio::time::timeout(
+        std::time::Duration::from_secs(3600),
+        room.history().try_collect::<Vec<_>>(),
+    );
+    let ids: Vec<_> = told
+        .await
+        .unwrap()
+        .unwrap()
+        .iter()
+        .map(|message| message.id().to_string())
+        .collect();
+    let expected: Vec<_> = (0..5).chain(230..350).map(|n| format!("m{n}")).collect();
+    assert_eq!(ids, expected);
+}
+
 /// A server that answers by script.
 mod support {
     use std::sync::{Arc, Mutex};
@@ -458,18 +549,42 @@ mod support {
         Client::builder("https://chat.example.org".parse().unwrap(), connector).build()
     }
 
+    /// Rooms, and messages of one time.
+    pub(super) fn paged(list: super::Paged) -> (Connector, Arc<Mutex<Vec<Request>>>) {
+        pipes::http(move |request| {
+            let page: Vec<_> = (number(request, "offset=")..list.entries)
+                .take(number(request, "count=").min(list.most))
+                .map(|n| match (list.is_broken)(n) {
+                    true => json!({}),
+                    false => json!({"_id": format!("m{n}"), "rid": "r", "msg": "x", "ts": {"$date": 1_795_334_400_000_i64}, "u": {"_id": "u"}}),
+                })
+                .collect();
+            let key = if request.line().contains("channels.list") {
+                "channels"
+            } else {
+                "messages"
+            };
+            let mut reply = json!({key: page, "success": true});
+            if let Some(total) = list.total {
+                reply["total"] = json!(total);
+            }
+            pipes::json_response("200 OK", &reply)
+        })
+    }
+
+    fn number(request: &Request, key: &str) -> usize {
+        let value = request
+            .line()
+            .split(['?', '&', ' '])
+            .find_map(|pair| pair.strip_prefix(key));
+        value.map_or(0, |value| value.parse().unwrap())
+    }
+
     /// So many messages of one time.
     pub(super) fn history_at(at: i64, messages: usize) -> (Connector, Arc<Mutex<Vec<Request>>>) {
         pipes::http(move |request| {
-            let line = request.line().to_owned();
-            let number = |key: &str| -> usize {
-                let value = line
-                    .split(['?', '&', ' '])
-                    .find_map(|pair| pair.strip_prefix(key));
-                value.map_or(0, |value| value.parse().unwrap())
-            };
-            let page: Vec<_> = (number("offset=")..messages)
-                .take(number("count="))
+            let page: Vec<_> = (number(request, "offset=")..messages)
+                .take(number(request, "count="))
                 .map(|n| json!({"_id": format!("m{n}"), "rid": "r", "msg": "x", "ts": {"$date": at}, "u": {"_id": "u"}}))
                 .collect();
             pipes::json_response("200 OK", &json!({"messages": page, "success": true}))

@@ -298,31 +298,6 @@ impl Resolver {
         actions
     }
 
-    /// Completes what goes out while a handler runs and is no value.
-    #[cfg(feature = "client")]
-    pub(crate) fn place_upload(
-        &self,
-        fields: &mut crate::response::UploadFields,
-        route: Option<&RouteName>,
-        position: u32,
-    ) -> Result<(), ResolveError> {
-        let route = route.map_or(NO_ROUTE, RouteName::as_str);
-        if fields.room_id.is_none() && fields.destination.is_none() {
-            let room_id = self.room_id.clone().ok_or_else(|| ResolveError::NoRoom {
-                route: route.to_owned(),
-                event: self.event,
-            })?;
-            fields.room_id = Some(room_id);
-        }
-        let is_answer = fields.room_id.is_some() && fields.room_id == self.room_id;
-        if let Some(quote) = self.quote.as_ref().filter(|_| is_answer) {
-            fields.text.insert_str(0, quote);
-        }
-        fields.thread = self.thread(&fields.thread, is_answer);
-        fields.ids = Some(self.ids(route, position, 0));
-        Ok(())
-    }
-
     fn resolve_send(&self, send: &Send, route: &str, position: u32, is_answer: bool) -> Vec<Action> {
         let thread = self.thread(send.thread(), is_answer);
         let mentionable = self.mentionable(send.allowed_mentions(), send.allows_group_mentions());

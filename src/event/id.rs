@@ -113,3 +113,14 @@ id! {
     /// ```
     FileId
 }
+
+id! {
+    /// The `_id` of a team.
+    ///
+    /// ```
+    /// use rocketbotte::event::TeamId;
+    ///
+    /// assert_eq!(TeamId::from("t1").as_str(), "t1");
+    /// ```
+    TeamId
+}

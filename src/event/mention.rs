@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::rare::{object_text, text};
-use super::{RoomId, User};
+use super::{RoomId, TeamId, User};
 
 /// Somebody, or a group of people, that a message mentions.
 ///
@@ -29,7 +29,7 @@ pub enum Mention {
     /// A team, whose members are meant.
     Team {
         /// The team's id.
-        id: String,
+        id: TeamId,
         /// Its name, where the server sends it.
         name: Option<String>,
     },
@@ -45,7 +45,7 @@ impl Mention {
             "all" => Self::All,
             "here" => Self::Here,
             _ if text(value, "type") == Some("team") => Self::Team {
-                id,
+                id: id.into(),
                 name: name.or(username),
             },
             _ => {

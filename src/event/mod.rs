@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 pub use self::attachment::{AttachmentAction, AttachmentField, AttachmentKind, MessageAttachment};
 pub use self::file::{File, Link, Media, MediaKind};
-pub use self::id::{FileId, MessageId, RoomId, UserId};
+pub use self::id::{FileId, MessageId, RoomId, TeamId, UserId};
 pub use self::kinds::{
     CustomEvent, Deleted, Edited, Membership, Pinned, RawEvent, Reaction, Reconnected, Starred, ThreadUpdate,
     Typing, Updated,

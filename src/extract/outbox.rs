@@ -87,6 +87,11 @@ impl Outbox {
     /// The server refused it, could not be reached for too long, or the event has no room and the action names none; or
     /// the author is a bot that had ten replies in ten seconds.
     pub async fn perform(&self, action: impl Into<Action>) -> Result<Receipt, BoxError> {
+        Ok(self.perform_each(action.into()).await?.1)
+    }
+
+    /// The receipts of the first part and of the last.
+    async fn perform_each(&self, mut action: Action) -> Result<(Receipt, Receipt), BoxError> {
         let shared = self.request.context().shared();
         let perform = shared.perform.clone().ok_or("this bot has no way to send")?;
         let now = Instant::now();
@@ -94,16 +99,15 @@ impl Outbox {
             return Err("this bot and another seem to answer each other".into());
         }
         let position = self.place.next();
-        let mut action = action.into();
         if let Some(place) = self.request.place() {
             place.apply(&mut action);
         }
         let delay = self.request.lateness(now);
         let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
         #[cfg(feature = "test-util")]
-        let asked = self.tap().map(|tap| (tap, action.clone()));
+        let asked = self.tap().map(|tap| (tap, action.as_recorded()));
         let result = async {
-            let mut receipt = Receipt::default();
+            let (mut first, mut last) = (None, Receipt::default());
             for action in resolver.resolve(action, self.request.route(), position)? {
                 let visit = trail_of(&self.request).and_then(|trail| trail.acts(&action));
                 if self.request.context().answers(&action) {
@@ -112,9 +116,10 @@ impl Outbox {
                     }
                     continue;
                 }
-                receipt = scope(visit, perform.perform(action)).await?;
+                last = scope(visit, perform.perform(action)).await?;
+                first.get_or_insert_with(|| last.clone());
             }
-            Ok(receipt)
+            Ok((first.unwrap_or_else(|| last.clone()), last))
         };
         let result = result.await;
         #[cfg(feature = "test-util")]
@@ -123,9 +128,12 @@ impl Outbox {
                 self.request.route(),
                 position,
                 action,
-                result.as_ref().ok().cloned(),
+                result.as_ref().ok().map(|(_, last)| last.clone()),
             );
-            return result.map(|made| receipt.unwrap_or(made));
+            return result.map(|(first, last)| match receipt {
+                Some(receipt) if first == last => (receipt.clone(), receipt),
+                receipt => (first, receipt.unwrap_or(last)),
+            });
         }
         result
     }
@@ -172,6 +180,10 @@ impl Outbox {
     /// up as [`Client::upload`](crate::rest::Client::upload) says, and where the bot has a journal it is posted at most once,
     /// also when the process ends in between. What is a value may also be [performed](Self::perform) or returned.
     ///
+    /// It goes through the sink as any action does: [`RestSink`](crate::rest::RestSink) reads a stream, a sink of one's own
+    /// hands the action on to one, and a middleware that makes an attempt again finds the stream
+    /// [read](crate::response::Upload::is_stream).
+    ///
     /// ```
     /// use rocketbotte::{BoxError, extract::Outbox, response::Upload};
     ///
@@ -185,33 +197,15 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// As [`perform`](Self::perform); the [`RestError`](crate::rest::RestError) tells why. A bot that is connected to no
-    /// server has nowhere to stream to.
+    /// As [`perform`](Self::perform); the [`RestError`](crate::rest::RestError) tells why.
     #[cfg(feature = "client")]
     pub async fn upload(
         &self,
         upload: impl Into<crate::response::Upload<crate::rest::file::Transfer>>,
     ) -> Result<Receipt, BoxError> {
-        let shared = self.request.context().shared();
-        let client = shared
-            .client
-            .as_ref()
-            .ok_or("this bot is connected to no server")?;
-        let now = Instant::now();
-        if !shared.loops.may_reply(&self.request, now) {
-            return Err("this bot and another seem to answer each other".into());
-        }
-        let position = self.position.fetch_add(1, Ordering::Relaxed);
-        let mut upload = upload.into();
-        if let Some(place) = self.request.place() {
-            place.apply_to_upload(&mut upload.fields);
-        }
-        let delay = self.request.context().lateness(now);
-        let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
-        resolver.place_upload(&mut upload.fields, self.request.route(), position)?;
-        let performed = crate::rest::file::perform(client, shared.ledger.as_ref(), upload);
-        // The future of an upload is large, and few handlers have one.
-        Ok(Box::pin(performed).await?)
+        let upload = upload.into().into_action();
+        // What is said beside the file may be of several parts: the first is the file's message.
+        Ok(self.perform_each(upload.into()).await?.0)
     }
 
     /// Whether the request is recorded.

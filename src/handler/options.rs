@@ -73,20 +73,7 @@ impl Place {
         if let Some(room_id) = self.room_id.as_ref().filter(|_| action.lane().is_none()) {
             action.set_room_id(room_id.clone());
         }
-        self.apply_to_thread(action.thread_mut());
-    }
-
-    /// The same for what is no value.
-    #[cfg(feature = "client")]
-    pub(crate) fn apply_to_upload(&self, fields: &mut crate::response::UploadFields) {
-        if fields.room_id.is_none() {
-            fields.room_id.clone_from(&self.room_id);
-        }
-        self.apply_to_thread(Some(&mut fields.thread));
-    }
-
-    fn apply_to_thread(&self, thread_of_action: Option<&mut Thread>) {
-        if let (Some(thread), Some(of_action)) = (&self.thread, thread_of_action)
+        if let (Some(thread), Some(of_action)) = (&self.thread, action.thread_mut())
             && *of_action == Thread::AsAsked
         {
             *of_action = thread.clone();

@@ -47,6 +47,17 @@ pub enum Action {
 const ACCOUNT: &str = "(account)";
 
 impl Action {
+    /// What a recording has of it: a stream is over once it was sent.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn as_recorded(&self) -> Self {
+        #[cfg(feature = "client")]
+        if let Self::Upload(upload) = self {
+            let recorded = upload.clone().map_source(|source| source.as_recorded());
+            return Self::Upload(recorded);
+        }
+        self.clone()
+    }
+
     /// The room it happens in, once it is known; `None` for what happens in no room, and for what goes to somebody or
     /// to a room by its name.
     pub fn room_id(&self) -> Option<&RoomId> {

@@ -43,7 +43,8 @@ pub struct Upload<S = FileSource> {
     pub(crate) fields: Box<UploadFields>,
 }
 
-/// What a file is read from: bytes, or a path on this machine. A relative path begins where the process runs.
+/// What a file is read from: bytes, or a path on this machine. A relative path begins where the process runs. In an action
+/// that a sink is given it may be a stream: see [`Upload::is_stream`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSource(pub(crate) UploadSource);
 
@@ -51,6 +52,11 @@ pub struct FileSource(pub(crate) UploadSource);
 pub(crate) enum UploadSource {
     Bytes(Bytes),
     Path(PathBuf),
+    /// A stream of which no more is known: in recordings.
+    Stream,
+    /// On its way from a handler that runs to the sink. Copies are of the same stream.
+    #[cfg(feature = "client")]
+    Transfer(Box<crate::rest::file::Transfer>),
 }
 
 /// All but the file itself.
@@ -92,18 +98,25 @@ impl Upload {
 
     /// The path, for a file on this machine.
     pub fn path(&self) -> Option<&Path> {
-        match &self.source.0 {
+        match self.source.value()? {
             UploadSource::Path(path) => Some(path),
-            UploadSource::Bytes(_) => None,
+            _ => None,
         }
     }
 
     /// The bytes, for a file that is made of them.
     pub fn bytes(&self) -> Option<&Bytes> {
-        match &self.source.0 {
+        match self.source.value()? {
             UploadSource::Bytes(bytes) => Some(bytes),
-            UploadSource::Path(_) => None,
+            _ => None,
         }
+    }
+
+    /// Whether it is read from a stream, which only a sink sees, of what a handler gives to
+    /// [`Outbox::upload`](crate::extract::Outbox::upload). Copies of the action share the stream: whichever is sent first
+    /// reads it, for the others it is an error. It is equal to its copies only, and its stored form has nothing to read.
+    pub fn is_stream(&self) -> bool {
+        self.source.value().is_none()
     }
 
     /// Whether a journal keeps it.
@@ -111,7 +124,28 @@ impl Upload {
         match &self.source.0 {
             UploadSource::Bytes(bytes) => bytes.len() <= MOST_KEPT,
             UploadSource::Path(path) => path.to_str().is_some(),
+            UploadSource::Stream => false,
+            #[cfg(feature = "client")]
+            UploadSource::Transfer(_) => false,
         }
+    }
+}
+
+impl FileSource {
+    /// Bytes or path, if that is what it is in the end.
+    fn value(&self) -> Option<&UploadSource> {
+        match &self.0 {
+            #[cfg(feature = "client")]
+            UploadSource::Transfer(transfer) => transfer.value(),
+            UploadSource::Stream => None,
+            value => Some(value),
+        }
+    }
+
+    /// What a recording has of it.
+    #[cfg(all(feature = "client", feature = "test-util"))]
+    pub(crate) fn as_recorded(&self) -> Self {
+        Self(self.value().cloned().unwrap_or(UploadSource::Stream))
     }
 }
 
@@ -245,16 +279,19 @@ impl<S> Upload<S> {
 enum StoredForm<'a> {
     Bytes(Cow<'a, str>),
     Path(Cow<'a, str>),
+    Stream,
 }
 
 impl Serialize for FileSource {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let form = match &self.0 {
+        let form = match self.value().unwrap_or(&UploadSource::Stream) {
             UploadSource::Bytes(bytes) => StoredForm::Bytes(data_encoding::BASE64.encode(bytes).into()),
             UploadSource::Path(path) => match path.to_str() {
                 Some(path) => StoredForm::Path(path.into()),
                 None => return Err(S::Error::custom("a path that is no Unicode has no stored form")),
             },
+            // Of a value there is the value.
+            _ => StoredForm::Stream,
         };
         form.serialize(serializer)
     }
@@ -264,6 +301,7 @@ impl<'de> Deserialize<'de> for FileSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(match StoredForm::deserialize(deserializer)? {
             StoredForm::Path(path) => UploadSource::Path(path.into_owned().into()),
+            StoredForm::Stream => UploadSource::Stream,
             StoredForm::Bytes(text) => {
                 let bytes = data_encoding::BASE64.decode(text.as_bytes());
                 UploadSource::Bytes(bytes.map_err(D::Error::custom)?.into())

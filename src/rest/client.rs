@@ -214,6 +214,15 @@ impl Client {
     ///
     /// See [`RestErrorKind`].
     pub async fn call<E: Endpoint>(&self, endpoint: &E) -> Result<E::Reply, RestError> {
+        self.call_at(Cow::Borrowed(E::PATH), endpoint).await
+    }
+
+    /// The same for a call with more in its path.
+    pub(super) async fn call_at<E: Endpoint>(
+        &self,
+        path: Cow<'static, str>,
+        endpoint: &E,
+    ) -> Result<E::Reply, RestError> {
         let name = format!("{} {}", E::METHOD, E::PATH);
         self.is_there::<E>(&name)?;
         let invalid = |error: serde_json::Error| {
@@ -234,7 +243,7 @@ impl Client {
         };
         let call = Call {
             method: E::METHOD,
-            path: Cow::Borrowed(E::PATH),
+            path,
             query,
             body,
             meta,
@@ -390,7 +399,7 @@ impl Client {
     }
 
     /// What it means that the server does not know the path of a call.
-    fn unknown_route<E: Endpoint>(&self, error: RestError) -> RestError {
+    pub(super) fn unknown_route<E: Endpoint>(&self, error: RestError) -> RestError {
         let (since, until) = (E::SINCE, E::UNTIL);
         let has_it = self.shared.version.sure().is_some_and(has::<E>);
         if has_it || (since, until) == (None, None) {

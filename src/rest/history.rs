@@ -10,7 +10,7 @@ use futures_core::Stream;
 use super::endpoint::{Channel, Direct, Private, RoomHistory};
 use super::error::RestError;
 use super::handle::RoomHandle;
-use super::paging::{Listing, PAGE, Pages, SHORT};
+use super::paging::{Counted, CountedReply, Listing, PAGE, Pages, SHORT};
 use crate::event::{Message, MessageId, Room, RoomKind, Timestamp};
 
 /// Ids that are kept of one point of time.
@@ -129,18 +129,19 @@ impl ByTime {
         }
     }
 
-    async fn page(&self) -> Result<Vec<Message>, RestError> {
+    /// A page, and how many messages came: some may be none.
+    async fn page(&self) -> Result<(Vec<Message>, usize), RestError> {
         let kind = self.room.known_kind().await?;
         let client = self.room.client();
-        let reply = match kind {
-            RoomKind::Channel => client.call(&self.call::<Channel>()).await?,
-            RoomKind::Private => client.call(&self.call::<Private>()).await?,
-            RoomKind::Direct => client.call(&self.call::<Direct>()).await?,
+        let CountedReply { reply, received } = match kind {
+            RoomKind::Channel => client.call(&Counted(self.call::<Channel>())).await?,
+            RoomKind::Private => client.call(&Counted(self.call::<Private>())).await?,
+            RoomKind::Direct => client.call(&Counted(self.call::<Direct>())).await?,
             RoomKind::Livechat | RoomKind::Unknown => return Err(self.room.has_no("history")),
         };
         let room = self.room.id();
         let in_room = |message: Message| message.in_room(Room::new(room.clone(), kind));
-        Ok(reply.messages.into_iter().map(in_room).collect())
+        Ok((reply.messages.into_iter().map(in_room).collect(), received))
     }
 }
 
@@ -151,19 +152,20 @@ impl Pages for ByTime {
         if self.is_last {
             return Ok(None);
         }
-        let page = self.page().await?;
-        let (len, earliest) = (page.len(), page.iter().map(Message::created_at).min());
-        let Some(earliest) = earliest else {
-            return Ok(None);
+        let (page, received) = self.page().await?;
+        self.is_last = received < SHORT;
+        let Some(earliest) = page.iter().map(Message::created_at).min() else {
+            // Nobody knows of when they are: it goes on by their place.
+            self.skip += received;
+            return Ok(Some(page));
         };
         let fresh: Vec<Message> = page
             .iter()
             .filter(|message| !self.edge.contains(message.id()))
             .cloned()
             .collect();
-        self.is_last = len < SHORT;
         if self.latest == Some(earliest) {
-            self.skip += len;
+            self.skip += received;
         } else {
             self.skip = 0;
             self.latest = Some(earliest);

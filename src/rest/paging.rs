@@ -8,8 +8,14 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
+use http::Method;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
+use super::endpoint::{Endpoint, RateLimit};
 use super::error::RestError;
+use super::version::Version;
 
 /// Entries that are asked for at once: what servers send at most, unless they are set otherwise.
 pub(super) const PAGE: usize = 100;
@@ -25,6 +31,9 @@ const MAX_STEPS_BACK: u32 = 8;
 
 /// Entries that are known again.
 const MAX_KNOWN: usize = 1_000;
+
+/// Pages with nothing new, one after the other, behind which there is nothing.
+const MAX_STALE: u32 = 20;
 
 /// Something that fetches one page after the other.
 pub(super) trait Pages: Send + 'static {
@@ -127,8 +136,57 @@ impl<T> fmt::Debug for Listing<T> {
 
 /// A page of a list that is asked for by its place.
 pub(super) struct Page<T> {
+    /// Those that can be read.
     pub(super) entries: Vec<T>,
+    /// How many there were.
+    pub(super) received: usize,
     pub(super) total: Option<u64>,
+}
+
+/// A call for a page, whose reply also says how many entries came: those that can not be read are left out of it.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Counted<E>(pub(super) E);
+
+/// Reply to [`Counted`].
+pub(super) struct CountedReply<R> {
+    pub(super) reply: R,
+    pub(super) received: usize,
+}
+
+/// What lists are called in replies.
+const LISTS: [&str; 9] = [
+    "messages",
+    "threads",
+    "rooms",
+    "channels",
+    "groups",
+    "ims",
+    "discussions",
+    "users",
+    "members",
+];
+
+impl<'de, R: DeserializeOwned> Deserialize<'de> for CountedReply<R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let reply = Value::deserialize(deserializer)?;
+        let list = LISTS.iter().find_map(|name| reply.get(name)?.as_array());
+        let received = list.map_or(0, Vec::len);
+        let reply = R::deserialize(reply).map_err(D::Error::custom)?;
+        Ok(Self { reply, received })
+    }
+}
+
+impl<E: Endpoint> Endpoint for Counted<E> {
+    const METHOD: Method = E::METHOD;
+    const PATH: &'static str = E::PATH;
+    const IDEMPOTENT: bool = E::IDEMPOTENT;
+    const SINCE: Option<Version> = E::SINCE;
+    const UNTIL: Option<Version> = E::UNTIL;
+    const LIMIT: RateLimit = E::LIMIT;
+    const ANONYMOUS: bool = E::ANONYMOUS;
+    const SENSITIVE: bool = E::SENSITIVE;
+    type Reply = CountedReply<E::Reply>;
 }
 
 /// Goes through a list by offsets, with an overlap that shows whether entries moved up meanwhile.
@@ -136,6 +194,10 @@ pub(super) struct ByOffset<K, G, F> {
     get: G,
     key: F,
     offset: usize,
+    /// The most that came at once: a server may send fewer than are asked for.
+    page: usize,
+    /// Pages with nothing new.
+    stale: u32,
     /// The last ones told, in order.
     known: VecDeque<K>,
     is_last: bool,
@@ -148,6 +210,8 @@ impl<K, G, F> ByOffset<K, G, F> {
             get,
             key,
             offset: 0,
+            page: 0,
+            stale: 0,
             known: VecDeque::new(),
             is_last: false,
         }
@@ -168,26 +232,35 @@ where
         if self.is_last {
             return Ok(None);
         }
-        let mut start = self.offset.saturating_sub(OVERLAP);
+        let mut start = self.offset.saturating_sub(OVERLAP.min(self.page / 2));
         let mut steps = 0;
         loop {
             let page = (self.get)(start, PAGE).await?;
+            self.page = self.page.max(page.received);
             let has_known = page
                 .entries
                 .iter()
                 .any(|entry| self.known.contains(&(self.key)(entry)));
-            // Entries before this page went away: what moved up is further back.
-            if start > 0 && !has_known && !self.known.is_empty() && steps < MAX_STEPS_BACK {
+            // Entries before this page went away: what moved up is further back. One that can not be read may be known.
+            let may_have_known = has_known || page.entries.len() < page.received;
+            if start > 0
+                && start < self.offset
+                && !may_have_known
+                && !self.known.is_empty()
+                && steps < MAX_STEPS_BACK
+            {
                 steps += 1;
-                start = start.saturating_sub(PAGE / 2);
+                start = start.saturating_sub((self.page / 2).max(1));
                 continue;
             }
-            let end = start + page.entries.len();
+            let end = start + page.received;
             self.is_last = match page.total {
-                _ if page.entries.is_empty() => true,
+                _ if page.received == 0 => true,
+                // It is where it was, whatever is said to be behind it.
+                _ if steps == 0 && self.offset > 0 && end <= self.offset => true,
                 Some(total) => usize::try_from(total).is_ok_and(|total| end >= total),
                 // Servers that do not tell send no fewer than these if they have more.
-                None => page.entries.len() < SHORT || end <= self.offset,
+                None => page.received < SHORT,
             };
             self.offset = end;
             let known: HashSet<&K> = self.known.iter().collect();
@@ -197,6 +270,8 @@ where
                 .filter(|entry| !known.contains(&(self.key)(entry)))
                 .collect();
             drop(known);
+            self.stale = if fresh.is_empty() { self.stale + 1 } else { 0 };
+            self.is_last |= self.stale == MAX_STALE;
             for entry in &fresh {
                 if self.known.len() == MAX_KNOWN {
                     self.known.pop_front();

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::endpoint::{Endpoint as _, UploadMedia};
+
 /// The first version whose pages of `chat.syncMessages` are known to begin with the oldest. Those of 7.1 may begin with
 /// the newest, and what is between two such pages is never told.
 const CURSORS: Version = Version::new(7, 2);
@@ -68,9 +70,6 @@ const GUARDED_SYSTEM_MESSAGES: Version = Version::new(7, 2);
 
 /// The first version that tells of typing as one activity among others.
 const ACTIVITY: Version = Version::new(4, 0);
-
-/// The first version that is known to take files in two steps.
-const TWO_STEP_UPLOAD: Version = Version::new(6, 12);
 
 /// What all clones of a client know about the server's version.
 #[derive(Clone, Debug, Default)]
@@ -139,7 +138,7 @@ impl ServerVersion {
     pub(super) fn has_two_step_upload(&self) -> bool {
         self.lock()
             .version
-            .is_none_or(|version| version >= TWO_STEP_UPLOAD)
+            .is_none_or(|version| UploadMedia::SINCE.is_none_or(|since| version >= since))
     }
 
     /// This server has none, until it has another version.

@@ -390,8 +390,8 @@ async fn everything(client: &Client, asked: &str, sandbox: &Sandbox) {
         message_id: id,
     };
     client.call(&delete).await.expect("answers");
-    for updated_since in [None, Some("2026-11-22T08:00:00.000Z".to_owned())] {
-        let since = updated_since.clone();
+    for updated_since in [None, Some(Timestamp::from_millis(1_795_334_400_000))] {
+        let since = updated_since;
         client
             .call(&endpoint::Subscriptions { updated_since })
             .await
@@ -440,7 +440,7 @@ async fn everything(client: &Client, asked: &str, sandbox: &Sandbox) {
         .expect("answers");
     let sync = endpoint::SyncMessages {
         room_id: room,
-        last_update: "2026-11-22T08:00:00.000Z".to_owned(),
+        last_update: Timestamp::from_millis(1_795_334_400_000),
     };
     client.call(&sync).await.expect("answers");
 

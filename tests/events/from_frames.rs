@@ -1,6 +1,8 @@
 //! What each listener hears of the frames that a server sent.
 
-use rocketbotte::event::{AttachmentKind, Event, EventKind, MarkdownNode, MediaKind, Mention, Message};
+use rocketbotte::event::{
+    AttachmentKind, Event, EventKind, MarkdownNode, MediaKind, Mention, Message, TeamId,
+};
 use rocketbotte::testing;
 
 use super::listeners::listener;
@@ -153,7 +155,7 @@ fn whom_and_what_a_message_mentions() {
 
     let new = message(DOCUMENTED, |message| message.id() == "d1");
     let team = Mention::Team {
-        id: "t1".to_owned(),
+        id: TeamId::from("t1"),
         name: Some("crew".to_owned()),
     };
     assert_eq!(new.mentions()[1..], [Mention::Here, team]);

@@ -18,7 +18,7 @@ use tower::Layer as _;
 use crate::process::{Folder, Other, part, text};
 use crate::{client, files_in, numbered};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn report() -> Upload {
     Upload::from_bytes("report.csv", "name,count\nann,3\n")

@@ -18,6 +18,7 @@ mod process;
 mod bot;
 mod down;
 mod large;
+mod outbox;
 mod up;
 
 use bytes::Bytes;

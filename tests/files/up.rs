@@ -76,7 +76,11 @@ async fn from_everything_over_everything() {
                     &attachment["description"],
                     &message.raw["file"]["_id"]
                 ),
-                (&json!("a file.bin"), &json!("a file"), &json!(sent.file_id)),
+                (
+                    &json!("a file.bin"),
+                    &json!("a file"),
+                    &json!(sent.file_id.as_str())
+                ),
                 "{source}"
             );
             assert_eq!(message.raw["file"]["type"], "application/octet-stream");

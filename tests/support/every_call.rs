@@ -10,8 +10,10 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryStreamExt as _};
-use rocketbotte::event::{Message, MessageId, RoomId, RoomKind, UserId};
+use rocketbotte::event::{Message, MessageId, RoomId, RoomKind, Timestamp, UserId};
+use rocketbotte::response::Upload;
 use rocketbotte::rest::endpoint::{self, *};
+use rocketbotte::rest::file::FileLink;
 use rocketbotte::rest::{Client, RoomHandle, RoomRef, UserRef};
 use rocketbotte::sandbox::{Sandbox, SandboxBuilder, SandboxUser, UserSpec};
 use rocketbotte::transport::Connector;
@@ -289,9 +291,28 @@ pub const ROWS: &[Row] = rows! {
     }
     "GET chat.syncMessages" |s| {
         s.said("ops", "new").await;
-        let sync = SyncMessages { room_id: s.room_id("ops"), last_update: "1970-01-02T00:00:00.000Z".to_owned() };
+        let sync = SyncMessages { room_id: s.room_id("ops"), last_update: Timestamp::from_millis(86_400_000) };
         let changed = s.bot.call(&sync).await.unwrap().result;
         assert!(changed.updated.iter().any(|message| message["msg"] == "new"));
+    }
+    "POST rooms.media" |s| {
+        let sent = s.bot.upload(s.room_id("ops"), Upload::from_bytes("a.txt", "a")).await.unwrap();
+        let file = s.bot.download(sent.path()).await.unwrap();
+        assert_eq!(file.bytes().await.unwrap(), "a");
+    }
+    "POST rooms.mediaConfirm" |s| {
+        let upload = Upload::from_bytes("a.txt", "a").message("see").described("a file");
+        let sent = s.bot.upload(s.room_id("ops"), upload).await.unwrap();
+        assert_eq!(s.sandbox.message(sent.message_id.as_str()).unwrap().text, "see");
+        let message = s.bot.message(&sent.message_id).get().await.unwrap();
+        let link = FileLink::from(&message.files()[0]);
+        assert_eq!(s.bot.download(link).await.unwrap().bytes().await.unwrap(), "a");
+    }
+    "POST rooms.upload" |s| {
+        let upload = Upload::from_bytes("a.txt", "a").message("see").described("a file");
+        let sent = s.bot.upload(s.room_id("ops"), upload).await.unwrap();
+        let message = s.sandbox.message(sent.message_id.as_str()).unwrap();
+        assert_eq!((message.text.as_str(), &message.raw["file"]["_id"]), ("see", &sent.file_id.as_str().into()));
     }
     "GET rooms.get" |s| {
         let rooms = s.bot.call(&endpoint::Rooms::default()).await.unwrap().update;

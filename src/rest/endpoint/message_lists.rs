@@ -9,7 +9,7 @@ use super::lenient;
 use crate::event::{Message, RoomId, Timestamp};
 
 #[expect(clippy::ref_option, reason = "serde asks for this signature")]
-fn iso<S: serde::Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn iso<S: serde::Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(|time| time.to_string()).serialize(serializer)
 }
 

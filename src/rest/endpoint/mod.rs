@@ -10,6 +10,7 @@ mod chat;
 mod kind;
 mod lenient;
 mod marks;
+mod media;
 mod message_lists;
 mod rate_limit;
 mod room_changes;
@@ -34,6 +35,9 @@ pub use self::kind::{Channel, Direct, Private};
 pub use self::marks::{
     FollowMessage, PinMessage, PinnedReply, ReportMessage, StarMessage, UnfollowMessage, UnpinMessage,
     UnstarMessage,
+};
+pub use self::media::{
+    ConfirmMedia, MediaFile, MediaReply, PostedFile, PostedFileReply, UploadInOneStep, UploadMedia,
 };
 pub use self::message_lists::{
     HistoryCursor, HistoryPage, HistoryPageReply, MentioningMessages, MessagesReply, OnlyThreads,

@@ -3,6 +3,7 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
+use super::message_lists::iso;
 use super::{Done, Endpoint, lenient};
 use crate::event::{RoomId, RoomKind, Timestamp, UserId};
 use crate::rest::{RestError, RestErrorKind};
@@ -11,9 +12,9 @@ use crate::rest::{RestError, RestErrorKind};
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscriptions {
-    /// Only what changed since then, as `2026-11-22T08:00:00.000Z`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_since: Option<String>,
+    /// Only what changed since then.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "iso")]
+    pub updated_since: Option<Timestamp>,
 }
 
 /// Reply to [`Subscriptions`].

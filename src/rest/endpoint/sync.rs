@@ -4,8 +4,14 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::message_lists::iso;
 use super::{Endpoint, lenient};
 use crate::event::{MessageId, RoomId, Timestamp};
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
 
 /// `GET chat.syncMessages`: the messages of a room that were written or changed after a time, and those that were
 /// deleted. Not paged: a server sends them all.
@@ -14,8 +20,9 @@ use crate::event::{MessageId, RoomId, Timestamp};
 pub struct SyncMessages {
     /// The room.
     pub room_id: RoomId,
-    /// As `2026-11-22T08:00:00.000Z`. What has this very time is left out.
-    pub last_update: String,
+    /// What has this very time is left out.
+    #[serde(serialize_with = "text")]
+    pub last_update: Timestamp,
 }
 
 /// Reply to [`SyncMessages`].
@@ -113,9 +120,9 @@ impl Endpoint for SyncPage {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rooms {
-    /// Only what changed since then, as `2026-11-22T08:00:00.000Z`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_since: Option<String>,
+    /// Only what changed since then.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "iso")]
+    pub updated_since: Option<Timestamp>,
 }
 
 /// Reply to [`Rooms`].
@@ -168,7 +175,7 @@ mod tests {
     fn a_room_is_asked_for_by_id_and_time() {
         let call = SyncMessages {
             room_id: "r".into(),
-            last_update: Timestamp::from_millis(1_795_334_400_000).to_string(),
+            last_update: Timestamp::from_millis(1_795_334_400_000),
         };
         assert_eq!(
             serde_json::to_string(&call).expect("JSON"),

@@ -1,16 +1,16 @@
 //! The second step of an upload: the message that shows the file, at most once.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use http::Method;
 use hyper_util::client::legacy;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::upload::{Media, Uploaded, Words};
 use crate::event::{MessageId, RoomId};
 use crate::response::UploadFields;
 use crate::rest::client::Client;
-use crate::rest::endpoint::SyncMessages;
+use crate::rest::endpoint::{ConfirmMedia, SyncMessages};
 use crate::rest::error::{RestError, RestErrorKind};
 
 const CALL: &str = "POST rooms.mediaConfirm";
@@ -58,25 +58,21 @@ impl Client {
         fields: &UploadFields,
     ) -> Result<Uploaded, RestError> {
         let words = Words::of(fields);
-        let mut body = json!({});
-        for (key, text) in [
-            ("msg", Some(words.text.as_ref()).filter(|text| !text.is_empty())),
-            ("description", words.description.as_deref()),
-            ("tmid", words.thread_id.map(MessageId::as_str)),
-        ] {
-            if let Some(text) = text {
-                body[key] = json!(text);
-            }
-        }
-        let path = format!("rooms.mediaConfirm/{room_id}/{}", media.file_id);
+        let call = ConfirmMedia {
+            room_id: room_id.clone(),
+            file_id: media.file_id.clone(),
+            text: Some(words.text.into_owned()).filter(|text| !text.is_empty()),
+            description: words.description.map(Cow::into_owned),
+            thread_id: words.thread_id.cloned(),
+        };
         let uploaded = |message_id| Uploaded {
             message_id,
             file_id: media.file_id.clone(),
             path: media.path.clone(),
         };
-        let error = match self.call_raw(Method::POST, &path, &[], Some(&body)).await {
-            Ok(reply) => match reply["message"]["_id"].as_str() {
-                Some(id) => return Ok(uploaded(id.into())),
+        let error = match self.call_at(Cow::Owned(call.path()), &call).await {
+            Ok(reply) => match reply.message.id {
+                Some(id) => return Ok(uploaded(id)),
                 None => RestError::new(RestErrorKind::UnexpectedReply, CALL, "the reply has no message"),
             },
             Err(error) if may_be_done(&error) => error,
@@ -105,7 +101,7 @@ impl Client {
         let since = media.at?.saturating_sub(DATE_IS_CUT);
         let changes = SyncMessages {
             room_id: room_id.clone(),
-            last_update: since.to_string(),
+            last_update: since,
         };
         let messages = match self.call(&changes).await {
             Ok(reply) => reply.result.updated,
@@ -118,7 +114,7 @@ impl Client {
         let own = credentials.user_id().as_str();
         let found = messages
             .iter()
-            .find(|message| message["u"]["_id"] == own && shows(message, &media.file_id))?;
+            .find(|message| message["u"]["_id"] == own && shows(message, media.file_id.as_str()))?;
         found["_id"].as_str().map(MessageId::from)
     }
 }

@@ -9,6 +9,7 @@ use http::uri::Scheme;
 use super::Progress;
 use super::form::OnProgress;
 use super::upload::is_segment;
+use crate::event::File;
 use crate::rest::error::{RestError, RestErrorKind};
 use crate::server_url::{ServerUrl, push_encoded};
 
@@ -176,6 +177,23 @@ impl From<&str> for FileLink {
 impl From<String> for FileLink {
     fn from(link: String) -> Self {
         Self::new(link)
+    }
+}
+
+/// A file that a message carries.
+///
+/// ```
+/// use rocketbotte::event::Message;
+/// use rocketbotte::rest::file::FileLink;
+///
+/// let json = r#"{"_id":"m1","rid":"GENERAL","msg":"","file":{"_id":"f1","name":"plan.pdf"}}"#;
+/// let file = Message::from_json(json)?.files().remove(0);
+/// let link = FileLink::from(&file).at_most(1 << 20);
+/// # Ok::<_, rocketbotte::event::MessageError>(())
+/// ```
+impl From<&File> for FileLink {
+    fn from(file: &File) -> Self {
+        Self::new(file.path())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -17,15 +17,18 @@ use crate::response::{FileSource, Upload, UploadSource};
 use crate::rest::error::{RestError, RestErrorKind};
 
 /// What the file of an [`Upload`] is read from once it is on its way: also a stream, which is no value any more.
+#[derive(Clone)]
 pub struct Transfer {
     source: TransferSource,
     pub(super) on_progress: Option<OnProgress>,
 }
 
+#[derive(Clone)]
 enum TransferSource {
     /// Read again for each attempt.
     Value(FileSource),
-    Once(Pieces, Option<u64>),
+    /// Empty once it was read.
+    Once(Arc<Mutex<Option<Pieces>>>, Option<u64>),
 }
 
 impl Upload<Transfer> {
@@ -49,7 +52,7 @@ impl Upload<Transfer> {
     {
         let pieces = pieces.map(|piece| piece.map(Into::into).map_err(io::Error::other));
         let transfer = Transfer {
-            source: TransferSource::Once(Box::pin(pieces), None),
+            source: TransferSource::Once(Arc::new(Mutex::new(Some(Box::pin(pieces)))), None),
             on_progress: None,
         };
         Self::with(transfer, name.into())
@@ -87,18 +90,74 @@ where
 
 impl From<Upload> for Upload<Transfer> {
     fn from(upload: Upload) -> Self {
-        upload.map_source(|source| Transfer {
-            source: TransferSource::Value(source),
-            on_progress: None,
+        upload.map_source(|source| match source.0 {
+            UploadSource::Transfer(transfer) => *transfer,
+            value => Transfer {
+                source: TransferSource::Value(FileSource(value)),
+                on_progress: None,
+            },
         })
     }
 }
 
+impl Upload<Transfer> {
+    /// As an action, for the sink: what is a value is one.
+    pub(crate) fn into_action(self) -> Upload {
+        self.map_source(|transfer| match transfer {
+            Transfer {
+                source: TransferSource::Value(value),
+                on_progress: None,
+            } => value,
+            transfer => FileSource(UploadSource::Transfer(Box::new(transfer))),
+        })
+    }
+}
+
+/// The same stream, told to the same function.
+impl PartialEq for Transfer {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same_file = match (&self.source, &other.source) {
+            (TransferSource::Value(one), TransferSource::Value(two)) => one == two,
+            (TransferSource::Once(one, _), TransferSource::Once(two, _)) => Arc::ptr_eq(one, two),
+            _ => false,
+        };
+        let is_same_listener = match (&self.on_progress, &other.on_progress) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (None, None) => true,
+            _ => false,
+        };
+        is_same_file && is_same_listener
+    }
+}
+
+impl Eq for Transfer {}
+
 impl Transfer {
+    /// What it is read from if that is no stream.
+    pub(crate) fn value(&self) -> Option<&UploadSource> {
+        match &self.source {
+            TransferSource::Value(FileSource(value @ (UploadSource::Bytes(_) | UploadSource::Path(_)))) => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
     /// Finds out how long a file on disk is.
     pub(super) async fn open(self, call: &str) -> Result<Source, RestError> {
         Ok(match self.source {
-            TransferSource::Once(pieces, length) => Source::Once(Arc::new(Mutex::new(Some(pieces))), length),
+            TransferSource::Once(pieces, length) => {
+                if pieces.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+                    let message = "the stream was read before, and can not be read again";
+                    return Err(RestError::new(RestErrorKind::Cut, call, message));
+                }
+                Source::Once(pieces, length)
+            }
+            // Of a recording, or an action that went into another.
+            TransferSource::Value(FileSource(UploadSource::Stream | UploadSource::Transfer(_))) => {
+                let message = "of the file's stream there is nothing to read";
+                return Err(RestError::new(RestErrorKind::InvalidCall, call, message));
+            }
             TransferSource::Value(FileSource(UploadSource::Bytes(bytes))) => Source::Bytes(bytes),
             TransferSource::Value(FileSource(UploadSource::Path(path))) => {
                 let failed = |error: io::Error| {

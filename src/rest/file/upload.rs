@@ -2,29 +2,24 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderValue, Method, Request, header};
-use serde::Deserialize;
-use serde_json::Value;
+use http::{HeaderValue, Request, header};
 use tokio::time::Instant;
 
 use super::form::{Form, Source};
 use super::limits::too_large;
 use super::transfer::Transfer;
 use crate::dispatch::mentions::Mentionable;
-use crate::event::{MessageId, RoomId, Timestamp};
+use crate::event::{FileId, MessageId, RoomId, Timestamp};
 use crate::response::{AllowedMentions, Upload, UploadFields};
 use crate::rest::body::Body;
 use crate::rest::call::Meta;
 use crate::rest::client::Client;
-use crate::rest::endpoint::{Info, RateLimit};
+use crate::rest::endpoint::{Endpoint, Info, UploadInOneStep, UploadMedia};
 use crate::rest::error::{RestError, RestErrorKind};
 use crate::rest::limiter::Turn;
 use crate::rest::reply;
 use crate::rest::timeout::Activity;
 use crate::server_url::is_plain_path;
-
-const MEDIA: &str = "rooms.media";
-const ONE_STEP: &str = "rooms.upload";
 
 /// What is known as the type of a file whose name tells nothing.
 const ANY_TYPE: &str = "application/octet-stream";
@@ -36,7 +31,7 @@ pub struct Uploaded {
     /// The message that shows it.
     pub message_id: MessageId,
     /// The id of the file.
-    pub file_id: String,
+    pub file_id: FileId,
     pub(super) path: String,
 }
 
@@ -50,22 +45,10 @@ impl Uploaded {
 /// What the first step gave.
 #[derive(Clone, Debug)]
 pub(super) struct Media {
-    pub(super) file_id: String,
+    pub(super) file_id: FileId,
     pub(super) path: String,
     /// What the server's clock said before the message was posted.
     pub(super) at: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-struct MediaReply {
-    file: MediaFile,
-}
-
-#[derive(Deserialize)]
-struct MediaFile {
-    #[serde(rename = "_id")]
-    id: String,
-    url: Option<String>,
 }
 
 /// The text and the description that go with a file.
@@ -179,17 +162,9 @@ impl Client {
         room_id: &RoomId,
         prepared: Prepared,
     ) -> Result<(Media, Box<UploadFields>), RestError> {
-        let (fields, response) = self.send_form(MEDIA, room_id, prepared, &[]).await?;
-        let reply: MediaReply = serde_json::from_value(response.0).map_err(|error| {
-            RestError::new(
-                RestErrorKind::UnexpectedReply,
-                "POST rooms.media",
-                "the reply has no file",
-            )
-            .with_source(error)
-        })?;
+        let (fields, reply, at) = self.send_form::<UploadMedia>(room_id, prepared, &[]).await?;
         let file_id = reply.file.id;
-        if !is_segment(&file_id) {
+        if !is_segment(file_id.as_str()) {
             let message = "the server gave the file an id that is none";
             return Err(RestError::new(
                 RestErrorKind::UnexpectedReply,
@@ -200,8 +175,7 @@ impl Client {
         let path = reply
             .file
             .url
-            .unwrap_or_else(|| super::link::path_of(&file_id, &fields.name));
-        let at = response.1;
+            .unwrap_or_else(|| super::link::path_of(file_id.as_str(), &fields.name));
         Ok((Media { file_id, path, at }, fields))
     }
 
@@ -216,10 +190,11 @@ impl Client {
         let mut texts = vec![("msg", words.text.as_ref())];
         texts.extend(words.description.as_deref().map(|text| ("description", text)));
         texts.extend(words.thread_id.map(|id| ("tmid", id.as_str())));
-        let (_, (reply, _)) = self.send_form(ONE_STEP, room_id, prepared, &texts).await?;
-        let message = &reply["message"];
-        let file_id = message["file"]["_id"].as_str().unwrap_or_default().to_owned();
-        let message_id = message["_id"].as_str().map(MessageId::from);
+        let sent = self.send_form::<UploadInOneStep>(room_id, prepared, &texts).await;
+        let (_, reply, _) = sent?;
+        let file_id = reply.message.file_id().cloned();
+        let file_id = file_id.unwrap_or_else(|| FileId::from(""));
+        let message_id = reply.message.id;
         let Some(message_id) = message_id else {
             let message = "the reply has no message";
             return Err(RestError::new(
@@ -230,20 +205,19 @@ impl Client {
         };
         Ok(Uploaded {
             message_id,
-            path: super::link::path_of(&file_id, &fields.name),
+            path: super::link::path_of(file_id.as_str(), &fields.name),
             file_id,
         })
     }
 
     /// Sends the form. Repeated only where that posts no second message.
-    async fn send_form(
+    async fn send_form<E: Endpoint>(
         &self,
-        endpoint: &'static str,
         room_id: &RoomId,
         prepared: Prepared,
         texts: &[(&str, &str)],
-    ) -> Result<(Box<UploadFields>, (Value, Option<Timestamp>)), RestError> {
-        let name = format!("POST {endpoint}");
+    ) -> Result<(Box<UploadFields>, E::Reply, Option<Timestamp>), RestError> {
+        let name = format!("{} {}", E::METHOD, E::PATH);
         if !is_segment(room_id.as_str()) {
             return Err(RestError::new(
                 RestErrorKind::InvalidCall,
@@ -262,7 +236,7 @@ impl Client {
         let (form, form_type) = Form::new(texts, &fields.name, &content_type, source, activity.clone());
         let form = form.at_most(most).on_progress(on_progress);
         let left = form.clone();
-        let path = format!("{endpoint}/{room_id}");
+        let path = format!("{}/{room_id}", E::PATH);
         let invalid = |error: http::Error| {
             RestError::new(
                 RestErrorKind::InvalidCall,
@@ -276,21 +250,20 @@ impl Client {
             .rest_uri(&format!("{}/{path}", self.api()), &[])
             .map_err(invalid)?;
         let request = Request::builder()
-            .method(Method::POST)
+            .method(E::METHOD)
             .uri(uri)
             .header(header::ACCEPT, HeaderValue::from_static("application/json"))
             .header(header::USER_AGENT, crate::rest::call::USER_AGENT)
             .header(header::CONTENT_TYPE, form_type)
             .extension(Meta {
-                // A file that is there twice and that nobody sees is forgotten by the server.
-                idempotent: endpoint == MEDIA,
-                anonymous: false,
-                sensitive: true,
+                idempotent: E::IDEMPOTENT,
+                anonymous: E::ANONYMOUS,
+                sensitive: E::SENSITIVE,
             })
             .extension(Turn::new(
                 Cow::Owned(path),
                 self.limiter().next_order(),
-                self.estimate(RateLimit::DEFAULT),
+                self.estimate(E::LIMIT),
             ))
             .extension(activity)
             .body(Body::Form(Box::new(form)))
@@ -305,8 +278,12 @@ impl Client {
         })?;
         let now = Instant::now();
         self.clock().learn(response.headers(), now);
-        let reply = reply::read(&name, self.url(), &response, true)?;
-        Ok((fields, (reply, self.clock().at(now))))
+        let reply = reply::read(&name, self.url(), &response, E::SENSITIVE);
+        let reply = reply.map_err(|error| match reply::is_unknown_route(&response) {
+            true => self.unknown_route::<E>(error),
+            false => error,
+        })?;
+        Ok((fields, reply, self.clock().at(now)))
     }
 }
 

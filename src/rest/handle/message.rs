@@ -8,7 +8,7 @@ use super::super::endpoint::{
     UnpinMessage, UnstarMessage,
 };
 use super::super::error::RestError;
-use super::super::paging::{ByOffset, Listing, Page};
+use super::super::paging::{ByOffset, Counted, CountedReply, Listing, Page};
 use crate::event::{Message, MessageId};
 
 /// Calls about one message: [`Client::message`]. All fail as [`Client::call`] does.
@@ -54,10 +54,11 @@ impl MessageHandle {
             async move {
                 let mut call = GetThreadMessages::of(thread_id);
                 (call.offset, call.count) = (Some(offset), Some(count));
-                let reply = client.call(&call).await?;
+                let CountedReply { reply, received } = client.call(&Counted(call)).await?;
                 let read = |message: &Value| Message::from_json(&message.to_string()).ok();
                 Ok(Page {
                     entries: reply.messages.iter().filter_map(read).collect(),
+                    received,
                     total: u64::try_from(reply.total).ok().filter(|total| *total > 0),
                 })
             }

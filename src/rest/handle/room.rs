@@ -12,7 +12,7 @@ use super::super::endpoint::{
 };
 use super::super::error::{RestError, RestErrorKind};
 use super::super::history::History;
-use super::super::paging::{ByOffset, Listing, Page};
+use super::super::paging::{ByOffset, Counted, CountedReply, Listing, Page};
 use crate::event::{Message, Room, RoomId, RoomKind, UserId};
 
 /// A room as calls need it: its id, and its kind if that is known.
@@ -170,15 +170,16 @@ impl RoomHandle {
             let room = room.clone();
             async move {
                 let id = room.id.clone();
-                let reply = by_kind!(
+                let CountedReply { reply, received } = by_kind!(
                     room,
                     "list of members",
-                    Channel => RoomMembers::<Channel>::page(id, offset, count),
-                    Private => RoomMembers::<Private>::page(id, offset, count),
-                    Direct => RoomMembers::<Direct>::page(id, offset, count)
+                    Channel => Counted(RoomMembers::<Channel>::page(id, offset, count)),
+                    Private => Counted(RoomMembers::<Private>::page(id, offset, count)),
+                    Direct => Counted(RoomMembers::<Direct>::page(id, offset, count))
                 )?;
                 Ok(Page {
                     entries: reply.users,
+                    received,
                     total: reply.total,
                 })
             }
@@ -192,15 +193,15 @@ impl RoomHandle {
         let get = move |offset, count| {
             let (client, room_id) = (room.client.clone(), room.id.clone());
             async move {
-                let reply = client
-                    .call(&MembersByRole {
-                        room_id,
-                        offset,
-                        count,
-                    })
-                    .await?;
+                let call = Counted(MembersByRole {
+                    room_id,
+                    offset,
+                    count,
+                });
+                let CountedReply { reply, received } = client.call(&call).await?;
                 Ok(Page {
                     entries: reply.members,
+                    received,
                     total: reply.total,
                 })
             }
@@ -409,15 +410,15 @@ impl RoomHandle {
         let get = move |offset, count| {
             let (client, room_id) = (room.client.clone(), room.id.clone());
             async move {
-                let reply = client
-                    .call(&Discussions {
-                        room_id,
-                        offset,
-                        count,
-                    })
-                    .await?;
+                let call = Counted(Discussions {
+                    room_id,
+                    offset,
+                    count,
+                });
+                let CountedReply { reply, received } = client.call(&call).await?;
                 Ok(Page {
                     entries: reply.rooms,
+                    received,
                     total: reply.total,
                 })
             }
@@ -438,11 +439,13 @@ impl RoomHandle {
         let get = move |offset, count| {
             let (room, call) = (room.clone(), Arc::clone(&call));
             async move {
-                let reply = room.client.call(&call(room.id.clone(), offset, count)).await?;
+                let call = Counted(call(room.id.clone(), offset, count));
+                let CountedReply { reply, received } = room.client.call(&call).await?;
                 let kind = room.kind.get().copied().unwrap_or_default();
                 let in_room = |message: Message| message.in_room(Room::new(room.id.clone(), kind));
                 Ok(Page {
                     entries: reply.messages.into_iter().map(in_room).collect(),
+                    received,
                     total: reply.total,
                 })
             }

@@ -6,7 +6,7 @@ use super::super::endpoint::{
     RoomList, RoomsReply,
 };
 use super::super::error::RestError;
-use super::super::paging::{ByOffset, Listing, Page};
+use super::super::paging::{ByOffset, Counted, CountedReply, Listing, Page};
 use crate::event::RoomId;
 
 /// Calls about all rooms: [`Client::rooms`]. All fail as [`Client::call`] does.
@@ -39,9 +39,10 @@ impl RoomsHandle {
         let get = move |offset, count| {
             let (client, call) = (client.clone(), call(offset, count));
             async move {
-                let reply = client.call(&call).await?;
+                let CountedReply { reply, received } = client.call(&Counted(call)).await?;
                 Ok(Page {
                     entries: reply.rooms,
+                    received,
                     total: reply.total,
                 })
             }

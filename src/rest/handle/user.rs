@@ -3,7 +3,7 @@
 use super::super::client::Client;
 use super::super::endpoint::{RestUser, StatusReply, UserInfo, UserStatus, Users};
 use super::super::error::RestError;
-use super::super::paging::{ByOffset, Listing, Page};
+use super::super::paging::{ByOffset, Counted, CountedReply, Listing, Page};
 use crate::event::{User, UserId};
 
 /// A user by id or by name.
@@ -64,9 +64,11 @@ impl Client {
         let get = move |offset, count| {
             let client = client.clone();
             async move {
-                let reply = client.call(&Users { offset, count }).await?;
+                let call = Counted(Users { offset, count });
+                let CountedReply { reply, received } = client.call(&call).await?;
                 Ok(Page {
                     entries: reply.users,
+                    received,
                     total: reply.total,
                 })
             }

@@ -148,7 +148,7 @@ async fn list_once(
     known: &mut Option<Vec<Subscription>>,
 ) -> Result<Listing, RestError> {
     let at = |lost: Option<Lost>| lost.and_then(|lost| lost.server.or_else(|| client.clock().at(lost.at)));
-    let since = |lost: Option<Lost>| at(lost).map(|lost| lost.saturating_sub(OVERLAP).to_string());
+    let since = |lost: Option<Lost>| at(lost).map(|lost| lost.saturating_sub(OVERLAP));
     let subscriptions = match known {
         Some(subscriptions) => subscriptions,
         // What was missed is known without a list.
@@ -220,7 +220,7 @@ pub(super) async fn baseline(client: &Client) -> Option<Timestamp> {
         let updated_since = client
             .clock()
             .at(Instant::now())
-            .map(|now| now.saturating_sub(BASELINE).to_string());
+            .map(|now| now.saturating_sub(BASELINE));
         client.call(&Rooms { updated_since }).await
     };
     let rooms = match tokio::time::timeout(BASELINE_TIMEOUT, ask).await {

@@ -60,7 +60,7 @@ pub(super) async fn fetch(client: &Client, plan: &mut RoomPlan) -> Result<SyncRe
             Way::AtOnce => {
                 let call = SyncMessages {
                     room_id: plan.id.clone(),
-                    last_update: plan.missed.after.to_string(),
+                    last_update: plan.missed.after,
                 };
                 match client.call(&call).await {
                     Err(error) if is_too_large(&error) && !plan.pages.is_too_much => {
