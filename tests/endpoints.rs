@@ -451,6 +451,7 @@ async fn an_error_is_the_last_item() {
 
 /// How a server pages a list: how many entries there are, and how many on a page at most; which can not be read, and what
 /// it says how many there are.
+#[derive(Clone, Copy)]
 struct Paged {
     what: &'static str,
     entries: usize,

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use rocketbotte::command::CommandLayer;
-use rocketbotte::event::{MessageId, RoomId};
+use rocketbotte::event::{MessageId, RoomId, Timestamp};
 use rocketbotte::response::Attachment;
 use rocketbotte::rest::{Client, endpoint};
 use rocketbotte::sandbox::{Inbound, Sandbox, SandboxUser, UserSpec};

@@ -82,7 +82,7 @@ async fn it_is_completed_as_what_is_returned() {
     let mut router = Router::new();
     for (name, make, ..) in &rows {
         let make = *make;
-        router = router.command(*name, async move |outbox: Outbox| {
+        router = router.command(name, async move |outbox: Outbox| {
             let receipt = outbox.upload(make(lines())).await?;
             let id = receipt.message_id().ok_or("no receipt")?.to_string();
             Ok::<_, BoxError>(format!("done {id}"))
