@@ -59,11 +59,12 @@ impl Exchange {
         };
         let is_there = self.room_id.is_some() && send.room_id() == self.room_id.as_ref();
         let is_awaited = self.waiting.load(Ordering::Acquire) > 0;
+        if !is_there || !(is_awaited || self.keeps) {
+            return false;
+        }
+        let is_first = self.set(|| Reply::Message(json_of(send).into()));
         // What is only kept goes to the sink too, which says that nobody has it yet.
-        is_there
-            && (is_awaited || self.keeps)
-            && self.set(|| Reply::Message(json_of(send).into()))
-            && is_awaited
+        is_first && is_awaited
     }
 
     /// What became of the event.

@@ -100,10 +100,10 @@ impl Calls {
     }
 
     /// The integration that a token is of. Others are refused.
-    fn integration_of(&self, token: &str) -> Result<&str, Response> {
+    fn integration_of(&self, token: &str) -> Result<&str, Box<Response>> {
         self.settings.tokens.integration_of(token).ok_or_else(|| {
             self.refused.one();
-            refusal(StatusCode::FORBIDDEN, "the token is wrong")
+            Box::new(refusal(StatusCode::FORBIDDEN, "the token is wrong"))
         })
     }
 
@@ -162,7 +162,7 @@ pub(super) async fn call(State(calls): State<Arc<Calls>>, request: Request<Body>
     drop((body, permit));
     match shown {
         Ok((integration, fields)) => calls.answer(integration, fields).await,
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }
 
@@ -193,7 +193,7 @@ impl Calls {
     }
 
     /// Whose it is, and its fields.
-    fn json(&self, body: &[u8]) -> Result<(&str, Map<String, Value>), Response> {
+    fn json(&self, body: &[u8]) -> Result<(&str, Map<String, Value>), Box<Response>> {
         // A struct could be an array too.
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(rubbish());
@@ -207,7 +207,7 @@ impl Calls {
         Ok((integration, fields))
     }
 
-    async fn form(&self, body: Bytes) -> Result<(&str, Map<String, Value>), Response> {
+    async fn form(&self, body: Bytes) -> Result<(&str, Map<String, Value>), Box<Response>> {
         let request = Request::post("/")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(body))
@@ -221,11 +221,11 @@ impl Calls {
     }
 }
 
-fn rubbish() -> Response {
-    refusal(
+fn rubbish() -> Box<Response> {
+    Box::new(refusal(
         StatusCode::BAD_REQUEST,
         "this is neither a JSON object nor a form",
-    )
+    ))
 }
 
 fn refusal(status: StatusCode, why: &str) -> Response {
