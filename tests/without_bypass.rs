@@ -58,6 +58,61 @@ impl Heard {
     }
 }
 
+/// A bot whose connection is back after a second, in which something was said in many rooms.
+struct Outage {
+    sandbox: Sandbox,
+    _chat: Chat,
+    heard: Heard,
+    /// What `Reconnected` said about what was skipped, each time.
+    told: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Outage {
+    /// In each room so many messages: `missed 3 0` is the first in the third.
+    async fn in_rooms(rooms: usize, messages: usize) -> Self {
+        let mut sandbox = limited();
+        for room in 0..rooms {
+            sandbox = sandbox.channel(format!("room{room}"));
+        }
+        let sandbox = sandbox.start_in_memory();
+        let heard = Heard::new();
+        let chat = Chat::on(&sandbox, heard.router()).await;
+        let told = Arc::<Mutex<Vec<u64>>>::default();
+        let tells = Arc::clone(&told);
+        chat.handle.add_listener(
+            EventKind::Reconnected,
+            move |back: rocketbotte::event::Reconnected| {
+                tells.lock().unwrap().push(back.skipped());
+                std::future::ready(())
+            },
+        );
+        let ann = sandbox.user("ann");
+        sandbox.go_down().await;
+        after_secs(1).await;
+        for room in 0..rooms {
+            for n in 0..messages {
+                ann.say(&format!("room{room}"), &format!("missed {room} {n}"))
+                    .await;
+            }
+        }
+        sandbox.come_back().await;
+        Self {
+            sandbox,
+            _chat: chat,
+            heard,
+            told,
+        }
+    }
+
+    /// That each room was heard once.
+    fn assert_all_heard(&self, rooms: usize) {
+        for room in 0..rooms {
+            let missed = self.heard.with(&format!("missed {room} "));
+            assert_eq!(missed.len(), 1, "room {room}");
+        }
+    }
+}
+
 /// A hundred rooms: the account may fetch ten in a minute, so it takes ten minutes. Live messages go on meanwhile, nothing
 /// is lost, also not for being too old by then, and the log says how far it is.
 #[tokio::test(start_paused = true)]
@@ -65,32 +120,9 @@ async fn catching_up_takes_the_minutes_that_the_limit_forces() {
     const ROOMS: usize = 100;
     const MINUTES: u64 = ROOMS as u64 / 10;
     let (log, _guard) = Log::start(tracing::Level::INFO);
-    let mut sandbox = limited();
-    for room in 0..ROOMS {
-        sandbox = sandbox.channel(format!("room{room}"));
-    }
-    let sandbox = sandbox.start_in_memory();
-    let heard = Heard::new();
-    let chat = Chat::on(&sandbox, heard.router()).await;
-    let skipped = Arc::new(Mutex::new(None));
-    let told = Arc::clone(&skipped);
-    chat.handle.add_listener(
-        EventKind::Reconnected,
-        move |back: rocketbotte::event::Reconnected| {
-            *told.lock().unwrap() = Some(back.skipped());
-            std::future::ready(())
-        },
-    );
+    let outage = Outage::in_rooms(ROOMS, 3).await;
+    let Outage { sandbox, heard, .. } = &outage;
     let ann = sandbox.user("ann");
-    sandbox.go_down().await;
-    after_secs(1).await;
-    for room in 0..ROOMS {
-        for n in 0..3 {
-            ann.say(&format!("room{room}"), &format!("missed {room} {n}"))
-                .await;
-        }
-    }
-    sandbox.come_back().await;
     // Also the longest pause before the next attempt is over.
     after_secs(60).await;
     let back_at = heard.second();
@@ -135,7 +167,7 @@ async fn catching_up_takes_the_minutes_that_the_limit_forces() {
         let expected: Vec<_> = (0..3).map(|n| format!("missed {room} {n}")).collect();
         assert_eq!(texts, expected);
     }
-    assert_eq!(*skipped.lock().unwrap(), Some(0));
+    assert_eq!(*outage.told.lock().unwrap(), [0]);
     assert_eq!(sandbox.refused_by_limits(), 0);
     let log = log.text();
     assert!(log.contains("calls wait for the server's limit"), "{log}");
@@ -152,49 +184,16 @@ async fn catching_up_takes_the_minutes_that_the_limit_forces() {
     assert!(end.contains("skipped=0"), "{end}");
 }
 
-/// What `Reconnected` said about what was skipped, each time.
-fn told(chat: &Chat) -> Arc<Mutex<Vec<u64>>> {
-    let told = Arc::<Mutex<Vec<u64>>>::default();
-    let tells = Arc::clone(&told);
-    chat.handle.add_listener(
-        EventKind::Reconnected,
-        move |back: rocketbotte::event::Reconnected| {
-            tells.lock().unwrap().push(back.skipped());
-            std::future::ready(())
-        },
-    );
-    told
-}
-
-fn with_rooms(rooms: usize) -> Sandbox {
-    let mut sandbox = limited();
-    for room in 0..rooms {
-        sandbox = sandbox.channel(format!("room{room}"));
-    }
-    sandbox.start_in_memory()
-}
-
 /// The minutes that the limit forces do not make anything too old, also where the connection is lost in the middle.
 #[tokio::test(start_paused = true)]
 async fn a_cut_does_not_make_old_what_waits_for_the_limit() {
     const ROOMS: usize = 150;
-    let sandbox = with_rooms(ROOMS);
-    let heard = Heard::new();
-    let chat = Chat::on(&sandbox, heard.router()).await;
-    let told = told(&chat);
-    let ann = sandbox.user("ann");
-    sandbox.go_down().await;
-    for room in 0..ROOMS {
-        ann.say(&format!("room{room}"), &format!("missed {room} ")).await;
-    }
-    sandbox.come_back().await;
+    let outage = Outage::in_rooms(ROOMS, 1).await;
     after_secs(11 * 60).await;
-    sandbox.drop_connections();
+    outage.sandbox.drop_connections();
     after_secs(40 * 60).await;
-    for room in 0..ROOMS {
-        assert_eq!(heard.with(&format!("missed {room} ")).len(), 1, "room {room}");
-    }
-    assert_eq!(*told.lock().unwrap(), [0]);
+    outage.assert_all_heard(ROOMS);
+    assert_eq!(*outage.told.lock().unwrap(), [0]);
 }
 
 /// The connection lives for less than a minute each time, and only ten rooms can be fetched in a minute: every room has
@@ -202,16 +201,11 @@ async fn a_cut_does_not_make_old_what_waits_for_the_limit() {
 #[tokio::test(start_paused = true)]
 async fn cuts_in_the_middle_of_a_catch_up_starve_no_room() {
     const ROOMS: usize = 40;
-    let sandbox = with_rooms(ROOMS);
-    let heard = Heard::new();
-    let chat = Chat::on(&sandbox, heard.router()).await;
-    let told = told(&chat);
+    let outage = Outage::in_rooms(ROOMS, 1).await;
+    let Outage {
+        sandbox, heard, told, ..
+    } = &outage;
     let ann = sandbox.user("ann");
-    sandbox.go_down().await;
-    for room in 0..ROOMS {
-        ann.say(&format!("room{room}"), &format!("missed {room} ")).await;
-    }
-    sandbox.come_back().await;
     for cut in 0..40 {
         after_secs(25).await;
         // In a few of the rooms somebody speaks all the time.
@@ -236,9 +230,7 @@ async fn cuts_in_the_middle_of_a_catch_up_starve_no_room() {
         );
         after_secs(10).await;
     }
-    for room in 0..ROOMS {
-        assert_eq!(heard.with(&format!("missed {room} ")).len(), 1, "room {room}");
-    }
+    outage.assert_all_heard(ROOMS);
     for cut in 0..40 {
         for room in 0..12 {
             let live = heard.with(&format!("live {cut} in {room} "));
