@@ -136,6 +136,8 @@ async fn faults_of_rest_and_frames_are_switched_shown_and_cleared() {
         let pongs = "return [...document.querySelectorAll('#timeline .text')].filter((e) => e.innerText === 'pong hard').length";
         assert_eq!(browser.js(pongs).await, 1);
         browser.click("#tab-button-inspector").await;
+        // It is listed once it is done, which may be after its answer was seen.
+        browser.see(".event", "!ping hard").await;
         browser.click(".event").await;
         browser.see(".action", "4 attempts").await;
         browser.click("#tab-button-faults").await;
