@@ -201,12 +201,12 @@ impl Outbox {
         if !shared.loops.may_reply(&self.request, now) {
             return Err("this bot and another seem to answer each other".into());
         }
-        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let position = self.place.next();
         let mut upload = upload.into();
         if let Some(place) = self.request.place() {
             place.apply_to_upload(&mut upload.fields);
         }
-        let delay = self.request.context().lateness(now);
+        let delay = self.request.lateness(now);
         let resolver = Resolver::of_outbox(&self.request).late_by(delay, &self.request);
         resolver.place_upload(&mut upload.fields, self.request.route(), position)?;
         let performed = crate::rest::file::perform(client, shared.ledger.as_ref(), upload);
