@@ -259,7 +259,20 @@ ann: And what do you remember?
   rocketbotte: You said “And what do you remember?”, and that was your message number 2 here.
 "
     );
-    assert_eq!(stopped, "ann: !stop\n_Stopped._\n");
+    assert_eq!(
+        stopped,
+        "\
+ann: !stop
+_Stopped._
+ann: @rocketbotte count to 200000
+ann: @rocketbotte count to 3
+_Stopped: there is a newer question._
+  rocketbotte: 1 2 3 
+ann: @rocketbotte count to 300000
+ann deletes it
+_Stopped: the question was deleted._
+"
+    );
 }
 
 #[test]
