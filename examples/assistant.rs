@@ -132,11 +132,11 @@ async fn converse() -> Result<(), BoxError> {
     println!("ann: @rocketbotte count to 200000");
     let fourth = ann.say("general", "@rocketbotte count to 200000").await;
     answer(&sandbox, &fourth, "").await?;
-    println!("ann: @rocketbotte count to 3");
-    let fifth = ann.say("general", "@rocketbotte count to 3").await;
+    println!("ann: @rocketbotte and now?");
+    let fifth = ann.say("general", "@rocketbotte and now?").await;
     let cancelled = answer(&sandbox, &fourth, "newer question._").await?;
     println!("{}", cancelled.lines().last().unwrap_or_default());
-    println!("{}", answer(&sandbox, &fifth, "1 2 3").await?);
+    println!("{}", answer(&sandbox, &fifth, "here.").await?);
     println!("ann: @rocketbotte count to 300000");
     let sixth = ann.say("general", "@rocketbotte count to 300000").await;
     let begun = answer_of(&sandbox, &sixth).await?;

@@ -265,9 +265,9 @@ ann: And what do you remember?
 ann: !stop
 _Stopped._
 ann: @rocketbotte count to 200000
-ann: @rocketbotte count to 3
+ann: @rocketbotte and now?
 _Stopped: there is a newer question._
-  rocketbotte: 1 2 3 
+  rocketbotte: You said “and now?”, and that was your message number 1 here.
 ann: @rocketbotte count to 300000
 ann deletes it
 _Stopped: the question was deleted._

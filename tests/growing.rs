@@ -533,7 +533,7 @@ async fn the_deletion_of_a_question_is_heard_where_the_bot_asks_for_deletions() 
         let setting = Setting::new(GrowOptions::new());
         let sandbox = people().start_in_memory();
         let configure = |bot: rocketbotte::BotBuilder| bot.per_room(per_room);
-        let chat = Chat::of(&sandbox, "rocketbotte", configure, setting.app()).await;
+        let _chat = Chat::of(&sandbox, "rocketbotte", configure, setting.app()).await;
         after_secs(5).await;
         let asked = sandbox.user("ann").say("general", "!say 20 500").await;
         after_secs(3).await;
