@@ -201,7 +201,7 @@ impl Outbox {
         if !shared.loops.may_reply(&self.request, now) {
             return Err("this bot and another seem to answer each other".into());
         }
-        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let position = self.place.position.fetch_add(1, Ordering::Relaxed);
         let mut upload = upload.into();
         if let Some(place) = self.request.place() {
             place.apply_to_upload(&mut upload.fields);
