@@ -3,7 +3,8 @@
 //! Run it with `cargo run --example assistant`: it starts a server in this program, has a conversation there, prints the
 //! chat, and ends. The answers come from `model`, which only repeats what it hears: put your model in its place. To
 //! connect it to your own server set `ROCKETCHAT_URL`, `ROCKETCHAT_USER_ID` and `ROCKETCHAT_AUTH_TOKEN`; then mention
-//! the bot, or write to it directly. `!stop`, or the reaction :x: to the answer, stops it.
+//! the bot, or write to it directly. `!stop`, the reaction :x: to the answer, the deletion of the question, or a newer
+//! question stops it.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use rocketbotte::handler::route;
 use rocketbotte::layer::{CommandLayer, TraceLayer};
 use rocketbotte::response::Thread;
 use rocketbotte::sandbox::{Sandbox, SandboxMessage};
-use rocketbotte::transport::ConnectionState;
+use rocketbotte::transport::{ConnectionState, PerRoom};
 use rocketbotte::{Bot, BotBuilder, BoxError, Request, Response, Router};
 use tower::{Service, ServiceBuilder};
 
@@ -66,6 +67,11 @@ fn app() -> impl Service<Request, Response = Response, Error = BoxError, Future:
         .service(router)
 }
 
+/// Most servers tell the deletion of a message only those who ask for it in each room.
+fn per_room() -> PerRoom {
+    PerRoom::new().deletions()
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -75,7 +81,7 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     if BotBuilder::env_is_set() {
-        return match Bot::from_env() {
+        return match BotBuilder::from_env().and_then(|bot| bot.per_room(per_room()).build()) {
             Ok(bot) => bot.run(app()).await,
             Err(error) => {
                 eprintln!("assistant: {error}");
@@ -98,6 +104,7 @@ async fn converse() -> Result<(), BoxError> {
     let (account, ann) = (sandbox.bot("rocketbotte"), sandbox.user("ann"));
     let bot = Bot::builder(sandbox.url())
         .token(account.id(), account.token())
+        .per_room(per_room())
         .build()?;
     let handle = bot.handle();
     let serving = tokio::spawn(bot.serve(app()));
@@ -121,11 +128,45 @@ async fn converse() -> Result<(), BoxError> {
     ann.reply("general", &root, "!stop").await;
     let stopped = answer(&sandbox, &third, "_Stopped._").await?;
     println!("{}", stopped.lines().last().unwrap_or_default());
+    // In the room each question has its own thread, and a newer one cancels what is being answered.
+    println!("ann: @rocketbotte count to 200000");
+    let fourth = ann.say("general", "@rocketbotte count to 200000").await;
+    answer(&sandbox, &fourth, "").await?;
+    println!("ann: @rocketbotte and now?");
+    let fifth = ann.say("general", "@rocketbotte and now?").await;
+    let cancelled = answer(&sandbox, &fourth, "newer question._").await?;
+    println!("{}", cancelled.lines().last().unwrap_or_default());
+    println!("{}", answer(&sandbox, &fifth, "here.").await?);
+    println!("ann: @rocketbotte count to 300000");
+    let sixth = ann.say("general", "@rocketbotte count to 300000").await;
+    let begun = answer_of(&sandbox, &sixth).await?;
+    println!("ann deletes it");
+    ann.delete(&sixth).await;
+    let is_over = |sandbox: &Sandbox| {
+        let said = sandbox.message(&begun).map(|message| message.text);
+        said.is_some_and(|text| text.ends_with("deleted._"))
+    };
+    sandbox.wait_until(is_over, Duration::from_secs(30)).await?;
+    let text = sandbox.message(&begun).ok_or("the answer is gone")?.text;
+    println!("{}", text.lines().last().unwrap_or_default());
 
     handle.shutdown();
     serving.await??;
     sandbox.shutdown().await;
     Ok(())
+}
+
+/// The id of the bot's first message behind another.
+async fn answer_of(sandbox: &Sandbox, behind: &str) -> Result<String, BoxError> {
+    let find = |sandbox: &Sandbox| {
+        let messages = sandbox.messages("general").into_iter();
+        messages
+            .skip_while(|message| message.id != behind)
+            .find(|message| message.username == "rocketbotte")
+    };
+    let is_there = |sandbox: &Sandbox| find(sandbox).is_some();
+    sandbox.wait_until(is_there, Duration::from_secs(30)).await?;
+    Ok(find(sandbox).ok_or("the answer is gone")?.id)
 }
 
 /// What the bot says behind a message, once it ends like this.

@@ -259,7 +259,20 @@ ann: And what do you remember?
   rocketbotte: You said “And what do you remember?”, and that was your message number 2 here.
 "
     );
-    assert_eq!(stopped, "ann: !stop\n_Stopped._\n");
+    assert_eq!(
+        stopped,
+        "\
+ann: !stop
+_Stopped._
+ann: @rocketbotte count to 200000
+ann: @rocketbotte and now?
+_Stopped: there is a newer question._
+  rocketbotte: You said “and now?”, and that was your message number 1 here.
+ann: @rocketbotte count to 300000
+ann deletes it
+_Stopped: the question was deleted._
+"
+    );
 }
 
 #[test]

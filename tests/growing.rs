@@ -16,6 +16,7 @@ use rocketbotte::journal::MemoryJournal;
 use rocketbotte::layer::{CommandLayer, TimeoutLayer};
 use rocketbotte::response::{AllowedMentions, Thread};
 use rocketbotte::sandbox::{Inbound, RestFault, Sandbox, SandboxBuilder, SandboxMessage};
+use rocketbotte::transport::PerRoom;
 use rocketbotte::{BoxError, Request, Response, Router};
 use serde_json::Value;
 use support::chat::{Chat, bot_in, people};
@@ -452,8 +453,13 @@ async fn a_newer_question_waits_or_cancels() {
             [Ending::NewerQuestion, Ending::Complete],
         ),
     ] {
-        for in_thread in [false, true] {
-            let setting = Setting::new(GrowOptions::new().newer(newer));
+        for place in ["room", "thread", "threads of their own"] {
+            let mut options = GrowOptions::new().newer(newer);
+            if place == "threads of their own" {
+                options = options.in_thread(Thread::Always);
+            }
+            let in_thread = place == "thread";
+            let setting = Setting::new(options);
             let chat = Chat::with(setting.app()).await;
             let (ann, bob) = (chat.sandbox.user("ann"), chat.sandbox.user("bob"));
             let root = ann.say("general", "a thread").await;
@@ -469,9 +475,71 @@ async fn a_newer_question_waits_or_cancels() {
             // In a thread it does not matter who asks: it is one talk.
             ask(if in_thread { &bob } else { &ann }, "!say 3 500").await;
             after_secs(30).await;
-            assert_eq!(texts(&chat), expected, "{newer:?}");
+            assert_eq!(texts(&chat), expected, "{newer:?} in {place}");
             assert_eq!(setting.endings(), endings);
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_question_in_the_thread_of_an_answer_cancels_it() {
+    let setting = Setting::new(GrowOptions::new().newer(Newer::Cancels).in_thread(Thread::Always));
+    let chat = Chat::with(setting.app()).await;
+    let ann = chat.sandbox.user("ann");
+    let first = ann.say("general", "!say 20 500").await;
+    after(Duration::from_millis(1600)).await;
+    ann.reply("general", &first, "!say 3 500").await;
+    after_secs(30).await;
+    assert_eq!(setting.endings(), [Ending::NewerQuestion, Ending::Complete]);
+    assert_eq!(texts(&chat)[1..], [whole(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_too_much_reads_it_and_others_are_answered() {
+    for (is_in_threads, most) in [(false, 8), (true, 32)] {
+        let setting = Setting::new(GrowOptions::new());
+        let chat = Chat::with(setting.app()).await;
+        let (ann, bob) = (chat.sandbox.user("ann"), chat.sandbox.user("bob"));
+        for n in 0..40 {
+            match is_in_threads {
+                true => {
+                    let root = ann.say("general", "a thread").await;
+                    ann.reply("general", &root, "!long 1000 500").await
+                }
+                false => ann.say("general", "!long 1000 500").await,
+            };
+            after(Duration::from_millis(50)).await;
+            assert_eq!(setting.runs.load(Ordering::Relaxed), n + 1);
+        }
+        let said = || chat.sandbox.messages("general").into_iter();
+        let busy =
+            said().filter(|message| message.text == "I'm busy right now, please try again in a moment.");
+        assert_eq!(busy.count(), 40 - most, "in threads: {is_in_threads}");
+        let asked = bob.say("general", "!say 3 10").await;
+        after_secs(5).await;
+        let answer = said().skip_while(|message| message.id != asked);
+        assert!(answer.into_iter().any(|message| message.text == whole(3)));
+        chat.handle.shutdown();
+        after_secs(60).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deletion_of_a_question_is_heard_where_the_bot_asks_for_deletions() {
+    for (per_room, ending) in [
+        (PerRoom::new(), Ending::Complete),
+        (PerRoom::new().deletions(), Ending::QuestionDeleted),
+    ] {
+        let setting = Setting::new(GrowOptions::new());
+        let sandbox = people().start_in_memory();
+        let configure = |bot: rocketbotte::BotBuilder| bot.per_room(per_room);
+        let _chat = Chat::of(&sandbox, "rocketbotte", configure, setting.app()).await;
+        after_secs(5).await;
+        let asked = sandbox.user("ann").say("general", "!say 20 500").await;
+        after_secs(3).await;
+        sandbox.user("ann").delete(&asked).await;
+        after_secs(30).await;
+        assert_eq!(setting.endings(), [ending]);
     }
 }
 

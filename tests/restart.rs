@@ -280,6 +280,67 @@ async fn an_answered_command_that_was_edited_meanwhile_is_an_edit() {
     bot.stop().await;
 }
 
+/// What is no message and no start, once there is so much of it.
+async fn changes(bot: &Echo, count: usize) -> Vec<String> {
+    let changes = || -> Vec<String> {
+        let is_change = |heard: &String| {
+            [
+                EventKind::Edited,
+                EventKind::Reaction,
+                EventKind::Pinned,
+                EventKind::Starred,
+                EventKind::ThreadUpdate,
+                EventKind::Updated,
+                EventKind::Deleted,
+            ]
+            .iter()
+            .any(|kind| kind.name() == heard)
+        };
+        bot.heard().into_iter().filter(is_change).collect()
+    };
+    let all = async {
+        while changes().len() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, all).await;
+    in_time.unwrap_or_else(|_| panic!("{:?}", changes()));
+    changes()
+}
+
+#[tokio::test]
+async fn what_was_told_of_a_message_is_not_told_again_by_the_next_start() {
+    let sandbox = people().start().await.unwrap();
+    let (ann, bob) = (sandbox.user("ann"), sandbox.user("bob"));
+    // Who pins has to be something.
+    sandbox.set_room_role("general", "ann", "owner").unwrap();
+    let journal = MemoryJournal::new();
+    let bot = Echo::on(&sandbox, &journal).await;
+    let id = ask(&sandbox, "general", "one").await;
+    until(&sandbox, |sandbox| said(sandbox, "general").len() == 1).await;
+    ann.react(&id, ":+1:").await;
+    bob.react(&id, ":x:").await;
+    bob.unreact(&id, ":x:").await;
+    ann.edit(&id, "!echo edited").await;
+    ann.pin(&id).await;
+    let told = ["reaction", "reaction", "reaction", "edited", "pinned"];
+    assert_eq!(changes(&bot, told.len()).await, told);
+    bot.stop().await;
+
+    // What happens to it while the bot is away, and then while it runs, is told: and nothing else.
+    bob.react(&id, ":tada:").await;
+    let bot = Echo::on(&sandbox, &journal).await;
+    assert_eq!(changes(&bot, 1).await, ["reaction"]);
+    bot.stop().await;
+    let bot = Echo::on(&sandbox, &journal).await;
+    bob.reply("general", &id, "a reply").await;
+    ann.edit(&id, "!echo edited again").await;
+    ask(&sandbox, "general", "two").await;
+    until(&sandbox, |sandbox| said(sandbox, "general").len() >= 2).await;
+    assert_eq!(changes(&bot, 2).await, [EventKind::ThreadUpdate.name(), "edited"]);
+    bot.stop().await;
+}
+
 #[tokio::test]
 async fn a_journal_belongs_to_one_account() {
     let sandbox = people().start().await.unwrap();

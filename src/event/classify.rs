@@ -2,6 +2,7 @@
 
 mod diff;
 mod notify;
+mod recalled;
 mod texts;
 
 use std::cmp::Ordering;
@@ -13,6 +14,8 @@ use bytestring::ByteString;
 use serde_json::value::RawValue;
 use smallvec::{SmallVec, smallvec};
 
+use self::notify::Invitations;
+use self::recalled::Recalled;
 use self::texts::{Place, Texts};
 use super::wire::{self, Shape, WireMessage, WireRoom};
 use super::{
@@ -38,6 +41,17 @@ pub(crate) struct StreamEvent {
     pub(crate) event_name: ByteString,
     /// The text of a JSON array.
     pub(crate) args: ByteString,
+}
+
+impl StreamEvent {
+    /// For what is not understood.
+    fn raw(&self) -> Event {
+        Event::Raw(Arc::new(RawEvent::from_slices(
+            self.collection.clone(),
+            self.event_name.clone(),
+            self.args.clone(),
+        )))
+    }
 }
 
 /// The events of one frame: nearly always none or one.
@@ -83,6 +97,7 @@ pub(crate) struct Classifier {
     seen: HashMap<Arc<str>, Seen>,
     order: VecDeque<Arc<str>>,
     texts: Texts,
+    invitations: Invitations,
     with_unjoined_rooms: bool,
     /// Of the server that the events come from; nothing is known of it where there is none.
     version: Option<ServerVersion>,
@@ -96,6 +111,8 @@ struct Seen {
     updated_at: Option<Timestamp>,
     content: Content,
     text: Option<Place>,
+    /// Until it is seen: what an earlier process told of it, which is all that is known.
+    recalled: Option<Box<Recalled>>,
 }
 
 /// What a change may change.
@@ -151,6 +168,7 @@ impl Classifier {
             seen: HashMap::new(),
             order: VecDeque::new(),
             texts: Texts::default(),
+            invitations: Invitations::default(),
             with_unjoined_rooms,
             version: None,
         }
@@ -185,17 +203,11 @@ impl Classifier {
     pub(crate) fn classify(&mut self, stream: &StreamEvent) -> Events {
         let events = match &*stream.collection {
             "stream-room-messages" => self.room_message(&stream.args),
-            "stream-notify-room" => self.notify_room(&stream.event_name, &stream.args),
-            "stream-notify-user" => notify::user(&stream.event_name, &stream.args),
+            "stream-notify-room" => self.notify_room(stream),
+            "stream-notify-user" => self.notify_user(&stream.event_name, &stream.args),
             _ => None,
         };
-        events.unwrap_or_else(|| {
-            smallvec![Event::Raw(Arc::new(RawEvent::from_slices(
-                stream.collection.clone(),
-                stream.event_name.clone(),
-                stream.args.clone(),
-            )))]
-        })
+        events.unwrap_or_else(|| smallvec![stream.raw()])
     }
 
     /// `None` where the arguments are no message.
@@ -253,6 +265,7 @@ impl Classifier {
                     updated_at: None,
                     content: Content::deleted(),
                     text: None,
+                    recalled: None,
                 },
             ),
         }
@@ -274,6 +287,7 @@ impl Classifier {
                 updated_at,
                 content,
                 text,
+                recalled: None,
             };
             self.remember(&id, seen);
             return events;
@@ -295,6 +309,11 @@ impl Classifier {
         let order = updated_at
             .zip(before.updated_at)
             .map(|(now, before)| now.cmp(&before));
+        if !matches!(order, Some(Ordering::Less | Ordering::Equal))
+            && let Some(recalled) = before.recalled.take()
+        {
+            before.content = recalled.before(&message, &content, before.content.is_deleted);
+        }
         match order {
             // What happened to the message overtook the message itself, which comes now.
             Some(Ordering::Less | Ordering::Equal)
@@ -330,14 +349,19 @@ impl Classifier {
             (Some(seen), change) => {
                 seen.updated_at = seen.updated_at.max(Some(revision));
                 seen.content.is_deleted |= change == Some("deleted");
+                if let (Some(recalled), Some(change)) = (&mut seen.recalled, change) {
+                    recalled.note(change, revision);
+                }
             }
             (None, None) => self.remember(
                 &MessageId::from(id),
                 Seen {
                     is_announced: true,
                     updated_at: Some(revision),
+                    // How it was is not known: what was told of it says more.
                     content: Content::default(),
                     text: None,
+                    recalled: Some(Box::new(Recalled::new(revision))),
                 },
             ),
             // Whether the message itself was heard is not known: it may be the one that was not.

@@ -111,14 +111,13 @@ async fn is_in_own_thread(request: &Request) -> Result<bool, BoxError> {
         return Ok(false);
     }
     let bot = request.context().identity().id();
-    let talk = match shared.talks.get(thread_id) {
+    let talk = match shared.talks.get_or_listen(thread_id) {
         Some(talk) => talk,
         None => {
-            let Some(talk) = ask(request, thread_id).await? else {
+            let Some(told) = ask(request, thread_id).await? else {
                 return Ok(false);
             };
-            shared.talks.learn(thread_id, talk.clone());
-            talk
+            shared.talks.learn(thread_id, told)
         }
     };
     Ok(talk.is_of(message.author().id(), bot))

@@ -33,10 +33,31 @@
 //! - It has a lane of its own: what is said next in the room is heard at once.
 //! - A reply ends with a [note](GrowOptions::note) where it does not end by itself: when the stream fails, which is logged
 //!   under the reference that the note names; when it is stopped, by the command [`stop`], by a
-//!   [reaction](GrowOptions::stop_reactions) of whoever asked, or because the question was deleted; when a
+//!   [reaction](GrowOptions::stop_reactions) of whoever asked, or because the question was deleted (see below); when a
 //!   [newer](GrowOptions::newer) question cancels it; when the bot stops; and when the route's time is over. The stream is
 //!   dropped then. When the reply is deleted it ends without one.
 //! - Where edits are refused (servers may forbid them some minutes after the message) it goes on in another message.
+//!
+//! - One person has at most 32 replies that grow or wait, and a talk at most eight: who asks for more reads that the bot is
+//!   busy ([`TooManyReplies`]).
+//!
+//! # When the question is deleted
+//!
+//! The bot has to hear of it. Servers tell the deletion to everybody only where they keep a trace of what was deleted
+//! (`Message_ShowDeletedStatus`). Most do not: subscribe to the deletions of each room then, or the reply goes on.
+//!
+//! ```
+//! use rocketbotte::Bot;
+//! use rocketbotte::transport::PerRoom;
+//!
+//! # fn main() -> Result<(), rocketbotte::BotError> {
+//! let bot = Bot::builder("https://chat.example.com")
+//!     .token("user id", "token")
+//!     .per_room(PerRoom::new().deletions())
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # How long it may take
 //!

@@ -47,8 +47,8 @@ impl Ending {
     }
 }
 
-/// What becomes of a question while an older one of the same talk is being answered. A talk is a thread, or where the
-/// replies are in no thread, what one person says in a room.
+/// What becomes of a question while an older one of the same talk is being answered. A talk is a thread; and what one person
+/// asks in a room outside of threads, also where each of the answers opens a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Newer {

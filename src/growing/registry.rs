@@ -10,9 +10,16 @@ use tokio::time::Instant;
 
 use super::Ending;
 use crate::event::{Event, MessageId, RoomId, UserId};
+use crate::rejection::Rejection;
 
 /// Replies that grow or wait for that at once.
 const MOST: usize = 1024;
+
+/// Those of them that one person asked for, wherever: others are to be answered too.
+const MOST_OF_PERSON: usize = 32;
+
+/// Those of a talk that are not to end already.
+const MOST_OF_TALK: usize = 8;
 
 /// A reply is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +29,8 @@ pub(crate) struct Stop {
     pub(crate) at: Instant,
 }
 
-/// Replies of which one grows at a time: those of a thread, or where there is none, of a person in a room.
+/// Replies of which one grows at a time: those of a thread, or where there is none, of a person in a room. The reply to a
+/// question that opens a thread belongs to both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Talk {
     Thread(MessageId),
@@ -68,17 +76,50 @@ struct Entries {
     shut_down_at: Option<Instant>,
 }
 
-/// So many replies grow that there is no place for another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{MOST} replies grow already")]
-pub struct TooManyReplies;
+/// So many replies grow, or so many of one person or in one talk, that there is no place for another one. Whoever asked for
+/// it reads that the bot is busy: a [`Rejection`] is the cause.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many replies grow already")]
+#[non_exhaustive]
+pub struct TooManyReplies {
+    #[source]
+    rejection: Rejection,
+}
+
+impl TooManyReplies {
+    fn new() -> Self {
+        Self {
+            rejection: Rejection::new("I'm busy right now, please try again in a moment."),
+        }
+    }
+}
 
 /// A reply's place among those that grow. Dropped, it is free.
 pub(crate) struct Ticket {
     replies: Arc<GrowingReplies>,
     number: u64,
-    talk: Talk,
     stop: watch::Receiver<Option<Stop>>,
+}
+
+impl Subject {
+    /// Whose questions in the room it is one of, where it was not asked in a thread: each may be answered in a thread of
+    /// its own.
+    fn person(&self) -> Option<(&RoomId, Option<&UserId>)> {
+        match &self.talk {
+            Talk::Person(room_id, asker) => Some((room_id, asker.as_ref())),
+            Talk::Thread(id) if self.question.as_ref() == Some(id) => Some((&self.room_id, self.asker_id())),
+            Talk::Thread(_) => None,
+        }
+    }
+
+    /// Whether only one of the two may grow at a time.
+    fn shares_talk(&self, other: &Self) -> bool {
+        self.talk == other.talk || self.person().is_some_and(|person| other.person() == Some(person))
+    }
+
+    fn asker_id(&self) -> Option<&UserId> {
+        self.asker.as_ref().map(|(id, _)| id)
+    }
 }
 
 impl GrowingReplies {
@@ -90,25 +131,31 @@ impl GrowingReplies {
     /// A reply is to grow, behind those of its talk; with `cancels` these are ended.
     pub(crate) fn begin(self: &Arc<Self>, subject: Subject, cancels: bool) -> Result<Ticket, TooManyReplies> {
         let mut entries = self.lock();
-        if entries.all.len() >= MOST {
-            return Err(TooManyReplies);
+        let is_full = entries.all.len() >= MOST;
+        let of_person = entries
+            .all
+            .iter()
+            .filter(|entry| subject.asker.is_some() && entry.subject.asker_id() == subject.asker_id());
+        if is_full || of_person.count() >= MOST_OF_PERSON {
+            return Err(TooManyReplies::new());
         }
+        let of_talk = entries
+            .all
+            .iter()
+            .filter(|entry| entry.subject.shares_talk(&subject));
         if cancels {
             let stop = Stop {
                 ending: Ending::NewerQuestion,
                 at: Instant::now(),
             };
-            for entry in &entries.all {
-                if entry.subject.talk == subject.talk {
-                    entry.stop(stop);
-                }
-            }
+            of_talk.for_each(|entry| entry.stop(stop));
+        } else if of_talk.filter(|entry| !entry.is_stopped()).count() >= MOST_OF_TALK {
+            return Err(TooManyReplies::new());
         }
         entries.last_number += 1;
         let number = entries.last_number;
         let shut_down = entries.shut_down_at.map(Stop::shut_down);
         let (sender, stop) = watch::channel(shut_down);
-        let talk = subject.talk.clone();
         entries.all.push(Entry {
             number,
             subject,
@@ -119,7 +166,6 @@ impl GrowingReplies {
         Ok(Ticket {
             replies: Arc::clone(self),
             number,
-            talk,
             stop,
         })
     }
@@ -216,6 +262,10 @@ impl Stop {
 }
 
 impl Entry {
+    fn is_stopped(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
     /// The soonest end counts.
     fn stop(&self, stop: Stop) {
         self.stop.send_if_modified(|known| {
@@ -251,8 +301,10 @@ impl Ticket {
 
     fn is_first(&self) -> bool {
         let entries = self.replies.lock();
-        let mut of_talk = entries.all.iter().filter(|entry| entry.subject.talk == self.talk);
-        of_talk.next().is_none_or(|first| first.number == self.number)
+        let mut older = entries.all.iter().take_while(|entry| entry.number < self.number);
+        // They are in the order of their numbers.
+        let own = entries.all.iter().find(|entry| entry.number == self.number);
+        own.is_none_or(|own| !older.any(|entry| entry.subject.shares_talk(&own.subject)))
     }
 
     /// What is to end it, and when.

@@ -39,10 +39,17 @@ fn client(sandbox: &Sandbox, name: &str) -> Client {
 
 /// Mallory tells the bot what is not so.
 async fn tell(sandbox: &Sandbox, action: &str, room: &str) {
+    tell_with(sandbox, action, room, None).await;
+}
+
+async fn tell_with(sandbox: &Sandbox, action: &str, room: &str, status: Option<&str>) {
     let bot = sandbox.bot("rocketbotte");
     let room_id = sandbox.room_id(room).unwrap();
-    let subscription =
+    let mut subscription =
         json!({ "_id": "s1", "rid": room_id, "t": "c", "name": "general", "u": { "_id": bot.id() } });
+    if let Some(status) = status {
+        subscription["status"] = status.into();
+    }
     let params = json!([
         format!("{}/subscriptions-changed", bot.id()),
         action,
@@ -93,14 +100,72 @@ async fn what_can_not_be_asked_is_raw() {
         .merge(listener(EventKind::RoomJoined))
         .merge(listener(EventKind::Raw));
     let mut hearing = Hearing::of(&sandbox, router, PerRoom::new()).await;
-    // Something in the server's place, which knows nothing of rooms.
-    sandbox.fail_next_calls(
-        "subscriptions.getOne",
-        100,
-        RestFault::Body(200, r#"{"success":true,"subscription":7}"#.to_owned()),
-    );
+    for (action, status, body) in [
+        // Something in the server's place, which knows nothing of rooms.
+        ("inserted", 200, r#"{"success":true,"subscription":7}"#),
+        // What says nothing of the membership.
+        ("removed", 403, r#"{"success":false,"error":"unauthorized"}"#),
+        (
+            "removed",
+            403,
+            r#"{"success":false,"error":"User does not have the permissions required for this action [error-unauthorized]","errorType":"error-unauthorized"}"#,
+        ),
+        (
+            "removed",
+            400,
+            r#"{"success":false,"errorType":"invalid-params","error":"must NOT have additional properties [invalid-params]"}"#,
+        ),
+        (
+            "removed",
+            400,
+            r#"{"success":false,"errorType":"error-not-allowed","error":"Not allowed [error-not-allowed]"}"#,
+        ),
+    ] {
+        sandbox.fail_next("subscriptions.getOne", RestFault::Body(status, body.to_owned()));
+        tell(&sandbox, action, "general").await;
+        assert_eq!(
+            hearing.next().await,
+            "stream-notify-user subscriptions-changed",
+            "{body}"
+        );
+    }
+    hearing.live.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_room_that_is_gone_is_left() {
+    let sandbox = server().start().await.unwrap();
+    let router = Router::new()
+        .merge(listener(EventKind::RoomLeft))
+        .merge(listener(EventKind::Raw));
+    let mut hearing = Hearing::of(&sandbox, router, PerRoom::new()).await;
+    let gone = r#"{"success":false,"errorType":"error-room-not-found","error":"No such room [error-room-not-found]"}"#;
+    for (status, body) in [(200, r#"{"success":true,"subscription":null}"#), (400, gone)] {
+        sandbox.fail_next("subscriptions.getOne", RestFault::Body(status, body.to_owned()));
+        tell(&sandbox, "removed", "general").await;
+        assert_eq!(hearing.next().await, "general channel", "{body}");
+    }
+    hearing.live.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_invitation_that_is_accepted_is_a_membership() {
+    let sandbox = server().start().await.unwrap();
+    let router = Router::new()
+        .merge(listener(EventKind::RoomJoined))
+        .merge(listener(EventKind::RoomLeft));
+    let mut hearing = Hearing::of(&sandbox, router, PerRoom::new()).await;
+    let tell = async |action: &str, room: &str, status: Option<&str>| {
+        tell_with(&sandbox, action, room, status).await;
+    };
+    tell("updated", "general", None).await;
+    tell("inserted", "general", Some("INVITED")).await;
+    tell("updated", "general", Some("INVITED")).await;
+    tell("updated", "general", None).await;
+    tell("updated", "general", None).await;
+    assert_eq!(hearing.next().await, "general channel");
     sandbox.invite("later", "rocketbotte").unwrap();
-    assert_eq!(hearing.next().await, "stream-notify-user subscriptions-changed");
+    assert_eq!(hearing.next().await, "later channel", "once");
     hearing.live.shut_down().await;
 }
 

@@ -54,6 +54,16 @@ pub struct Subscription {
     /// When something about it last changed: also when somebody else wrote in the room.
     #[serde(rename = "_updatedAt", default, deserialize_with = "lenient::date")]
     pub updated_at: Option<Timestamp>,
+    /// `INVITED` or `BANNED`, where the account is not in the room.
+    #[serde(default, deserialize_with = "lenient::value")]
+    pub status: Option<String>,
+}
+
+impl Subscription {
+    /// Whether the account is in the room, and not only invited to it or kept out of it.
+    pub(crate) fn is_member(&self) -> bool {
+        !matches!(self.status.as_deref(), Some("INVITED" | "BANNED"))
+    }
 }
 
 /// A room that the account left: only the id of the subscription is known.

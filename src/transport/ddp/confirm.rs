@@ -14,13 +14,20 @@ use futures_util::stream::FuturesUnordered;
 use crate::event::classify::StreamEvent;
 use crate::event::{Event, Membership, RawEvent, Room, RoomId, RoomKind};
 use crate::rest::endpoint::{Subscription, SubscriptionOf, Subscriptions};
-use crate::rest::{Client, RestError, RestErrorKind};
+use crate::rest::{Client, RestError};
 
 /// Questions that wait for an answer. Who floods the bot with what is not so gets no more asked.
 const MOST: usize = 64;
 
 /// For so long the answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a server says of a room that is gone, or that the account is not in. Most say `null` instead.
+const NO_MEMBER: [&str; 3] = [
+    "error-room-not-found",
+    "error-invalid-subscription",
+    "error-user-not-in-room",
+];
 
 /// What the server said.
 #[derive(Debug)]
@@ -88,7 +95,10 @@ impl Confirmations {
                 })
                 .await
             {
-                Ok(reply) => Answer::Rooms(reply.update.into_iter().map(|room| room.room_id).collect()),
+                Ok(reply) => {
+                    let rooms = reply.update.into_iter().filter(Subscription::is_member);
+                    Answer::Rooms(rooms.map(|room| room.room_id).collect())
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the rooms are not known: each is subscribed to when something is said in it");
                     Answer::NoRooms
@@ -112,17 +122,9 @@ async fn ask(client: &Client, room_id: &RoomId) -> Result<Option<Subscription>, 
         room_id: room_id.clone(),
     };
     match client.call(&call).await {
-        Ok(reply) => Ok(reply.subscription),
-        // The server's own word, with a code: a gateway in its place has none.
-        Err(error)
-            if error.code().is_some()
-                && matches!(
-                    error.kind(),
-                    RestErrorKind::Forbidden | RestErrorKind::NotFound | RestErrorKind::Api
-                ) =>
-        {
-            Ok(None)
-        }
+        Ok(reply) => Ok(reply.subscription.filter(Subscription::is_member)),
+        // Any other refusal says nothing of the membership: a permission may be missing, or the call itself.
+        Err(error) if error.code().is_some_and(|code| NO_MEMBER.contains(&code)) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -311,6 +311,151 @@ fn an_invitation_is_no_membership() {
 }
 
 #[test]
+fn an_invitation_that_is_accepted_is_one() {
+    let invited = |action: &str| subscription(action, r#","status":"INVITED""#);
+    for (frames, expected) in [
+        (
+            vec![invited("inserted"), subscription("updated", "")],
+            vec!["joined"],
+        ),
+        (
+            vec![
+                invited("inserted"),
+                invited("updated"),
+                subscription("updated", ""),
+                subscription("updated", ""),
+                subscription("removed", ""),
+            ],
+            vec!["joined", "left"],
+        ),
+        (vec![subscription("updated", "")], vec![]),
+        (
+            vec![
+                invited("inserted"),
+                subscription("updated", r#","status":"BANNED""#),
+            ],
+            vec![],
+        ),
+        // Declined.
+        (vec![invited("inserted"), subscription("removed", "")], vec![]),
+    ] {
+        assert_eq!(events(&frames), expected);
+    }
+}
+
+#[test]
+fn deletions_of_many_are_told_one_by_one_and_nothing_is_lost() {
+    let bulk = |ids: &str| StreamEvent {
+        collection: "stream-notify-room".into(),
+        event_name: "r/deleteMessageBulk".into(),
+        args: format!(r#"[{{"rid":"r","excludePinned":false,"ts":{{}},"users":[]{ids}}}]"#).into(),
+    };
+    for (ids, expected) in [
+        (r#","ids":["m1","m2"]"#, vec!["deleted", "deleted"]),
+        (r#","ids":[]"#, vec!["raw"]),
+        ("", vec!["raw"]),
+        (r#","ids":7"#, vec!["raw"]),
+        (r#","ids":["m1",7,"m2"]"#, vec!["deleted", "deleted", "raw"]),
+    ] {
+        let events = Classifier::new(false).classify(&bulk(ids));
+        let kinds: Vec<_> = events.iter().map(|event| event.kind().name()).collect();
+        assert_eq!(kinds, expected, "{ids}");
+    }
+}
+
+/// An earlier process was done with these events of the message.
+fn events_after(done: &[(i64, &str)], frames: &[StreamEvent]) -> Vec<String> {
+    let mut classifier = Classifier::new(false);
+    for (revision, key) in done {
+        classifier.recall(key, crate::event::Timestamp::from_millis(WRITTEN + revision));
+    }
+    frames
+        .iter()
+        .flat_map(|frame| classifier.classify(frame))
+        .map(|event| shown(&event))
+        .collect()
+}
+
+#[test]
+fn what_an_earlier_process_told_is_not_told_again() {
+    let at = |after: i64| WRITTEN + after;
+    let reacted = r#","reactions":{":a:":{"usernames":["ann"]}}"#;
+    let both = r#","reactions":{":a:":{"usernames":["ann","bob"]}}"#;
+    let edited = format!(r#","editedAt":{{"$date":{}}}"#, at(3));
+    let pinned = format!(r#","pinned":true,"pinnedAt":{{"$date":{}}}"#, at(3));
+    let replied = format!(r#","tcount":2,"tlm":{{"$date":{}}}"#, at(3));
+    let starred = r#","starred":[{"_id":"u"}]"#;
+    let (new, react) = ((1, "m1"), (2, "m1/react/ann/:a:/1795334400002"));
+    let rows: Vec<(Vec<(i64, &str)>, Vec<StreamEvent>, Vec<&str>)> = vec![
+        (vec![new], vec![frame(1, "")], vec![]),
+        // What was told before is there still, and something else has changed.
+        (vec![new, react], vec![frame(9, reacted)], vec!["updated"]),
+        (vec![new, react], vec![frame(9, both)], vec!["+:a: bob"]),
+        (vec![new, react], vec![frame(9, "")], vec!["-:a: ann"]),
+        (
+            vec![new, react, (3, "m1/unreact/ann/:a:/1795334400003")],
+            vec![frame(9, reacted)],
+            vec!["+:a: ann"],
+        ),
+        (vec![new], vec![frame(9, reacted)], vec!["+:a: ann"]),
+        // It was given with what was there then.
+        (vec![(20_000, "m1")], vec![frame(20_009, reacted)], vec!["updated"]),
+        (
+            vec![(20_000, "m1")],
+            vec![frame(20_009, reacted), frame(20_010, both)],
+            vec!["updated", "+:a: bob"],
+        ),
+        // Nobody knows what that was.
+        (
+            vec![new, (5, "m1/updated/1795334400005")],
+            vec![frame(9, reacted)],
+            vec!["updated"],
+        ),
+        (vec![new], vec![frame(9, &edited)], vec!["edited"]),
+        (
+            vec![new, (3, "m1/edited/3")],
+            vec![frame(9, &edited)],
+            vec!["updated"],
+        ),
+        (vec![new], vec![frame(9, &pinned)], vec!["pinned"]),
+        (
+            vec![new, (3, "m1/pinned/3")],
+            vec![frame(9, &pinned)],
+            vec!["updated"],
+        ),
+        (
+            vec![new, (3, "m1/pinned/3")],
+            vec![frame(9, &edited)],
+            vec!["updated"],
+        ),
+        (vec![new], vec![frame(9, r#","pinned":true"#)], vec!["updated"]),
+        (vec![new], vec![frame(9, &replied)], vec!["thread"]),
+        (
+            vec![new, (3, "m1/thread_update/3")],
+            vec![frame(9, &replied), frame(10, "")],
+            vec!["updated", "thread"],
+        ),
+        (vec![new], vec![frame(9, starred)], vec!["+star u"]),
+        (
+            vec![new, (3, "m1/star/u/3")],
+            vec![frame(9, starred), frame(10, "")],
+            vec!["updated", "-star u"],
+        ),
+        (vec![new], vec![frame(9, r#","t":"rm""#)], vec!["deleted"]),
+        (vec![new, (3, "m1/deleted")], vec![frame(9, r#","t":"rm""#)], vec![]),
+        // An older state that comes late says nothing.
+        (
+            vec![new, (5, "m1/edited/5")],
+            vec![frame(3, both), frame(9, "")],
+            vec!["updated"],
+        ),
+    ];
+    for (done, frames, expected) in rows {
+        assert_eq!(events_after(&done, &frames), expected, "{done:?} {frames:?}");
+    }
+}
+
+#[test]
 fn half_a_surrogate_pair_does_not_lose_the_message() {
     assert_eq!(events(&[frame(1, r#","alias":"\ud83d","x":1e999"#)]), ["message"]);
 }
