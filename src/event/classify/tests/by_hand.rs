@@ -399,7 +399,11 @@ fn what_an_earlier_process_told_is_not_told_again() {
         ),
         (vec![new], vec![frame(9, reacted)], vec!["+:a: ann"]),
         // It was given with what was there then.
-        (vec![(20_000, "m1")], vec![frame(20_009, reacted)], vec!["updated"]),
+        (
+            vec![(20_000, "m1")],
+            vec![frame(20_009, reacted)],
+            vec!["updated"],
+        ),
         (
             vec![(20_000, "m1")],
             vec![frame(20_009, reacted), frame(20_010, both)],
@@ -442,7 +446,11 @@ fn what_an_earlier_process_told_is_not_told_again() {
             vec!["updated", "-star u"],
         ),
         (vec![new], vec![frame(9, r#","t":"rm""#)], vec!["deleted"]),
-        (vec![new, (3, "m1/deleted")], vec![frame(9, r#","t":"rm""#)], vec![]),
+        (
+            vec![new, (3, "m1/deleted")],
+            vec![frame(9, r#","t":"rm""#)],
+            vec![],
+        ),
         // An older state that comes late says nothing.
         (
             vec![new, (5, "m1/edited/5")],
