@@ -169,7 +169,7 @@ mod tests {
         let talks = ThreadTalks::default();
         assert_eq!(talks.get_or_listen(&root), None);
         talks.heard(&Event::Reconnected(
-            Reconnected::new(Duration::from_secs(1)).into(),
+            Reconnected::new(Duration::from_secs(1)),
         ));
         assert!(talks.learn(&root, told(&["ann", "bot"])).is_of(&ann, &bot));
         assert_eq!(talks.get_or_listen(&root), None);
