@@ -168,9 +168,7 @@ mod tests {
         let (ann, bot, root) = (UserId::from("ann"), UserId::from("bot"), MessageId::from("root"));
         let talks = ThreadTalks::default();
         assert_eq!(talks.get_or_listen(&root), None);
-        talks.heard(&Event::Reconnected(
-            Reconnected::new(Duration::from_secs(1)),
-        ));
+        talks.heard(&Event::Reconnected(Reconnected::new(Duration::from_secs(1))));
         assert!(talks.learn(&root, told(&["ann", "bot"])).is_of(&ann, &bot));
         assert_eq!(talks.get_or_listen(&root), None);
     }

@@ -290,8 +290,10 @@ impl Serialize for FileSource {
                 Some(path) => StoredForm::Path(path.into()),
                 None => return Err(S::Error::custom("a path that is no Unicode has no stored form")),
             },
+            UploadSource::Stream => StoredForm::Stream,
             // Of a value there is the value.
-            _ => StoredForm::Stream,
+            #[cfg(feature = "client")]
+            UploadSource::Transfer(_) => StoredForm::Stream,
         };
         form.serialize(serializer)
     }
