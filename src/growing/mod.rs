@@ -12,7 +12,7 @@
 //!
 //! async fn tell(Args(subject): Args<String>, outbox: Outbox) -> Result<(), BoxError> {
 //!     // This would be the answer of a model.
-//!     let words = stream::iter(["Once ", "upon ", "a ", "time "]).chain(stream::iter([subject]));
+//!     let words = stream::iter(["Once ", "upon ", "a ", "time "].map(str::to_owned)).chain(stream::iter([subject]));
 //!     outbox.grow(words).await?;
 //!     Ok(())
 //! }
@@ -52,7 +52,7 @@
 //!
 //! # fn main() -> Result<(), rocketbotte::BotError> {
 //! let bot = Bot::builder("https://chat.example.com")
-//!     .token("user id", "token")
+//!     .token("rKy9v9n4yYWWjyyx5", "9HqLlyZOugoStsXCUfD")
 //!     .per_room(PerRoom::new().deletions())
 //!     .build()?;
 //! # Ok(())
