@@ -18,6 +18,8 @@ use tokio::process::{Child, Command};
 /// How long something on the page may take on a busy machine before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 const LOOK_AGAIN: Duration = Duration::from_millis(15);
+/// How often in a row an element may be drawn anew between a look at it and a click on it.
+const MOST_DRAWN_ANEW: usize = 10;
 
 /// Keys by their `WebDriver` codes.
 pub(crate) mod key {
@@ -227,13 +229,21 @@ impl Browser {
     /// Clicks the first element that fits, as a mouse does: it must be to be seen, and nothing in front of it.
     pub(crate) async fn click(&self, selector: &str) {
         let script = format!("return document.querySelector({})", json!(selector));
-        let element = self.wait(&format!("{selector} is there"), &script).await;
-        let id = element
-            .as_object()
-            .and_then(|object| object.values().next())
-            .unwrap();
-        let path = format!("/element/{}/click", id.as_str().unwrap());
-        self.command("POST", &path, json!({})).await;
+        // The page may draw it anew between the look and the click: then the new one is clicked.
+        for _ in 0..MOST_DRAWN_ANEW {
+            let element = self.wait(&format!("{selector} is there"), &script).await;
+            let id = element
+                .as_object()
+                .and_then(|object| object.values().next())
+                .unwrap();
+            let path = format!("{}/element/{}/click", self.session, id.as_str().unwrap());
+            match self.call("POST", &path, json!({})).await {
+                Ok(_) => return,
+                Err(error) if error.contains("stale element reference") => {}
+                Err(error) => panic!("click on {selector}: {error}"),
+            }
+        }
+        panic!("{selector} is drawn anew again and again");
     }
 
     /// Presses keys one after another.
