@@ -17,12 +17,6 @@ macro_rules! id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
-
-            /// Wraps a slice of a frame without copying it.
-            #[allow(dead_code, reason = "not every kind of id is cut from frames")]
-            pub(crate) const fn from_slice(text: ByteString) -> Self {
-                Self(text)
-            }
         }
 
         impl From<&str> for $name {
@@ -124,3 +118,16 @@ id! {
     /// ```
     TeamId
 }
+
+macro_rules! cut_from_frames {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// Wraps a slice of a frame without copying it.
+            pub(crate) const fn from_slice(text: ByteString) -> Self {
+                Self(text)
+            }
+        }
+    )*};
+}
+
+cut_from_frames! { MessageId RoomId UserId }

@@ -89,7 +89,6 @@ macro_rules! by_kind {
     ($room:expr, $what:literal, $($kind:ident => $call:expr),*) => {
         match $room.known_kind().await? {
             $(RoomKind::$kind => $room.client.call(&$call).await,)*
-            #[allow(unreachable_patterns, reason = "some calls are for all kinds that there are")]
             _ => Err($room.has_no($what)),
         }
     };
